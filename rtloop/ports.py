@@ -1,0 +1,124 @@
+"""Owns the shapes in which the islands meet: a source of samples, a stimulator, a permit; owns no implementation."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Protocol
+
+from rtloop.model.montage import Montage
+from rtloop.model.pulse import FireReceipt, PulseSeen
+from rtloop.model.samples import Window
+from rtloop.model.status import StreamHealth, UnitIdentity, UnitStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permit:
+    """Leave to fire one pulse, once, until ``expires_s``. Minted only by ``safety.gate``; checked by every driver.
+
+    ``seal`` is an HMAC-SHA256 over the other fields under the key of the run, so that a permit of another run,
+    or one made up, is refused. Drivers remember spent ``permit_id`` values for the whole run.
+    """
+
+    permit_id: int  # counts up within a run; a driver refuses any id not above the last spent one
+    run_id: str
+    pulse_id: int
+    power_pct_mso: int
+    expires_s: float
+    seal: bytes
+
+    @staticmethod
+    def seal_for(key: bytes, *, permit_id: int, run_id: str, pulse_id: int, power_pct_mso: int, expires_s: float) -> bytes:
+        """The seal that belongs to these fields under ``key``."""
+        text = f"{permit_id}|{run_id}|{pulse_id}|{power_pct_mso}|{expires_s.hex()}"
+        return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+    def genuine(self, key: bytes) -> bool:
+        """Whether the seal was made with ``key``."""
+        wanted = self.seal_for(
+            key, permit_id=self.permit_id, run_id=self.run_id, pulse_id=self.pulse_id,
+            power_pct_mso=self.power_pct_mso, expires_s=self.expires_s,
+        )  # fmt: skip
+        return hmac.compare_digest(wanted, self.seal)
+
+
+class Stimulator(Protocol):
+    """A stimulator as the gate sees it. Every call returns or raises within a stated deadline (<= 0.6 s; arm 2.5 s).
+
+    ``NotReady`` (rtloop.errors) with a ``fault`` attribute is raised when the unit is silent, lost or in an
+    unexpected state. ``fire`` never raises for the line: its outcome is in the receipt.
+    """
+
+    @property
+    def identity(self) -> UnitIdentity: ...
+
+    def min_interval_s(self, power_pct_mso: int) -> float:
+        """Shortest time between two pulses at this power that the unit allows."""
+        ...
+
+    def status(self) -> UnitStatus:
+        """The newest known status; never blocks."""
+        ...
+
+    def set_power(self, power_pct_mso: int) -> UnitStatus:
+        """Set, wait for the ramp, read back, compare."""
+        ...
+
+    def arm(self) -> UnitStatus:
+        """Arm and wait until the unit itself says ready."""
+        ...
+
+    def fire(self, permit: Permit) -> FireReceipt:
+        """Fire once if the permit is genuine, unspent, unexpired and matches the power read back."""
+        ...
+
+    def disarm(self) -> None:
+        """Never refused, never queued behind anything, safe from any thread and state; returns within 0.6 s."""
+        ...
+
+    def close(self) -> None:
+        """Disarm, release remote control, close the line, end the port process."""
+        ...
+
+
+class SampleSource(Protocol):
+    """A stream of EEG as the loop sees it: a ring behind it, an index-based clock in front."""
+
+    @property
+    def rate_hz(self) -> float: ...
+
+    @property
+    def montage(self) -> Montage:
+        """The EEG channels only, in the order of ``window``'s columns."""
+        ...
+
+    def head(self) -> int:
+        """Index of the next sample: all indices below it (and within the ring) can be read."""
+        ...
+
+    def window(self, first: int, count: int) -> Window:
+        """EEG channels float32[count, n_channels] in µV; raises NotReady if overwritten or not yet there."""
+        ...
+
+    def valid(self, first: int, count: int) -> bool:
+        """False when a gap touches the stretch."""
+        ...
+
+    def health(self, now_s: float) -> StreamHealth:
+        """Look at everything new since the last look; cheap, never blocks."""
+        ...
+
+    def pulses(self, now_s: float) -> list[PulseSeen]:
+        """Pulses newly found in the stream, in order, each once."""
+        ...
+
+    def expect_pulse(self, t_s: float) -> None:
+        """Tell the finder the host's own fire time (the last and worst source)."""
+        ...
+
+    def time_of(self, sample: int) -> float:
+        """LSL-clock seconds of a sample index."""
+        ...
+
+    def close(self) -> None: ...
