@@ -1,0 +1,162 @@
+"""Owns what is known of a session so far, as a fold over its events; owns no drawing and no words of its own.
+
+``fold`` is the only reducer: the live view, the report and a replayed journal are the same function of the same events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rtloop.model.event import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetView:
+    """One target (or control block, or preview) so far."""
+
+    name: str
+    block: str = "run"
+    n_accepted: int = 0
+    n_rejected: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    scores: Mapping[str, Any] | None = None
+    bad_channels: tuple[str, ...] = ()
+    accepted_by_operator: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A session as it stands after the last folded event."""
+
+    started: Mapping[str, Any] = field(default_factory=dict)
+    devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    phase: str = "not started"
+    target: str = ""
+    asking: str = ""
+    options: tuple[str, ...] = ()
+    lamp: str = "SAFE"
+    faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()  # lamps, faults, operator's words, in order
+    targets: Mapping[str, TargetView] = field(default_factory=dict)  # "M1" or "M1/preview", "M1/control"
+    pulses: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)  # by pulse_id; uncommanded by -sample
+    ranking: Mapping[str, Any] | None = None
+    decision: Mapping[str, Any] | None = None
+    timings_s: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    ended: Mapping[str, Any] | None = None
+    n_events: int = 0
+
+
+def key_of(target: str, block: str) -> str:
+    """Name of a target's block in the view: the run itself carries the bare name."""
+    return target if block == "run" else f"{target}/{block}"
+
+
+def _pulse(view: View, pulse_id: int, **more: Any) -> View:
+    row = {**view.pulses.get(pulse_id, {"pulse_id": pulse_id}), **more}
+    return replace(view, pulses={**view.pulses, pulse_id: row})
+
+
+def _target(view: View, target: str, block: str) -> TargetView:
+    return view.targets.get(key_of(target, block)) or TargetView(name=target, block=block)
+
+
+def _put(view: View, t: TargetView) -> View:
+    return replace(view, targets={**view.targets, key_of(t.name, t.block): t})
+
+
+def _note(view: View, event: Event) -> View:
+    return replace(view, history=(*view.history, {"t_s": event.t_s, "utc": event.utc, "kind": event.kind, **event.data}))
+
+
+def _trial(view: View, d: Mapping[str, Any]) -> View:
+    t = _target(view, d["target"], d["block"])
+    reasons = dict(t.reasons)
+    for rule in d["reasons"]:
+        reasons[rule] = reasons.get(rule, 0) + 1
+    accepted = bool(d["accepted"])
+    t = replace(
+        t,
+        n_accepted=t.n_accepted + accepted,
+        n_rejected=t.n_rejected + (not accepted),
+        reasons=reasons,
+        bad_channels=tuple(d.get("bad_channels", ())),
+    )
+    view = _put(view, t)
+    times = {name: (*view.timings_s.get(name, ()), float(s)) for name, s in d.get("stage_s", {}).items()}
+    view = replace(view, timings_s={**view.timings_s, **times})
+    return _pulse(
+        view, d["pulse_id"], trial_id=d["trial_id"], accepted=accepted, verdict=d["words"], block=d["block"],
+        target=d["target"], numbers=d["numbers"],
+    )  # fmt: skip
+
+
+def _moved(view: View, d: Mapping[str, Any], into: bool) -> View:
+    t = _target(view, d["target"], d["block"])
+    step = 1 if into else -1
+    view = _put(view, replace(t, n_accepted=t.n_accepted + step, n_rejected=t.n_rejected - step))
+    return _pulse(view, d["pulse_id"], accepted=into, verdict=d["words"])
+
+
+def fold(view: View, event: Event) -> View:
+    """The view after one more event. Unknown kinds only count: a newer journal can still be read."""
+    d = event.data
+    view = replace(view, n_events=view.n_events + 1)
+    match event.kind:
+        case "session_started":
+            return replace(view, started=dict(d), phase="started")
+        case "device_found":
+            return replace(view, devices={**view.devices, d["device"]: dict(d)})
+        case "phase_entered":
+            return replace(
+                view, phase=d["phase"], target=d.get("target", ""), asking=d.get("words", ""),
+                options=tuple(d.get("options", ())),
+            )  # fmt: skip
+        case "lamp_changed":
+            return _note(replace(view, lamp=d["after"]), event)
+        case "fault_raised":
+            return _note(replace(view, faults={**view.faults, d["fault"]: dict(d)}), event)
+        case "fault_cleared":
+            left = {k: v for k, v in view.faults.items() if k != d["fault"]}
+            return _note(replace(view, faults=left), event)
+        case "operator_said" | "disarmed" | "power_set":
+            return _note(view, event)
+        case "pulse_intended":
+            return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
+        case "pulse_refused" | "pulse_closed":
+            return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
+        case "pulse_seen":
+            return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
+        case "pulse_not_seen":
+            return _pulse(view, d["pulse_id"], not_seen=True)
+        case "trial_judged":
+            return _trial(view, d)
+        case "trial_taken_out":
+            return _moved(view, d, into=False)
+        case "trial_reinstated":
+            return _moved(view, d, into=True)
+        case "block_restarted":
+            return _put(view, TargetView(name=d["target"], block=d["block"]))
+        case "scores_updated":
+            t = _target(view, d["target"], d["block"])
+            times = {"scores": (*view.timings_s.get("scores", ()), float(d["scores_s"]))} if "scores_s" in d else {}
+            view = replace(view, timings_s={**view.timings_s, **times})
+            return _put(view, replace(t, scores=d["scores"]))
+        case "target_accepted":
+            return _put(view, replace(_target(view, d["target"], "run"), accepted_by_operator=True))
+        case "ranking_displayed":
+            return replace(view, ranking=dict(d))
+        case "decision_made":
+            return replace(view, decision=dict(d))
+        case "session_ended":
+            return _note(replace(view, ended=dict(d), phase="ended"), event)
+    return view
+
+
+def fold_all(events: Iterable[Event]) -> View:
+    """The view after all of ``events``."""
+    view = View()
+    for event in events:
+        view = fold(view, event)
+    return view

@@ -1,0 +1,310 @@
+"""Owns the progress through a plan: what is asked of the operator and which pulse is due; owns no device and no clock.
+
+``advance(now_s, inbox, status)`` is pure but for the engine's own state: the same inputs give the same orders. It waits for the
+operator between targets, gives no pulse unless the status says ARMED, and goes on after a fault only where it stopped.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rtloop.model.pulse import Outcome, Pulse, Purpose
+from rtloop.model.status import Lamp
+from rtloop.plan.expand import Control, GoNoGo, Place, Preview, Review, Run, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """The operator's word, with its arguments."""
+
+    word: str
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """A pulse left the gate."""
+
+    pulse: Pulse
+    outcome: Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A trial was judged (or lost: then ``accepted`` is False)."""
+
+    target: str
+    block: str
+    accepted: bool
+
+
+Message: TypeAlias = Said | Closed | Judged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What the engine must know of the world each time."""
+
+    lamp: Lamp
+    power_pct_mso: int | None  # as the unit reads back
+    outstanding: int  # pulses fired whose trial is not judged yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Show the operator what to do and the words that are understood."""
+
+    phase: str
+    target: str
+    words: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enter:
+    """A phase without a question begins."""
+
+    phase: str
+    target: str
+    block: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    power_pct_mso: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Give:
+    pulse: Pulse
+    block: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disarm:
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restart:
+    """Averages and scores of a block begin anew (site, angle or intensity changed)."""
+
+    target: str
+    block: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptTarget:
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    reason: str
+    complete: bool
+
+
+Order: TypeAlias = Ask | Enter | Power | Give | Disarm | Restart | AcceptTarget | Finish
+
+PURPOSE = {"preview": Purpose.PREVIEW, "run": Purpose.MAPPING, "control": Purpose.CONTROL}
+BLOCK_OF = {Preview: "preview", Run: "run", Control: "control"}
+
+
+class Engine:
+    """Walks the steps of a plan.
+
+    Parameters
+    ----------
+    steps : the expanded plan, in order
+    isi_s : (low, high) uniform inter-pulse interval, seconds, never below the unit's gap (the rehearsal checked)
+    seed : of the interval's jitter, recorded
+    enough : (n_accepted, n_given, wanted, most) -> whether a run needs no further pulse
+    slack_s : a pulse later than this after its due time is missed
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        *,
+        isi_s: tuple[float, float],
+        seed: int,
+        enough: Callable[[int, int, int, int], bool],
+        probe: bool = False,
+        slack_s: float = 0.1,
+        first_delay_s: float = 0.3,
+    ) -> None:
+        self._steps = tuple(steps)
+        self._isi_s, self._rng = isi_s, random.Random(seed)
+        self._enough, self._slack_s, self._first_delay_s = enough, slack_s, first_delay_s
+        self._purposes = {**PURPOSE, "run": Purpose.PROBE if probe else Purpose.MAPPING}
+        self._at = 0
+        self._entered = False
+        self._asked: str | None = None
+        self._paused = False
+        self._given = self._accepted = 0
+        self._next_due_s: float | None = None
+        self._last_sent_s: float | None = None
+        self._in_flight: Pulse | None = None
+        self._pulse_id = 0
+        self.finished = False
+
+    def advance(self, now_s: float, inbox: Sequence[Message], standing: Standing) -> list[Order]:
+        """Take the messages, return the orders; to be obeyed in order."""
+        orders: list[Order] = []
+        for message in inbox:
+            orders += self._take(now_s, message)
+        if not self.finished:
+            orders += self._go_on(now_s, standing)
+        return orders
+
+    @property
+    def step(self) -> Step | None:
+        """The step that is under way."""
+        return self._steps[self._at] if self._at < len(self._steps) else None
+
+    def _take(self, now_s: float, message: Message) -> list[Order]:
+        step = self.step
+        if isinstance(message, Closed):
+            self._in_flight = None
+            if message.outcome in (Outcome.FIRED, Outcome.UNCERTAIN):
+                self._given += 1
+                self._last_sent_s = now_s
+            self._next_due_s = now_s + self._rng.uniform(*self._isi_s)
+            return []
+        if isinstance(message, Judged):
+            mine = step is not None and (message.target, message.block) == (step.target, self._block)
+            self._accepted += mine and message.accepted
+            return []
+        return self._said(message, step)
+
+    def _said(self, said: Said, step: Step | None) -> list[Order]:
+        if self.finished or step is None:
+            return []
+        match said.word:
+            case "stop":
+                return self._finish("the operator ended the session", complete=False)
+            case "pause":
+                self._paused, self._asked = True, None
+                return [Disarm(reason="paused by the operator")]
+            case "resume":
+                self._paused, self._asked = False, None
+                return []
+            case "skip":
+                return [Disarm(reason=f"{step.target} skipped by the operator"), *self._jump_past(step.target)]
+            case "placed" if isinstance(step, Place):
+                return self._next()
+            case "go" if isinstance(step, GoNoGo):
+                return [Restart(target=step.target, block="run"), *self._next()]
+            case "redo" if isinstance(step, GoNoGo | Review):
+                return self._back_to_place(step.target)
+            case "accept" | "next" if isinstance(step, Review):
+                return [AcceptTarget(target=step.target), *self._next()]
+        return []
+
+    def _next(self) -> list[Order]:
+        self._at += 1
+        self._entered, self._asked = False, None
+        self._given = self._accepted = 0
+        self._next_due_s = self._in_flight = None
+        return []
+
+    def _jump_past(self, target: str) -> list[Order]:
+        while self.step is not None and self.step.target == target:
+            self._next()
+        return []
+
+    def _back_to_place(self, target: str) -> list[Order]:
+        first = next(i for i, s in enumerate(self._steps) if s.target == target)
+        self._at = first - 1
+        self._next()
+        return [Restart(target=target, block=b) for b in ("preview", "run", "control")]
+
+    @property
+    def _block(self) -> str:
+        return next((b for kind, b in BLOCK_OF.items() if isinstance(self.step, kind)), "")
+
+    def _finish(self, reason: str, *, complete: bool) -> list[Order]:
+        self.finished = True
+        return [Disarm(reason=reason), Finish(reason=reason, complete=complete)]
+
+    def _ask(self, phase: str, words: str, *options: str) -> list[Order]:
+        if self._asked == phase:
+            return []
+        self._asked = phase
+        step = self.step
+        return [Ask(phase=phase, target=step.target if step else "", words=words, options=(*options, "stop"))]
+
+    def _go_on(self, now_s: float, standing: Standing) -> list[Order]:
+        step = self.step
+        if step is None:
+            return self._finish("the plan is complete", complete=True)
+        if standing.lamp is Lamp.TRIPPED:
+            return self._finish("the interlock tripped", complete=False)
+        if self._paused:
+            return self._ask("paused", "paused; the unit is disarmed", "resume", "skip")
+        orders: list[Order] = []
+        if isinstance(step, Place | GoNoGo | Review):
+            if not self._entered:
+                self._entered = True
+                if standing.lamp in (Lamp.ARMED, Lamp.HELD):
+                    orders.append(Disarm(reason="between blocks the unit is disarmed"))
+            return orders + self._question(step)
+        return self._pulses(now_s, step, standing)
+
+    def _question(self, step: Place | GoNoGo | Review) -> list[Order]:
+        if isinstance(step, Place):
+            return self._ask("place", f"place the coil at {step.target} ({step.coil_at})", "placed", "skip")
+        if isinstance(step, GoNoGo):
+            words = f"{step.target}: look at the preview trials; go on at the plan's intensity?"
+            return self._ask("go", words, "go", "redo", "skip")
+        return self._ask("review", f"{step.target}: accept this block, or do it again?", "accept", "redo")
+
+    def _pulses(self, now_s: float, step: Preview | Run | Control, standing: Standing) -> list[Order]:
+        if self._done(step) and self._in_flight is None:
+            return [] if standing.outstanding else self._next()  # the last trials may still be on their way
+        orders: list[Order] = []
+        if not self._entered:
+            self._entered = True
+            orders.append(Restart(target=step.target, block=self._block))
+        if standing.power_pct_mso != step.power_pct_mso:
+            self._asked = None
+            return [*orders, Power(power_pct_mso=step.power_pct_mso)]
+        if standing.lamp in (Lamp.SAFE, Lamp.READY):
+            self._next_due_s = None
+            words = f"arm at {step.power_pct_mso} % MSO for {step.target} ({self._block}): say arm, then confirm"
+            return orders + self._ask("arm", words, "arm", "confirm", "skip", "pause")
+        if standing.lamp is Lamp.HELD or self._in_flight is not None:
+            return orders
+        if self._asked != "pulsing":
+            self._asked = "pulsing"
+            orders.append(Enter(phase=self._block, target=step.target, block=self._block))
+        if self._next_due_s is None:
+            self._next_due_s = now_s + self._first_delay_s
+            if self._last_sent_s is not None:
+                self._next_due_s = max(self._next_due_s, self._last_sent_s + self._rng.uniform(*self._isi_s))
+        if now_s >= self._next_due_s:
+            orders.append(Give(pulse=self._pulse(self._next_due_s, now_s, step), block=self._block))
+        return orders
+
+    def _pulse(self, due_s: float, now_s: float, step: Preview | Run | Control) -> Pulse:
+        self._pulse_id += 1
+        late = now_s > due_s + self._slack_s  # e.g. after a hold: a new instant, never a late pulse
+        due_s = now_s if late else due_s
+        self._in_flight = Pulse(
+            pulse_id=self._pulse_id,
+            target=step.target,
+            purpose=self._purposes[self._block],
+            power_pct_mso=step.power_pct_mso,
+            power_pct_rmt=step.power_pct_rmt,
+            due_s=due_s,
+            deadline_s=due_s + self._slack_s,
+        )
+        return self._in_flight
+
+    def _done(self, step: Preview | Run | Control) -> bool:
+        if isinstance(step, Run):
+            return self._enough(self._accepted, self._given, step.wanted, step.most)
+        return self._given >= step.pulses

@@ -1,0 +1,196 @@
+"""Owns the straight line from the stream to scores: pulse seen -> epoch cut -> cleaned, judged, summed; owns no stimulator.
+
+The same object serves a mapping, a probe, listen-only and a replay; only who names the target of a pulse differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rtloop.clock import WALL
+from rtloop.model.estimate import Scores, Verdict
+from rtloop.model.montage import Montage
+from rtloop.model.pulse import PulseSeen
+from rtloop.model.samples import F64, Epoch
+from rtloop.model.trial import CleanTrial
+from rtloop.model.view import key_of
+from rtloop.ports import SampleSource
+from rtloop.session.scorer import ChainSpec, TargetScorer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """Which block a seen pulse belongs to."""
+
+    pulse_id: int
+    target: str
+    block: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A judged trial and what came of it. ``clean`` is None where no epoch could be cut."""
+
+    trial_id: int
+    label: Label
+    seen: PulseSeen
+    verdict: Verdict
+    clean: CleanTrial | None
+    scores: Scores | None  # None where the block is only looked at (preview) or nothing changed
+    stage_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """Where a target's LOCAL electrodes are: the coil's place on the head, metres, or None when it is not known."""
+
+    coil_m: F64 | None
+    local: tuple[str, ...] = ()
+
+
+class SignalLine:
+    """Turns pulses seen in a source into trials and scores.
+
+    Parameters
+    ----------
+    source : where samples and pulses come from
+    spec : the chain's settings
+    label : names the block of a seen pulse, or None when it is to be left alone
+    spots : target -> where its coil is
+    """
+
+    def __init__(
+        self,
+        source: SampleSource,
+        spec: ChainSpec,
+        label: Callable[[PulseSeen], Label | None],
+        spots: dict[str, Spot],
+    ) -> None:
+        self._source, self._spec, self._label, self._spots = source, spec, label, spots
+        self._pending: list[tuple[PulseSeen, Label]] = []
+        self._all_seen: list[int] = []
+        self._next_trial = 0
+        self.scorers: dict[str, TargetScorer] = {}
+        self.trial_block: dict[int, tuple[Label, Trial]] = {}
+        rate = source.rate_hz
+        self._before = int(round(-spec.epoch_s[0] * rate))
+        self._count = self._before + int(round(spec.epoch_s[1] * rate))
+
+    @property
+    def outstanding(self) -> int:
+        """Pulses seen whose trial is not judged yet."""
+        return len(self._pending)
+
+    @property
+    def montage(self) -> Montage:
+        return self._source.montage
+
+    def scorer(self, target: str, block: str) -> TargetScorer:
+        """The running sums of a block, made when first asked for (ask before arming: making it allocates)."""
+        key = key_of(target, block)
+        if key not in self.scorers:
+            spot = self._spots.get(target, Spot(coil_m=None))
+            self.scorers[key] = TargetScorer(
+                target, self._spec, self._source.rate_hz, self._source.montage, spot.coil_m
+            )
+        return self.scorers[key]
+
+    def restart(self, target: str, block: str) -> None:
+        """Forget a block: site, angle or intensity changed."""
+        self.scorers.pop(key_of(target, block), None)
+        self.scorer(target, block)
+
+    def look(self, now_s: float) -> list[tuple[PulseSeen, Label | None]]:
+        """Pulses newly found in the stream, with the block each belongs to."""
+        out: list[tuple[PulseSeen, Label | None]] = []
+        for seen in self._source.pulses(now_s):
+            label = self._label(seen)
+            self._all_seen.append(seen.sample)
+            if label is not None:
+                self._pending.append((seen, label))
+            out.append((seen, label))
+        return out
+
+    def trials(self) -> list[Trial]:
+        """Trials whose last sample has arrived, judged and summed."""
+        head = self._source.head()
+        ready = [p for p in self._pending if p[0].sample - self._before + self._count <= head]
+        self._pending = [p for p in self._pending if p not in ready]
+        return [self._judge(seen, label) for seen, label in ready]
+
+    def _judge(self, seen: PulseSeen, label: Label) -> Trial:
+        t0 = WALL.now_s()
+        trial_id, self._next_trial = self._next_trial, self._next_trial + 1
+        first = seen.sample - self._before
+        refused = self._unfit(seen.sample, first)
+        clean: CleanTrial | None = None
+        verdict = Verdict(accepted=False, reasons=(refused,)) if refused else None
+        if verdict is None:
+            window = self._source.window(first, self._count)
+            data = np.ascontiguousarray(window.data.T)
+            t1 = WALL.now_s()
+            epoch = Epoch(data=data, rate_hz=self._source.rate_hz, pulse_sample=self._before, first=first)
+            clean = self.scorer(label.target, label.block).process(epoch, trial_id)
+            verdict = clean.verdict
+            stages = {"cut": t1 - t0, **clean.stage_s}
+        else:
+            stages = {}
+        t2 = WALL.now_s()
+        scores = None
+        if label.block != "preview" and verdict.accepted:
+            scores = self.scorer(label.target, label.block).scores()
+        t3 = WALL.now_s()
+        stages |= {"clean_and_sum": t2 - t0, "scores": t3 - t2, "sample_to_scores": t3 - t0}
+        trial = Trial(
+            trial_id=trial_id, label=label, seen=seen, verdict=verdict, clean=clean, scores=scores, stage_s=stages
+        )
+        self.trial_block[trial_id] = (label, trial)
+        return trial
+
+    def _unfit(self, sample: int, first: int) -> tuple[str, float, float, str] | None:
+        """Why no epoch can be cut, as (rule, found, limit, unit)."""
+        rate = self._source.rate_hz
+        if first < 0:
+            return ("samples before the pulse", sample / rate, self._before / rate, "s")
+        if not self._source.valid(first, self._count):
+            return ("gap in the samples of the epoch", 1.0, 0.0, "gaps")
+        others = [s for s in self._all_seen[-6:] if s != sample and first <= s < first + self._count]
+        if others:
+            return ("another pulse inside the epoch", abs(others[0] - sample) / rate, self._spec.epoch_s[1], "s")
+        return None
+
+    def take_out(self, trial_id: int) -> Scores:
+        """An accepted trial is taken out of the sums again; raises KeyError for an unknown trial."""
+        label, _ = self.trial_block[trial_id]
+        scorer = self.scorer(label.target, label.block)
+        scorer.take_out(trial_id)
+        return scorer.scores()
+
+    def reinstate(self, trial_id: int) -> Scores:
+        """A rejected or taken-out trial is counted after all; raises KeyError for an unknown trial."""
+        label, _ = self.trial_block[trial_id]
+        scorer = self.scorer(label.target, label.block)
+        scorer.reinstate(trial_id)
+        return scorer.scores()
+
+
+def trial_dict(trial: Trial, montage: Montage) -> dict[str, Any]:
+    """A judged trial as JSON values."""
+    clean = trial.clean
+    return {
+        "trial_id": trial.trial_id,
+        "pulse_id": trial.label.pulse_id,
+        "target": trial.label.target,
+        "block": trial.label.block,
+        "sample": trial.seen.sample,
+        "accepted": trial.verdict.accepted,
+        "reasons": [r[0] for r in trial.verdict.reasons],
+        "words": trial.verdict.words(),
+        "numbers": {k: float(v) for k, v in trial.verdict.numbers.items() if np.isfinite(v)},
+        "bad_channels": [] if clean is None else [montage.names[i] for i in clean.bad_channels],
+        "stage_s": {k: round(v, 6) for k, v in trial.stage_s.items()},
+    }
