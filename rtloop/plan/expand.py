@@ -1,0 +1,193 @@
+"""Owns the unfolding of a plan into ordered steps with whole powers; owns neither their running nor their judging."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rtloop.errors import ValidationProblem
+from rtloop.model.pulse import Purpose
+from rtloop.plan.dose import pct_mso_from_rmt
+from rtloop.plan.schema import Kind, Plan, Target, Timing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The operator places the coil on the target."""
+
+    index: int
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Single pulses at one step of intensity, to look at."""
+
+    index: int
+    target: str
+    power_pct_mso: int
+    power_pct_rmt: float | None
+    pulses: int
+    purpose: Purpose = Purpose.PREVIEW
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoNoGo:
+    """The operator says go or no-go, against the plan's criteria."""
+
+    index: int
+    target: str
+    early_response_uv_min: float
+    rejected_share_max: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Pulses until ``pulses_wanted`` are accepted or ``pulses_max`` are given, whichever is first."""
+
+    index: int
+    target: str
+    power_pct_mso: int
+    power_pct_rmt: float | None
+    pulses_wanted: int
+    pulses_max: int
+    purpose: Purpose
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """A control block: ``kind`` is "sham" or "shoulder"."""
+
+    index: int
+    target: str
+    kind: str
+    power_pct_mso: int
+    power_pct_rmt: float | None
+    pulses: int
+    purpose: Purpose = Purpose.CONTROL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """The operator accepts the target, redoes it, or goes on to the next."""
+
+    index: int
+    target: str
+    rejected_share_max: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listen:
+    """Pulses of an unconnected stimulator are looked for until ``pulses_wanted`` are accepted."""
+
+    index: int
+    target: str
+    pulses_wanted: int
+
+
+Step: TypeAlias = Place | Preview | GoNoGo | Run | Control | Review | Listen
+
+
+def expand(plan: Plan) -> tuple[Step, ...]:
+    """The steps, ``index`` counting from 0. % of threshold becomes whole % MSO, rounded DOWN.
+
+    ``ValidationProblem`` when an intensity is in % of threshold and the plan holds no threshold.
+    """
+    if plan.in_pct_rmt and plan.threshold is None:
+        raise ValidationProblem(
+            "the intensity is in % of the motor threshold and there is no threshold",
+            expected="a [threshold] table", found="none",
+            todo="take the threshold by EMG with the EEG cap on and write it into the plan",
+        )  # fmt: skip
+    steps: list[Step] = []
+    for target in targets_in_order(plan):
+        steps += _listen(len(steps), target) if plan.kind is Kind.WATCH else _visit(plan, len(steps), target)
+    return tuple(steps)
+
+
+def targets_in_order(plan: Plan) -> tuple[Target, ...]:
+    """The targets as listed, or shuffled by the plan's own seed."""
+    order = list(plan.targets)
+    if plan.order.kind == "random":
+        random.Random(plan.order.seed).shuffle(order)
+    return tuple(order)
+
+
+def intervals_s(timing: Timing, seed: int) -> Iterator[float]:
+    """Intervals between pulses, s, without end: uniform in ``isi_s``, from the plan's ``isi_seed`` if it has one,
+    else from ``seed`` (to be journaled by the caller)."""
+    draw = random.Random(seed if timing.isi_seed is None else timing.isi_seed)
+    low, high = timing.isi_s
+    while True:
+        yield min(max(draw.uniform(low, high), low), high)  # uniform may round past its ends
+
+
+def _listen(first: int, target: Target) -> list[Step]:
+    return [
+        Place(index=first, target=target.name),
+        Listen(index=first + 1, target=target.name, pulses_wanted=target.pulses_wanted),
+    ]
+
+
+def _visit(plan: Plan, first: int, target: Target) -> list[Step]:
+    preview, accept = target.preview, target.accept
+    assert (
+        preview is not None and accept is not None and target.pulses_max is not None
+    )  # checked with the plan
+    threshold = plan.threshold.pct_mso if plan.threshold else None
+
+    def power(mso: int | None, rmt: float | None) -> tuple[int, float | None]:
+        if mso is not None:
+            return mso, (100.0 * mso / threshold if threshold else None)
+        assert rmt is not None and threshold is not None
+        return pct_mso_from_rmt(rmt, threshold), rmt
+
+    name = target.name
+    steps: list[Step] = [Place(index=first, target=name)]
+    powers = [power(p, None) for p in preview.steps_pct_mso or ()]
+    powers += [power(None, p) for p in preview.steps_pct_rmt or ()]
+    for mso, rmt in powers:
+        steps.append(
+            Preview(
+                index=first + len(steps),
+                target=name,
+                power_pct_mso=mso,
+                power_pct_rmt=rmt,
+                pulses=preview.pulses,
+            )
+        )
+    steps.append(
+        GoNoGo(
+            index=first + len(steps),
+            target=name,
+            early_response_uv_min=accept.early_response_uv_min,
+            rejected_share_max=accept.rejected_share_max,
+        )
+    )
+    mso, rmt = power(target.intensity_pct_mso, target.intensity_pct_rmt)
+    steps.append(
+        Run(
+            index=first + len(steps),
+            target=name,
+            power_pct_mso=mso,
+            power_pct_rmt=rmt,
+            pulses_wanted=target.pulses_wanted,
+            pulses_max=target.pulses_max,
+            purpose=Purpose.PROBE if plan.kind is Kind.PROBE else Purpose.MAPPING,
+        )
+    )
+    if target.control is not None:
+        steps.append(
+            Control(
+                index=first + len(steps),
+                target=name,
+                kind=target.control.kind,
+                power_pct_mso=mso,
+                power_pct_rmt=rmt,
+                pulses=target.control.pulses,
+            )
+        )
+    steps.append(Review(index=first + len(steps), target=name, rejected_share_max=accept.rejected_share_max))
+    return steps

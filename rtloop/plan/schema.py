@@ -1,0 +1,274 @@
+"""Owns the shape of a plan: its tables, keys, units and kinds of value; owns no check between two keys (``checks``).
+
+Keys carry their units. Nothing that changes the dose has a default: a missing key is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
+
+from rtloop.model.montage import HEAD_RADIUS_M, Montage, position_of
+from rtloop.model.samples import F64
+
+PLAN_SCHEMA = 1
+N_LOCAL = 4  # SCIENCE section 1: the 4 electrodes nearest the coil
+
+Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.\-]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+PctMso = Annotated[int, Field(ge=1, le=100)]
+PctRmt = Annotated[float, Field(gt=0, le=200)]
+Count = Annotated[int, Field(ge=1, le=6000)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Range = tuple[float, float]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Kind(StrEnum):
+    """What a plan is for. A watch plan has no unit: nothing can be fired."""
+
+    MAP = "map"
+    PROBE = "probe"
+    WATCH = "watch"
+
+
+class Question(StrEnum):
+    """What the arm asks of the map; the classic arm asks nothing."""
+
+    NONE = "none"
+    LOW = "low"
+    HIGH = "high"
+
+
+class Head(_Table):
+    """``[plan]``"""
+
+    name: Name
+    kind: Annotated[Kind, Field(strict=False)]
+    schema_: Annotated[Literal[1], Field(alias="schema")]
+    notes: Annotated[str, Field(max_length=4000)] = ""
+
+
+class Unit(_Table):
+    """``[unit]``: what must stand at the end of the line."""
+
+    model: Literal["200"]
+    coil: Text
+    waveform: Text
+
+
+class Threshold(_Table):
+    """``[threshold]``: a resting motor threshold. It holds for one person, unit model, coil and waveform."""
+
+    pct_mso: PctMso
+    date: date
+    method: Literal["EMG"]
+    coil: Text
+    waveform: Text
+    participant: Name | None = None
+
+
+class Point(_Table):
+    """A place on the head, in metres (x to the right ear, y to the nose, z to the vertex)."""
+
+    x_m: float
+    y_m: float
+    z_m: float
+
+
+class Preview(_Table):
+    """``[targets.preview]``: single pulses to look at before the run, ``pulses`` at each step of intensity."""
+
+    pulses: Count
+    steps_pct_mso: Annotated[tuple[PctMso, ...], Field(min_length=1, max_length=20)] | None = None
+    steps_pct_rmt: Annotated[tuple[PctRmt, ...], Field(min_length=1, max_length=20)] | None = None
+
+    @property
+    def n_steps(self) -> int:
+        return len(self.steps_pct_mso or self.steps_pct_rmt or ())
+
+
+class Accept(_Table):
+    """``[targets.accept]``: what the operator holds the preview and the run against."""
+
+    early_response_uv_min: Annotated[float, Field(ge=0, le=1000)]
+    rejected_share_max: Annotated[float, Field(ge=0, le=1)]
+
+
+class Control(_Table):
+    """``[targets.control]``: a control block after the run, at the intensity of the run."""
+
+    kind: Literal["sham", "shoulder"]
+    pulses: Count
+
+
+class Target(_Table):
+    """One of ``[[targets]]``."""
+
+    name: Name
+    coil_at: str | Point
+    local_electrodes: Annotated[tuple[str, ...], Field(min_length=2, max_length=32)] | None = None
+    intensity_pct_rmt: PctRmt | None = None
+    intensity_pct_mso: PctMso | None = None
+    pulses_wanted: Count
+    pulses_max: Count | None = None
+    preview: Preview | None = None
+    accept: Accept | None = None
+    control: Control | None = None
+    gap_ms: Range | None = None
+
+    def point_m(self) -> F64:
+        """Where the coil is, float64[3], metres."""
+        if isinstance(self.coil_at, Point):
+            return np.array([self.coil_at.x_m, self.coil_at.y_m, self.coil_at.z_m])
+        unit = position_of(self.coil_at)
+        if unit is None:  # refused when the plan was checked
+            raise ValueError(f"unknown electrode {self.coil_at}")
+        return np.asarray(unit * HEAD_RADIUS_M)
+
+    def local_in(self, montage: Montage) -> tuple[int, ...]:
+        """Indices of the local electrodes in a montage: the named ones, else the 4 nearest the coil.
+
+        ``ValueError`` names the electrodes that the montage lacks.
+        """
+        if self.local_electrodes is None:
+            return montage.nearest(self.point_m(), N_LOCAL)
+        have = {n.upper(): i for i, n in enumerate(montage.names)}
+        lacking = [n for n in self.local_electrodes if n.upper() not in have]
+        if lacking:
+            raise ValueError(f"target {self.name}: the stream has no electrode {', '.join(lacking)}")
+        return tuple(have[n.upper()] for n in self.local_electrodes)
+
+    @property
+    def pulses_preview(self) -> int:
+        return self.preview.pulses * self.preview.n_steps if self.preview else 0
+
+    @property
+    def pulses_most(self) -> int:
+        """Preview, run at its maximum and control."""
+        return self.pulses_preview + (self.pulses_max or 0) + (self.control.pulses if self.control else 0)
+
+
+class Timing(_Table):
+    """``[timing]``: the interval between two pulses is drawn uniformly from ``isi_s``; ``lead_s`` is from ready to the
+    first pulse of a block."""
+
+    isi_s: Range
+    lead_s: Annotated[float, Field(ge=0, le=30)]
+    isi_seed: Seed | None = None
+
+
+class Caps(_Table):
+    """``[caps]``: the plan's own limits; the tightest of plan, site, published and device limits wins."""
+
+    power_pct_mso_max: PctMso
+    pulses_total_max: Count
+
+
+Setting = str | bool | float
+Stage = str | bool | dict[str, Setting]
+
+
+class Stages(_Table):
+    """``[signal.stages]``: switches of the cleaning chain; what each may be is checked by the chain itself."""
+
+    bridge: Stage | None = None
+    decay: Stage | None = None
+    detrend: Stage | None = None
+    reference: Stage | None = None
+
+
+class Signal(_Table):
+    """``[signal]``: score window and gap (missing data around the pulse), ms from the pulse."""
+
+    window_ms: Range
+    gap_ms: Range
+    stages: Stages = Stages()
+
+
+class Arm(_Table):
+    """``[arm]``"""
+
+    question: Annotated[Question, Field(strict=False)]
+
+
+class Order(_Table):
+    """``[order]``: of the targets."""
+
+    kind: Literal["as_listed", "random"]
+    seed: Seed | None = None
+
+
+class Plan(_Table):
+    """A whole plan. Making one runs every check between keys, so a ``Plan`` that exists is free of contradictions."""
+
+    plan: Head
+    unit: Unit | None = None
+    threshold: Threshold | None = None
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=32)]
+    timing: Timing | None = None
+    caps: Caps | None = None
+    signal: Signal
+    arm: Arm
+    order: Order
+    _sha256: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _free_of_contradictions(self) -> Plan:
+        from rtloop.plan.checks import contradictions
+
+        found = contradictions({k: getattr(self, k) for k in type(self).model_fields})
+        if found:
+            raise PydanticCustomError(
+                "contradiction", "{words}", {"words": " | ".join(p.words() for p in found)}
+            )
+        return self
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def kind(self) -> Kind:
+        return self.plan.kind
+
+    @property
+    def sha256(self) -> str:
+        """Of the text the plan was loaded from, hexadecimal; empty for a plan made in code."""
+        return self._sha256
+
+    @property
+    def in_pct_rmt(self) -> bool:
+        """Whether any intensity is in % of the motor threshold."""
+        return any(t.intensity_pct_rmt is not None for t in self.targets)
+
+    def target(self, name: str) -> Target:
+        """By name; ``KeyError`` if there is none."""
+        for target in self.targets:
+            if target.name == name:
+                return target
+        raise KeyError(name)
+
+
+#: the tables, in the order of a file
+SECTIONS: dict[str, type[_Table]] = {
+    "plan": Head,
+    "unit": Unit,
+    "threshold": Threshold,
+    "timing": Timing,
+    "caps": Caps,
+    "signal": Signal,
+    "arm": Arm,
+    "order": Order,
+}
+REQUIRED = ("plan", "signal", "arm", "order")
