@@ -1,0 +1,130 @@
+"""Owns the layout of a session folder on disk; owns nothing that is written into it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtloop.clock import WALL, Clock
+from rtloop.errors import IntegrityProblem, ValidationProblem
+
+_NAME = re.compile(r"^\d{8}-\d{6}_[A-Za-z0-9][A-Za-z0-9-]*$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionFolder:
+    """``<data_dir>/<YYYYmmdd-HHMMSS>_<run_id>/`` and the files in it (docs/protocol.md)."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, data_dir: str | Path, run_id: str, *, clock: Clock = WALL) -> SessionFolder:
+        """Make a new folder (mode 0700), durable itself; refuses an existing one.
+
+        Raises ValidationProblem for a run id that cannot be a folder name, IntegrityProblem when it cannot
+        be made.
+        """
+        stamp = clock.utc()[:19].replace("-", "").replace(":", "").replace("T", "-")
+        name = f"{stamp}_{run_id}"
+        if not _NAME.match(name):
+            raise ValidationProblem(
+                "the run id cannot be part of a folder name",
+                expected="letters, digits and dashes",
+                found=repr(run_id),
+            )
+        path = Path(data_dir) / name
+        try:
+            Path(data_dir).mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700)
+            sync_directory(path.parent)
+        except OSError as err:
+            raise IntegrityProblem(
+                f"cannot make the session folder {path}",
+                expected="a new folder in a writable data directory",
+                found=str(err),
+                todo="check rights and free space of the data directory, or choose another one",
+            ) from err  # fmt: skip
+        return cls(path=path)
+
+    @classmethod
+    def all_in(cls, data_dir: str | Path) -> list[SessionFolder]:
+        """Every session folder of a data directory, oldest first."""
+        root = Path(data_dir)
+        if not root.is_dir():
+            return []
+        return [cls(path=p) for p in sorted(root.iterdir()) if _NAME.match(p.name) and p.is_dir()]
+
+    @property
+    def looks_like_one(self) -> bool:
+        """Whether the folder's own name has the form of a session folder."""
+        return bool(_NAME.match(self.path.name))
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def recording(self) -> Path:
+        return self.path / "recording.xdf"
+
+    @property
+    def ring(self) -> Path:
+        return self.path / "ring.f32"
+
+    @property
+    def board(self) -> Path:
+        return self.path / "board"
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.toml"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    def tidy(self) -> None:
+        """Delete what only a running session needs (ring, board): after a clean end, never after a crash."""
+        for path in (self.ring, self.board):
+            path.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the entries of a directory durable; a no-op where directories cannot be synced (Windows)."""
+    if os.name != "posix":
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_data(fd: int) -> None:
+    """Make the written bytes of a file durable against a power cut."""
+    getattr(os, "fdatasync", os.fsync)(fd)
+
+
+def create_append_only(path: Path) -> int:
+    """Open a new file for appending (O_EXCL, mode 0600) and make its name durable; returns the descriptor."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        sync_directory(path.parent)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """One write, continued only when the system took less than all of it; OSError when it takes no more."""
+    done = os.write(fd, data)
+    while done < len(data):
+        done += os.write(fd, memoryview(data)[done:])
