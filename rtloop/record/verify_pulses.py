@@ -1,0 +1,79 @@
+"""Owns the accounting of pulses in a journal: intended, closed, seen; owns no rule about giving them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rtloop.model.event import Event
+from rtloop.model.pulse import Outcome
+from rtloop.record.kinds import PULSE_CLOSED, PULSE_INTENDED, PULSE_NOT_SEEN, PULSE_SEEN, PULSE_UNCOMMANDED
+from rtloop.record.verify_xdf import Out
+
+#: outcomes that count as delivered
+_DELIVERED = (Outcome.FIRED, Outcome.UNCERTAIN)
+
+
+def check_pulses(events: Sequence[Event], end_sample: int | None, out: Out) -> None:
+    """List every commanded pulse; find intents without close, doubles, and sightings that the record cannot
+    hold."""
+    intents = _by_id(events, PULSE_INTENDED, out)
+    closes = _by_id(events, PULSE_CLOSED, out)
+    seen = _by_id(events, PULSE_SEEN, out, once=False)
+    not_seen = _by_id(events, PULSE_NOT_SEEN, out)
+    counts = dict.fromkeys(("commanded", "fired", "uncertain", "not_fired", "seen", "not_seen", "open"), 0)
+    for pulse_id, data in sorted(intents.items()):
+        close = closes.get(pulse_id)
+        outcome = str(close.get("outcome", "")) if close else Outcome.UNCERTAIN.value
+        what = f"pulse {pulse_id} at {data.get('target', '?')}, {data.get('power_pct_mso', '?')} % MSO: "
+        counts["commanded"] += 1
+        if close is None:
+            counts["open"] += 1
+            out.explained(f"{what}intended, never closed: counted as uncertain, which counts as delivered")
+        if outcome not in {o.value for o in Outcome}:
+            out.problem(f"{what}unknown outcome {outcome!r}")
+        counts["fired" if outcome == "fired" else "uncertain" if outcome == "uncertain" else "not_fired"] += 1
+        sighting = seen.get(pulse_id)
+        if sighting is not None:
+            counts["seen"] += 1
+            words = f"seen by {sighting.get('source')} at sample {sighting.get('sample')}"
+            if outcome not in _DELIVERED:
+                out.problem(f"{what}{outcome}, yet {words}")
+            if pulse_id in not_seen:
+                out.note(f"{what}first reported as not seen, found later")
+        elif outcome in _DELIVERED:
+            counts["not_seen"] += 1
+            words = "NOT SEEN in the EEG"
+            if pulse_id not in not_seen:
+                out.explained(f"{what}{outcome}, and the journal does not say whether it was seen")
+        else:
+            words = "nothing to see"
+        out.fact(f"{what}{outcome}, {words}")
+    for pulse_id, data in closes.items():
+        if pulse_id not in intents and data.get("outcome") in _DELIVERED:
+            out.problem(f"pulse {pulse_id} was closed as {data.get('outcome')} but never intended")
+    _check_samples(events, end_sample, out)
+    counts["uncommanded"] = sum(e.kind == PULSE_UNCOMMANDED for e in events)
+    out.counts |= {f"pulses_{name}": value for name, value in counts.items()}
+    out.fact("pulses: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))
+
+
+def _by_id(events: Sequence[Event], kind: str, out: Out, *, once: bool = True) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if event.kind == kind and event.data.get("pulse_id") is not None:
+            pulse_id = int(event.data["pulse_id"])
+            if pulse_id in found and once:
+                out.problem(f"pulse {pulse_id} has two {kind} records (the second is record {event.n})")
+            found.setdefault(pulse_id, dict(event.data))
+    return found
+
+
+def _check_samples(events: Sequence[Event], end_sample: int | None, out: Out) -> None:
+    """A pulse cannot be seen in samples that were never recorded."""
+    if end_sample is None:
+        return
+    for event in events:
+        sample = event.data.get("sample")
+        if event.kind in (PULSE_SEEN, PULSE_UNCOMMANDED) and isinstance(sample, int) and sample >= end_sample:
+            out.explained(f"record {event.n} names sample {sample}, the recording ends at {end_sample}")
