@@ -1,4 +1,4 @@
-"""Owns the checks between the keys of a plan; owns neither the shape of a key (``schema``) nor a safety limit.
+"""Owns the checks between the keys of a plan; owns neither the shape of a key nor a safety limit.
 
 Every check runs on whatever tables are well formed, so that a file's problems are told all at once.
 """
@@ -22,7 +22,8 @@ AUTO_DISARM_S = (
 
 
 def contradictions(tables: Mapping[str, Any]) -> list[Problem]:
-    """Everything wrong between keys. ``tables`` maps table name -> its value; malformed ones are left out, and
+    """Everything wrong between keys. ``tables`` maps table name -> its value; malformed ones are left out,
+    and
     ``targets`` may hold None in the place of a malformed target."""
     head = tables.get("plan")
     kind: Kind | None = head.kind if head else None
@@ -50,7 +51,8 @@ def _names(targets: list[tuple[str, Target]]) -> Iterator[Problem]:
         if key in first:
             yield Problem(
                 where=f"{where}.name", what=f"the target name {target.name} occurs twice",
-                expected="each target name once", found=f"also in {first[key]}", todo="rename one of the two targets",
+                expected="each target name once", found=f"also in {first[key]}",
+                todo="rename one of the two targets",
             )  # fmt: skip
         first.setdefault(key, where)
 
@@ -59,13 +61,15 @@ def _electrode(where: str, name: str) -> Iterator[Problem]:
     key = name.strip().upper()
     if key in _MASTOIDS:
         yield Problem(
-            where=where, what=f"{key} is the name of a mastoid or ear electrode ({_MASTOIDS[key]}), not of the cortex",
+            where=where,
+            what=f"{key} is the name of a mastoid or ear electrode ({_MASTOIDS[key]}), not of the cortex",
             expected="an electrode of the 10-20, 10-10 or 10-5 system", found=name,
             todo=f"write C3 for left motor cortex, or {_MASTOIDS[key]} if the mastoid is meant",
         )  # fmt: skip
     elif position_of(name) is None:
         yield Problem(
-            where=where, what="the electrode is not known", expected="a name of the 10-20, 10-10 or 10-5 system",
+            where=where, what="the electrode is not known",
+            expected="a name of the 10-20, 10-10 or 10-5 system",
             found=name, todo="correct the name, or give the place as x_m, y_m, z_m",
         )  # fmt: skip
 
@@ -76,8 +80,9 @@ def _places(where: str, target: Target) -> Iterator[Problem]:
         if not 0.5 * HEAD_RADIUS_M <= distance_m <= 2 * HEAD_RADIUS_M:
             yield Problem(
                 where=f"{where}.coil_at", what="the place is not on a head",
-                expected=f"{0.5 * HEAD_RADIUS_M:.3f} to {2 * HEAD_RADIUS_M:.3f} m from the centre of the head",
-                found=f"{distance_m:g} m", todo="write metres from the centre of the head, not millimetres",
+                expected=f"{0.5 * HEAD_RADIUS_M:.3f} to {2 * HEAD_RADIUS_M:.3f} m from the head's centre",
+                found=f"{distance_m:g} m",
+                todo="write metres from the centre of the head, not millimetres",
             )  # fmt: skip
     else:
         yield from _electrode(f"{where}.coil_at", target.coil_at)
@@ -87,7 +92,8 @@ def _places(where: str, target: Target) -> Iterator[Problem]:
     twice = sorted({n for n in local if [m.upper() for m in local].count(n.upper()) > 1})
     if twice:
         yield Problem(
-            where=f"{where}.local_electrodes", what="an electrode occurs twice", expected="each electrode once",
+            where=f"{where}.local_electrodes", what="an electrode occurs twice",
+            expected="each electrode once",
             found=", ".join(twice), todo="name different electrodes",
         )  # fmt: skip
 
@@ -142,7 +148,8 @@ def _lacking(where: str, kind: Kind) -> Problem:
 
 def _no_unit(where: str) -> Problem:
     return Problem(
-        where=where, what="a watch plan gives no pulses", expected="no such key in a watch plan", found="the key",
+        where=where, what="a watch plan gives no pulses", expected="no such key in a watch plan",
+        found="the key",
         todo="remove the key, or make it a map or probe plan",
     )  # fmt: skip
 
@@ -162,7 +169,8 @@ def _kind(
     count = len(tables.get("targets") or ())
     if kind is Kind.PROBE and count > 1:
         yield Problem(
-            where="targets", what="a probe looks at one target", expected="1 target", found=f"{count} targets",
+            where="targets", what="a probe looks at one target", expected="1 target",
+            found=f"{count} targets",
             todo="keep one target, or make it a map plan",
         )  # fmt: skip
 
@@ -195,7 +203,8 @@ def _times(tables: Mapping[str, Any], targets: list[tuple[str, Target]]) -> Iter
     low, high = timing.isi_s
     if not 0 < low <= high:
         yield Problem(
-            where="timing.isi_s", what="not a range of intervals", expected="[low, high] with 0 < low <= high",
+            where="timing.isi_s", what="not a range of intervals",
+            expected="[low, high] with 0 < low <= high",
             found=f"[{low:g}, {high:g}]", todo="correct the two numbers",
         )  # fmt: skip
         return
@@ -281,7 +290,8 @@ def _order(order: Order | None) -> Iterator[Problem]:
         return
     if order.kind == "random" and order.seed is None:
         yield Problem(
-            where="order.seed", what="a random order needs a seed", expected="a whole number", found="nothing",
+            where="order.seed", what="a random order needs a seed", expected="a whole number",
+            found="nothing",
             todo="add a seed, so that the order can be repeated and checked",
         )  # fmt: skip
     if order.kind == "as_listed" and order.seed is not None:

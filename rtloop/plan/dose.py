@@ -1,4 +1,4 @@
-"""Owns the arithmetic from % of threshold to % of the unit's output and the unit's own gap; owns no limit on either."""
+"""Owns the way from % of threshold to % of the unit's output, and the unit's own gap; owns no limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ GAPS_200_S: tuple[tuple[int, float], ...] = ((50, 2.0), (80, 3.0), (101, 4.0))
 
 
 def pct_mso_from_rmt(pct_rmt: float, threshold_pct_mso: int) -> int:
-    """Whole % MSO for an intensity in % of threshold, rounded DOWN; exact (110 % of 50 is 55, not 54 or 56)."""
+    """Whole % MSO for an intensity in % of threshold, rounded DOWN; exact (110 % of 50 is 55, not 54 or
+    56)."""
     return math.floor(Fraction(repr(float(pct_rmt))) * threshold_pct_mso / 100)
 
 

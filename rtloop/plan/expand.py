@@ -1,4 +1,4 @@
-"""Owns the unfolding of a plan into ordered steps with whole powers; owns neither their running nor their judging."""
+"""Owns the unfolding of a plan into ordered steps with whole powers; owns neither running nor judging."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def targets_in_order(plan: Plan) -> tuple[Target, ...]:
 
 
 def intervals_s(timing: Timing, seed: int) -> Iterator[float]:
-    """Intervals between pulses, s, without end: uniform in ``isi_s``, from the plan's ``isi_seed`` if it has one,
+    """Intervals between pulses, s, without end: uniform in ``isi_s``, from the plan's ``isi_seed`` if it
+    has one,
     else from ``seed`` (to be journaled by the caller)."""
     draw = random.Random(seed if timing.isi_seed is None else timing.isi_seed)
     low, high = timing.isi_s
@@ -133,15 +134,16 @@ def _listen(first: int, target: Target) -> list[Step]:
 
 def _visit(plan: Plan, first: int, target: Target) -> list[Step]:
     preview, accept = target.preview, target.accept
-    assert (
-        preview is not None and accept is not None and target.pulses_max is not None
-    )  # checked with the plan
+    assert preview is not None  # this and the next two were checked with the plan
+    assert accept is not None
+    assert target.pulses_max is not None
     threshold = plan.threshold.pct_mso if plan.threshold else None
 
     def power(mso: int | None, rmt: float | None) -> tuple[int, float | None]:
         if mso is not None:
             return mso, (100.0 * mso / threshold if threshold else None)
-        assert rmt is not None and threshold is not None
+        assert rmt is not None
+        assert threshold is not None
         return pct_mso_from_rmt(rmt, threshold), rmt
 
     name = target.name

@@ -1,4 +1,4 @@
-"""Owns the way from the text of a plan to a checked ``Plan``, and the plans that ship; owns no rule of content."""
+"""Owns the way from the text of a plan to a checked ``Plan``, and the library; owns no rule of content."""
 
 from __future__ import annotations
 
@@ -41,14 +41,17 @@ def library() -> tuple[str, ...]:
 
 
 def load_plan(path_or_library_name: str | Path) -> Plan:
-    """A plan from a file, or from the library by name (a file of that name in the working folder goes first if it
-    ends in .toml or has a folder in it). ``FileProblem`` (a ``ValidationProblem``) tells all problems at once."""
+    """A plan from a file, or from the library: a bare name without .toml is of the library.
+
+    ``FileProblem`` (a ``ValidationProblem``) tells all problems at once.
+    """
     name = str(path_or_library_name)
     path = Path(path_or_library_name)
     if not isinstance(path_or_library_name, Path) and path.suffix != ".toml" and path.name == name:
         if name not in library():
             raise FileProblem(
-                f"no plan is called {name}", expected=f"one of {', '.join(library())}, or the path of a .toml file",
+                f"no plan is called {name}",
+                expected=f"one of {', '.join(library())}, or the path of a .toml file",
                 found=name, todo="give a name of the library or a path",
             )  # fmt: skip
         text = (resources.files("rtloop.plan") / "library" / f"{name}.toml").read_bytes()
@@ -75,7 +78,7 @@ def _build(raw: dict[str, Any], text: bytes, source: str) -> Plan:
                     expected=f"{', '.join(SECTIONS)} or targets",
                     found=shown(raw[key]),
                     todo="remove the table or correct its name",
-                )  # fmt: skip
+                )
             )
     for key, shape in SECTIONS.items():
         if key not in raw:
@@ -101,7 +104,8 @@ def _build(raw: dict[str, Any], text: bytes, source: str) -> Plan:
 
 
 def _targets(raw: dict[str, Any], tables: dict[str, Any]) -> list[Problem]:
-    """Each target on its own, so that one bad one does not hide the others; a bad one leaves None in its place."""
+    """Each target on its own, so that one bad one does not hide the others; a bad one leaves None in its
+    place."""
     listed = raw.get("targets")
     if listed is None:
         return [_missing("targets")]
@@ -113,7 +117,7 @@ def _targets(raw: dict[str, Any], tables: dict[str, Any]) -> list[Problem]:
                 expected="1 to 32 tables written as [[targets]]",
                 found=shown(listed),
                 todo="write each target under [[targets]]",
-            )  # fmt: skip
+            )
         ]
     out: list[Problem] = []
     good: list[Target | None] = []

@@ -1,4 +1,4 @@
-"""Owns how everything wrong with a written file is gathered and put into words; owns no rule about its content."""
+"""Owns how everything wrong with a written file is gathered and put into words; owns no rule of content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _SHOWN = 60  # characters of a found value that are repeated in a message
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing wrong: the key (dotted, list places from 0 in brackets) and what/expected/found/todo in words."""
+    """One thing wrong: the key (dotted, list places from 0 in brackets) and what/expected/found/todo in
+    words."""
 
     where: str
     what: str

@@ -1,4 +1,4 @@
-"""Owns the shape of a plan: its tables, keys, units and kinds of value; owns no check between two keys (``checks``).
+"""Owns the shape of a plan: its tables, keys, units and kinds of value; owns no check between two keys.
 
 Keys carry their units. Nothing that changes the dose has a default: a missing key is an error, not a guess.
 """
@@ -87,7 +87,8 @@ class Point(_Table):
 
 
 class Preview(_Table):
-    """``[targets.preview]``: single pulses to look at before the run, ``pulses`` at each step of intensity."""
+    """``[targets.preview]``: single pulses to look at before the run, ``pulses`` at each step of
+    intensity."""
 
     pulses: Count
     steps_pct_mso: Annotated[tuple[PctMso, ...], Field(min_length=1, max_length=20)] | None = None
@@ -160,8 +161,8 @@ class Target(_Table):
 
 
 class Timing(_Table):
-    """``[timing]``: the interval between two pulses is drawn uniformly from ``isi_s``; ``lead_s`` is from ready to the
-    first pulse of a block."""
+    """``[timing]``: the interval between two pulses is drawn uniformly from ``isi_s``; ``lead_s`` is from
+    ready to the first pulse of a block."""
 
     isi_s: Range
     lead_s: Annotated[float, Field(ge=0, le=30)]
@@ -180,7 +181,8 @@ Stage = str | bool | dict[str, Setting]
 
 
 class Stages(_Table):
-    """``[signal.stages]``: switches of the cleaning chain; what each may be is checked by the chain itself."""
+    """``[signal.stages]``: switches of the cleaning chain; what each may be is checked by the chain
+    itself."""
 
     bridge: Stage | None = None
     decay: Stage | None = None
@@ -210,7 +212,8 @@ class Order(_Table):
 
 
 class Plan(_Table):
-    """A whole plan. Making one runs every check between keys, so a ``Plan`` that exists is free of contradictions."""
+    """A whole plan. Making one runs every check between keys, so a ``Plan`` that exists is free of
+    contradictions."""
 
     plan: Head
     unit: Unit | None = None
