@@ -1,0 +1,301 @@
+"""Owns the engine's end of the port process (a Stimulator); owns no byte on the line and no timing of keep-alives."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from drivers.magstim.units import UnitFacts, facts_of
+from drivers.reading import status_on
+from drivers.requests import Answer, Ask, Opened, Request
+from drivers.trouble import UnitProblem
+from rtloop.board import Board
+from rtloop.clock import WALL, Clock
+from rtloop.errors import NotReady
+from rtloop.model.pulse import Delivery, FireReceipt
+from rtloop.model.status import Fault, UnitIdentity, UnitStatus
+from rtloop.ports import Permit
+
+ANSWER_S = 0.6
+ARM_S = 2.5
+DISARM_S = 0.5
+CLOSE_S = 2.0
+PORT_BEAT_FRESH_S = 0.3
+
+
+class MagstimUnit:
+    """A unit behind its own process. Made by ``open``. One request in flight; ``disarm`` goes around the queue.
+
+    While a request waits for its answer (bounded), the waiting thread itself beats the engine's heartbeat, so that
+    an engine waiting for its unit is not taken for a hung one; a stopped process beats nothing.
+    """
+
+    def __init__(
+        self, *, conn: Connection, process: BaseProcess, board: Board, facts: UnitFacts, identity: UnitIdentity,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self._conn, self._process, self._board = conn, process, board
+        self._facts, self._identity, self._clock = facts, identity, clock
+        self._lock, self._disarm_lock = threading.Lock(), threading.Lock()
+        self._n = 0
+        self._closed = False
+        self._trouble: UnitProblem | None = None
+        self._last = status_on(board)
+        self.opened: Opened | None = None
+
+    @classmethod
+    def open(
+        cls, *, port: str, model: str = "200", board_path: str | Path, run_id: str, key: bytes, simulated: bool,
+        clock: Clock = WALL, open_timeout_s: float = 8.0,
+    ) -> MagstimUnit:  # fmt: skip
+        """Start the port process; it opens the line, takes control and reads standby back. NotReady otherwise."""
+        facts = facts_of(model)
+        from drivers.port_process import main  # the target of the process; it imports this module
+
+        context = multiprocessing.get_context("spawn")
+        board = Board(board_path, clock=clock)
+        ours, theirs = context.Pipe(duplex=True)
+        arguments = {
+            "port": port, "model": model, "board_path": str(board_path), "run_id": run_id, "key": key,
+            "parent_pid": os.getpid(),
+        }  # fmt: skip
+        process = context.Process(
+            target=main, args=(theirs,), kwargs=arguments, name="rtloop-port", daemon=True
+        )
+        process.start()
+        theirs.close()
+        unit = cls(
+            conn=ours, process=process, board=board, facts=facts, clock=clock,
+            identity=UnitIdentity(model=model, port=port, simulated=simulated),
+        )  # fmt: skip
+        try:
+            found = unit._await_opened(clock.now_s() + open_timeout_s)
+        except BaseException:
+            unit.close()
+            raise
+        unit.opened = found
+        return unit
+
+    def _await_opened(self, end_s: float) -> Opened:
+        problem: object = "no answer in time"
+        try:
+            if self._conn.poll(max(0.0, end_s - self._clock.now_s())):
+                found = self._conn.recv()
+                if isinstance(found, Opened):
+                    return found
+                if isinstance(found, NotReady):
+                    raise found
+                problem = found
+        except (EOFError, OSError) as err:
+            problem = f"it ended: {err!r}"
+        raise UnitProblem(
+            Fault.PORT_DEAD, f"the port process for {self._identity.port} did not start", found=str(problem),
+            todo="see the session's log",
+        )  # fmt: skip
+
+    @property
+    def identity(self) -> UnitIdentity:
+        return self._identity
+
+    @property
+    def pid(self) -> int | None:
+        """Of the port process."""
+        return None if self._closed else self._process.pid
+
+    def min_interval_s(self, power_pct_mso: int) -> float:
+        """Shortest time between two pulses at this power; ValueError for a power the unit does not have."""
+        return self._facts.interval_s(power_pct_mso)
+
+    def status(self) -> UnitStatus:
+        """From the board; never blocks. ``t_s`` is when the unit said so."""
+        if not self._closed:
+            self._last = status_on(self._board)
+        return self._last
+
+    def trouble(self) -> UnitProblem | None:
+        """What has gone wrong since the last call, without asking the unit: dead process, lost line, a trip."""
+        if self._closed:
+            return None
+        if self._lock.acquire(blocking=False):
+            try:
+                while self._conn.poll(0):
+                    self._keep(self._conn.recv())
+            except (EOFError, OSError):
+                return self._dead("it ended")
+            finally:
+                self._lock.release()
+        if self._trouble is None and self._board.age_s("port") > PORT_BEAT_FRESH_S:
+            return self._dead(f"its heartbeat is {self._board.age_s('port'):.2f} s old")
+        return self._trouble
+
+    def announce(self, due_s: float) -> None:
+        """A pulse is due then: no keep-alive or reading in the 60 ms before it. Never blocks, never fails."""
+        if not self._closed and self._lock.acquire(blocking=False):
+            try:
+                self._conn.send(Request(n=0, ask=Ask.ANNOUNCE, due_s=due_s))
+            except OSError:
+                pass  # shown by the next request
+            finally:
+                self._lock.release()
+
+    def set_power(self, power_pct_mso: int) -> UnitStatus:
+        """Set, wait for the ramp, read back, compare; raises UnitProblem."""
+        if not self._facts.power_low_pct_mso <= power_pct_mso <= self._facts.power_high_pct_mso:
+            raise UnitProblem(
+                Fault.UNIT_UNEXPECTED, "no such power", expected=f"up to {self._facts.power_high_pct_mso} % MSO",
+                found=str(power_pct_mso),
+            )  # fmt: skip
+        longest_s = self._facts.ramp_s(self._facts.power_high_pct_mso, self._facts.power_low_pct_mso)
+        now_at = self.status().power_pct_mso
+        ramp_s = longest_s if now_at is None else self._facts.ramp_s(now_at, power_pct_mso)
+        return self._status_of(self._ask(Ask.SET_POWER, ramp_s + 2.0, power_pct_mso=power_pct_mso))
+
+    def arm(self) -> UnitStatus:
+        """Arm and wait until the unit itself says ready; raises UnitProblem."""
+        return self._status_of(self._ask(Ask.ARM, ARM_S))
+
+    def refresh(self) -> UnitStatus:
+        """Ask the unit itself now (``status`` reads what it said last); raises UnitProblem."""
+        return self._status_of(self._ask(Ask.STATUS, ANSWER_S))
+
+    def fire(self, permit: Permit) -> FireReceipt:
+        """Fire once; never raises for the line. No answer after the request went out is UNCERTAIN, then disarmed."""
+        try:
+            answer = self._ask(Ask.FIRE, ANSWER_S, permit=permit)
+        except _NotSent as err:
+            return FireReceipt(
+                delivery=Delivery.NOT_DELIVERED,
+                t_sent_s=None,
+                t_reply_s=None,
+                status=self.status(),
+                reason=str(err),
+            )
+        except UnitProblem as err:
+            self.status()
+            with contextlib.suppress(UnitProblem):
+                self.disarm()
+            return FireReceipt(
+                delivery=Delivery.UNCERTAIN, t_sent_s=None, t_reply_s=None, status=self._last, reason=str(err)
+            )
+        assert answer.receipt is not None
+        return answer.receipt
+
+    def disarm(self) -> None:
+        """EA on the line within 0.5 s, from any thread; else the port process is killed and UnitProblem says so.
+
+        The unit's own watchdog disarms a unit whose port process is gone, after about 1 s.
+        """
+        if self._closed:
+            return
+        with self._disarm_lock:
+            wanted = self._board["disarm_asked"] + 1
+            self._board["disarm_asked"] = wanted
+        end_s = self._clock.now_s() + DISARM_S
+        watchdog = f"the unit disarms itself after about {self._facts.lets_go_armed_s:g} s of silence"
+        while self._board["disarm_done"] < wanted:
+            if self._closed:
+                return  # closing disarms
+            if self._board["port_state"] == 2:
+                raise UnitProblem(
+                    Fault.UNIT_LOST,
+                    f"the line to the unit is lost; {watchdog}",
+                    todo="use the unit's own switch",
+                )
+            if not self._process.is_alive():
+                raise self._dead(f"it ended; {watchdog}")
+            if not self._clock.now_s() < end_s:
+                self._process.kill()
+                raise self._dead(f"no EA within {DISARM_S} s; killed; {watchdog}")
+            self._clock.sleep_until(self._clock.now_s() + 0.001)
+
+    def close(self) -> None:
+        """Disarm, release remote control, end the process. No process is left, whatever happens; never raises."""
+        if self._closed:
+            return
+        if self._process.is_alive():
+            with contextlib.suppress(UnitProblem):
+                self._ask(Ask.CLOSE, CLOSE_S)
+            self._process.join(1.0)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join(1.0)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join(1.0)
+        self.status()
+        self._closed = True
+        self._process.close()
+        self._conn.close()
+        self._board.close()
+
+    def __enter__(self) -> MagstimUnit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- the pipe
+
+    def _ask(self, ask: Ask, deadline_s: float, **fields: Any) -> Answer:
+        end_s = self._clock.now_s() + deadline_s
+        if self._closed:
+            raise _NotSent(Fault.PORT_DEAD, "the unit is closed")
+        if not self._lock.acquire(timeout=0.05 if ask is Ask.FIRE else ANSWER_S):
+            raise _NotSent(Fault.UNIT_UNEXPECTED, f"{ask} not sent: another request is in flight")
+        try:
+            self._n += 1
+            request = Request(n=self._n, ask=ask, **fields)
+            try:
+                self._conn.send(request)
+            except OSError as err:
+                raise _NotSent(
+                    Fault.PORT_DEAD, f"the port process is dead; {ask} not sent", found=str(err)
+                ) from err
+            while True:
+                self._board.beat("engine")
+                if self._conn.poll(0.01):
+                    answer = self._keep(self._conn.recv())
+                    if answer is not None and answer.n == self._n:
+                        break
+                elif not self._clock.now_s() < end_s:
+                    raise UnitProblem(
+                        Fault.PORT_DEAD, f"the port process did not answer {ask}", expected=f"within {deadline_s:g} s",
+                        todo="disarm, then start a new run",
+                    )  # fmt: skip
+        except (EOFError, ConnectionError) as err:
+            raise self._dead(f"it ended during {ask}") from err
+        finally:
+            self._lock.release()
+        if answer.problem is not None:
+            raise answer.problem
+        return answer
+
+    def _keep(self, answer: object) -> Answer | None:
+        if not isinstance(answer, Answer):
+            return None
+        if answer.n == 0:
+            self._trouble = answer.problem
+        return answer
+
+    def _dead(self, how: str) -> UnitProblem:
+        return UnitProblem(
+            Fault.PORT_DEAD,
+            "the port process is dead",
+            found=how,
+            todo="use the unit's own switch; start a new run",
+        )
+
+    @staticmethod
+    def _status_of(answer: Answer) -> UnitStatus:
+        assert answer.status is not None
+        return answer.status
+
+
+class _NotSent(UnitProblem):
+    """Nothing left this process."""

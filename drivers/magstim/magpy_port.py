@@ -1,0 +1,242 @@
+"""Owns the exchange with a unit by MagPy, in one process and one thread; owns no rule about what may be sent.
+
+MagPy builds the commands, checks the replies and parses them; its source is unedited. What is replaced is what
+stands below it: instead of a child process behind two queues, which may wait for ever, an exchange over the line
+with a deadline, one command in flight, drained before each command, so no reply is taken for another command's.
+Never used from MagPy: ``isArmed``, ``poke``, ``quickFire``, ``delay=True``, anything without a receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from magpy.magstim import Magstim, calcCRC
+
+from drivers.magstim.line import Line
+from drivers.trouble import Cut, Garbled, Lost, Refused, Silent
+from rtloop.clock import Clock
+
+REPLY_DEADLINE_S = 0.4
+_POLL_S = 0.001
+_TAIL_S = 0.008  # after a lone "?": long enough at 9600 baud for a next byte that belongs to it
+_EA = b"EA" + bytes(calcCRC(b"EA"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A proper reply: its raw status byte, and when its last byte came."""
+
+    instr: int
+    t_sent_s: float
+    t_s: float
+    power_pct_mso: int | None = None
+    coil_temp_c: float | None = None
+
+
+class Exchange:
+    """Both of MagPy's queues at once: ``put`` writes a command and reads its reply, ``get`` hands it over."""
+
+    def __init__(self, line: Line, clock: Clock, urgent: Callable[[], bool]) -> None:
+        self._line, self._clock, self._urgent = line, clock, urgent
+        self._reply: bytearray | None = None
+        self.last = b""
+        self.t_sent_s = self.t_reply_s = clock.now_s()
+        self.junk = 0  # bytes that nobody had asked for, dropped
+
+    def put(self, item: tuple[bytes | int | None, str | None, int | None]) -> None:
+        """Write the command and read its reply within the deadline; raises LineTrouble."""
+        message, receipt, n_bytes = item
+        if not isinstance(message, bytes) or receipt is None or n_bytes is None:
+            raise Refused(f"{item!r} is not a command with a receipt", written=False)
+        self._reply, self.last = None, b""
+        try:
+            waiting = self._line.in_waiting
+            if waiting:
+                self.junk += waiting
+                self._line.reset_input_buffer()
+        except OSError as err:
+            raise Lost(f"the line is gone: {err}", written=False) from err
+        if self._urgent():
+            try:
+                self.cut()
+            except Lost as err:
+                raise Lost(f"{message!r} not sent; {err}", written=False) from err
+            raise Cut(f"{message!r} not sent: something more urgent came", written=False)
+        self._write(message)
+        self.t_sent_s = self._clock.now_s()
+        self._reply = self._receive(message, n_bytes)
+        self.last = bytes(self._reply)
+        self.t_reply_s = self._clock.now_s()
+
+    def get(self) -> list[Any]:
+        """MagPy's form of a reply: [0, bytes]."""
+        if self._reply is None:
+            raise Silent("no reply to hand over", written=False)
+        reply, self._reply = self._reply, None
+        return [0, reply]
+
+    def cut(self) -> None:
+        """Write EA at once, whatever is in flight. Its reply is left to ``swallow``."""
+        self._write(_EA)
+
+    def swallow(self, *, quiet_s: float, at_most_s: float) -> None:
+        """Drop what still comes in, until the line has been quiet or something urgent comes."""
+        end_s = self._clock.now_s() + at_most_s
+        quiet_at_s = self._clock.now_s() + quiet_s
+        while self._clock.now_s() < min(end_s, quiet_at_s) and not self._urgent():
+            if self._byte():
+                quiet_at_s = self._clock.now_s() + quiet_s
+
+    def _write(self, message: bytes) -> None:
+        try:
+            self._line.write(message)
+        except OSError as err:
+            raise Lost(f"the line failed while {message!r} was written: {err}", written=True) from err
+
+    def _byte(self) -> bytes:
+        """One byte, or none after a short wait."""
+        before_s = self._clock.now_s()
+        try:
+            byte = self._line.read(1)
+        except (OSError, TypeError) as err:  # pyserial: TypeError when the descriptor vanished under it
+            raise Lost(f"the line failed while a reply was awaited: {err}", written=True) from err
+        if not byte and self._clock.now_s() - before_s < _POLL_S:
+            self._clock.sleep_until(before_s + _POLL_S)
+        return byte
+
+    def _receive(self, message: bytes, n_bytes: int) -> bytearray:
+        """Lengths as MagPy reads them: ``?`` is one byte, ``x?`` and ``xS`` have a check byte, else ``n_bytes``."""
+        end_s = self._clock.now_s() + REPLY_DEADLINE_S
+        reply = bytearray()
+        while len(reply) < _length(reply, n_bytes):
+            if self._urgent():
+                self.cut()
+                raise Cut(f"the wait for the reply to {message!r} was cut short", written=True)
+            if not self._clock.now_s() < end_s:
+                raise Silent(
+                    f"{len(reply)} of {n_bytes} bytes in reply to {message!r} within {REPLY_DEADLINE_S} s",
+                    written=True,
+                )
+            reply += self._byte()
+        if reply == b"?":
+            end_s = self._clock.now_s() + _TAIL_S
+            while self._clock.now_s() < end_s:
+                if self._byte():
+                    raise Garbled(f"a reply to {message!r} that begins with '?' and goes on", written=True)
+        elif bytes(calcCRC(reply[:-1])) != bytes(reply[-1:]):
+            raise Garbled(f"wrong check byte in {bytes(reply)!r}, the reply to {message!r}", written=True)
+        return reply
+
+
+def _length(reply: bytearray, n_bytes: int) -> int:
+    if reply[:1] == b"?":
+        return 1
+    return 3 if bytes(reply[1:2]) in (b"?", b"S") else n_bytes
+
+
+class _NoProcess:
+    """Stands where MagPy keeps its child process."""
+
+    daemon = False
+
+    def start(self) -> None: ...
+
+    def is_alive(self) -> bool:
+        return False
+
+    def join(self, timeout: float | None = None) -> None: ...
+
+
+class _InThread(Magstim):  # type: ignore[misc]
+    """MagPy's unit over an exchange instead of a child process."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        super().__init__("in this thread")
+
+    _sendQueue: Any
+    _receiveQueue: Any
+
+    def _setupSerialPort(self, serialConnection: str, debugSerialConnection: str | None = None) -> None:
+        for queue in (self._sendQueue, self._receiveQueue):  # MagPy has just made them; nothing was put in
+            queue.close()
+            queue.join_thread()
+        self._sendQueue = self._receiveQueue = self._exchange
+        self._connection = _NoProcess()
+
+    def take_control(self) -> tuple[int, Any]:
+        """``connect`` without its child process, keeping the error."""
+        answer: tuple[int, Any] = self.remoteControl(True, receipt=True)
+        if not answer[0]:
+            self._connected = True
+        return answer
+
+
+class MagpyPort:
+    """A 200² on a line: one method a command, each answered within 0.4 s or raising LineTrouble.
+
+    Parameters
+    ----------
+    line : an open line (see ``drivers.magstim.line``)
+    urgent : polled at least every 5 ms while a reply is awaited; when true, EA is written at once and Cut raised
+    """
+
+    def __init__(self, line: Line, clock: Clock, urgent: Callable[[], bool]) -> None:
+        self._line = line
+        self.exchange = Exchange(line, clock, urgent)
+        self._unit = _InThread(self.exchange)
+
+    def take_control(self) -> Reply:
+        """``Q@``: also the keep-alive, and the one status byte taken *after* the command took effect."""
+        return self._ask(self._unit.take_control)
+
+    def release(self) -> Reply:
+        return self._ask(lambda: self._unit.remoteControl(False, receipt=True))
+
+    def parameters(self) -> Reply:
+        return self._ask(self._unit.getParameters)
+
+    def temperature(self) -> Reply:
+        return self._ask(self._unit.getTemperature)
+
+    def set_power(self, power_pct_mso: int) -> Reply:
+        return self._ask(lambda: self._unit.setPower(power_pct_mso, receipt=True))
+
+    def arm(self) -> Reply:
+        return self._ask(lambda: self._unit.arm(receipt=True))
+
+    def disarm(self) -> Reply:
+        return self._ask(lambda: self._unit.disarm(receipt=True))
+
+    def fire(self) -> Reply:
+        return self._ask(lambda: self._unit.fire(receipt=True))
+
+    def close(self) -> None:
+        self._line.close()
+
+    def _ask(self, call: Callable[[], tuple[int, Any]]) -> Reply:
+        try:
+            error, parsed = call()
+        except ValueError as err:  # digits that are none, under a good check byte
+            raise Garbled(f"cannot read {self.exchange.last!r}: {err}", written=True) from err
+        raw = self.exchange.last
+        if error in (
+            Magstim.INVALID_COMMAND_ERR[0],
+            Magstim.INVALID_DATA_ERR[0],
+            Magstim.COMMAND_CONFLICT_ERR[0],
+        ):
+            raise Refused(f"the unit answered {raw!r}: {parsed}", written=True)
+        if error in (Magstim.INVALID_CONFIRMATION_ERR[0], Magstim.CRC_MISMATCH_ERR[0]):
+            raise Garbled(f"the unit answered {raw!r}: {parsed}", written=True)
+        if error:
+            raise Refused(f"not sent: {parsed}", written=False)
+        if not isinstance(parsed, dict):  # MagPy's (0, None): it sent nothing and calls that success
+            raise Refused("not sent: MagPy gave no receipt", written=False)
+        temperature = parsed.get("magstimTemp")
+        return Reply(
+            instr=raw[1], t_sent_s=self.exchange.t_sent_s, t_s=self.exchange.t_reply_s,
+            power_pct_mso=parsed["magstimParam"]["power"] if "magstimParam" in parsed else None,
+            coil_temp_c=max(temperature["coil1Temp"], temperature["coil2Temp"]) if temperature else None,
+        )  # fmt: skip

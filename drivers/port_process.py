@@ -1,0 +1,92 @@
+"""Owns the port process: signals, its loop, its end; owns neither the worker's logic nor the client in the engine.
+
+Ctrl-C is ignored here (the engine disarms, then closes); SIGTERM, a dead parent and a closed pipe all end in EA.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+from drivers.client import MagstimUnit
+from drivers.magstim.line import OwnedLine
+from drivers.magstim.units import facts_of
+from drivers.requests import Answer, Request
+from drivers.worker import FAILED, POLL_S, PortWorker
+from rtloop.board import Board
+from rtloop.clock import WALL
+from rtloop.errors import NotReady
+
+__all__ = ["MagstimUnit", "main"]
+
+
+def _parent_watch(parent_pid: int) -> Callable[[], bool]:
+    """Whether the process that started us still lives; cheap enough for every poll."""
+    if sys.platform != "win32":
+        return lambda: os.getppid() == parent_pid
+    parent = multiprocessing.parent_process()
+    return lambda: parent is not None and parent.is_alive()
+
+
+def main(
+    conn: Connection, *, port: str, model: str, board_path: str, run_id: str, key: bytes, parent_pid: int
+) -> None:
+    """Target of the spawned process: open, say what was found, serve until told, until the parent or pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Board(board_path, clock=WALL) as board:
+        board.start("port")
+        try:
+            line = OwnedLine(port)
+            worker = PortWorker(
+                line=line, facts=facts_of(model), board=board, clock=WALL, run_id=run_id, key=key,
+                parent_alive=_parent_watch(parent_pid),
+            )  # fmt: skip
+            signal.signal(signal.SIGTERM, lambda *_: worker.leave("SIGTERM"))
+            try:
+                conn.send(worker.open())
+                _loop(conn, worker)
+            finally:
+                worker.shut()
+        except NotReady as err:
+            board["port_state"] = FAILED
+            with contextlib.suppress(OSError):
+                conn.send(err)
+        finally:
+            board.end("port")
+            conn.close()
+
+
+def _loop(conn: Connection, worker: PortWorker) -> None:
+    told = False
+    while not worker.leaving:
+        if worker.trip is not None and not told:
+            told = True
+            if not _say(conn, worker, Answer(n=0, problem=worker.trip.problem())):
+                return
+        try:
+            if conn.poll(POLL_S):
+                request = conn.recv()
+                if not isinstance(request, Request):
+                    worker.leave(f"{request!r} is no request")
+                    return
+                answer = worker.serve(request)
+                if answer is not None and not _say(conn, worker, answer):
+                    return
+        except (EOFError, OSError):
+            worker.leave("the engine closed the pipe")
+            return
+        worker.step()
+
+
+def _say(conn: Connection, worker: PortWorker, answer: Answer) -> bool:
+    try:
+        conn.send(answer)
+    except OSError:
+        worker.leave("the engine closed the pipe")
+        return False
+    return True

@@ -1,0 +1,17 @@
+"""Owns the reading of the unit's state from the board; owns no write to it."""
+
+from __future__ import annotations
+
+from rtloop.board import Board
+from rtloop.model.status import UnitStatus
+
+
+def status_on(board: Board) -> UnitStatus:
+    """The newest status byte the port process published; ``t_s`` is -inf (infinitely old) when there is none."""
+    instr, power, temp_mc = board["unit_instr"], board["unit_power"], board["unit_temp_mc"]
+    return UnitStatus.from_instr(
+        max(0, instr),
+        t_s=board["unit_t"] * 1e-9 if instr >= 0 else float("-inf"),
+        power_pct_mso=power if power >= 0 else None,
+        coil_temp_c=temp_mc / 1000 if temp_mc >= 0 else None,
+    )

@@ -1,0 +1,68 @@
+"""Owns what the engine and the port process say to each other; owns no transport."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from drivers.trouble import UnitProblem
+from rtloop.model.pulse import FireReceipt
+from rtloop.model.status import Fault, UnitStatus
+from rtloop.ports import Permit
+
+
+class Ask(StrEnum):
+    """What may be asked of the port process. DISARM goes over the board, never in this queue."""
+
+    SET_POWER = "set_power"
+    ARM = "arm"
+    FIRE = "fire"
+    STATUS = "status"
+    ANNOUNCE = "announce"  # a pulse is due then: keep the line free; no answer
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request, numbered so that a late answer is never taken for another's."""
+
+    n: int
+    ask: Ask
+    power_pct_mso: int = 0
+    permit: Permit | None = None
+    due_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer to request ``n``; n = 0 is unasked: the run tripped."""
+
+    n: int
+    status: UnitStatus | None = None
+    receipt: FireReceipt | None = None
+    problem: UnitProblem | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """What was found when the line was opened."""
+
+    status: UnitStatus
+    found_armed: bool
+    found_power_pct_mso: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trip:
+    """Why the port process gives nothing more in this run."""
+
+    fault: Fault
+    words: str
+    t_s: float
+
+    def problem(self) -> UnitProblem:
+        """As an error for whoever asks on."""
+        return UnitProblem(
+            self.fault, f"the unit is disarmed for the rest of this run: {self.words}",
+            todo="find the cause, note it, start a new run",
+        )  # fmt: skip

@@ -1,0 +1,166 @@
+"""Owns a unit driven in this process on a stepped clock: the port process's logic without a process; no logic itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from drivers.magstim.line import READ_TIMEOUT_S, Line
+from drivers.magstim.units import UnitFacts, facts_of
+from drivers.reading import status_on
+from drivers.requests import Answer, Ask, Opened, Request
+from drivers.trouble import UnitProblem
+from drivers.worker import FAILED, PortWorker
+from rtloop.board import Board
+from rtloop.clock import SteppedClock
+from rtloop.model.pulse import FireReceipt
+from rtloop.model.status import Fault, UnitIdentity, UnitStatus
+from rtloop.ports import Permit
+
+
+class SteppedUnit:
+    """A Stimulator over a serial look-alike on a stepped clock; same interface as ``MagstimUnit``.
+
+    It listens to the clock and steps its worker after each advance. The engine must beat the board's heartbeat at
+    least every 0.25 s of stepped time while armed, as always. Waiting for the unit moves the one clock, which would
+    make the engine look hung: while the worker waits, the heartbeat keeps its age.
+    """
+
+    def __init__(
+        self, *, line: Line, worker: PortWorker, board: Board, facts: UnitFacts, identity: UnitIdentity
+    ) -> None:
+        self._line, self._worker, self._board = line, worker, board
+        self._facts, self._identity = facts, identity
+        self._busy = self._closed = False
+        self._n = 0
+        self._mark_ns = board.now_ns()
+        self.opened: Opened | None = None
+
+    @classmethod
+    def open(
+        cls, *, line: Line, clock: SteppedClock, board: Board, run_id: str, key: bytes, model: str = "200",
+        port: str = "stepped",
+    ) -> SteppedUnit:  # fmt: skip
+        """Take control of the unit behind ``line``; the board must live on the same clock."""
+        facts = facts_of(model)
+        if hasattr(line, "timeout"):
+            line.timeout = READ_TIMEOUT_S
+        made: SteppedUnit
+
+        worker = PortWorker(
+            line=line, facts=facts, board=board, clock=clock, run_id=run_id, key=key,
+            while_waiting=lambda: made._engine_waits(),
+        )  # fmt: skip
+        board.start("port")
+        identity = UnitIdentity(model=model, port=port, simulated=True)
+        made = cls(line=line, worker=worker, board=board, facts=facts, identity=identity)
+        with made._at_work():
+            made.opened = worker.open()
+        clock.listen(made.keep_alive)
+        return made
+
+    @property
+    def identity(self) -> UnitIdentity:
+        return self._identity
+
+    def min_interval_s(self, power_pct_mso: int) -> float:
+        """Shortest time between two pulses at this power; ValueError for a power the unit does not have."""
+        return self._facts.interval_s(power_pct_mso)
+
+    def keep_alive(self, now_s: float) -> None:
+        """Called after each step of the clock; nothing while a request itself moves the clock."""
+        if not (self._busy or self._closed):
+            with self._at_work():
+                self._worker.step()
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        self._busy, self._mark_ns = True, self._board.now_ns()
+        try:
+            yield
+        finally:
+            self._busy = False
+
+    def _engine_waits(self) -> None:
+        now_ns, beat = self._board.now_ns(), self._board["beat_engine"]
+        if beat > 0:
+            self._board["beat_engine"] = min(now_ns, beat + now_ns - self._mark_ns)
+        self._mark_ns = now_ns
+
+    def status(self) -> UnitStatus:
+        """From the board; never moves the clock."""
+        return status_on(self._board)
+
+    def trouble(self) -> UnitProblem | None:
+        """Why nothing more can be fired in this run, if so."""
+        return None if self._worker.trip is None else self._worker.trip.problem()
+
+    def announce(self, due_s: float) -> None:
+        """A pulse is due then."""
+        self._worker.serve(Request(n=0, ask=Ask.ANNOUNCE, due_s=due_s))
+
+    def set_power(self, power_pct_mso: int) -> UnitStatus:
+        """Set, wait for the ramp, read back, compare; raises UnitProblem."""
+        return self._status_of(self._ask(Ask.SET_POWER, power_pct_mso=power_pct_mso))
+
+    def arm(self) -> UnitStatus:
+        """Arm and wait until the unit itself says ready; raises UnitProblem."""
+        return self._status_of(self._ask(Ask.ARM))
+
+    def refresh(self) -> UnitStatus:
+        """Ask the unit itself now; raises UnitProblem."""
+        return self._status_of(self._ask(Ask.STATUS))
+
+    def fire(self, permit: Permit) -> FireReceipt:
+        """Fire once; never raises for the line."""
+        answer = self._ask(Ask.FIRE, permit=permit)
+        assert answer.receipt is not None
+        return answer.receipt
+
+    def disarm(self) -> None:
+        """EA at once; also from within another request (the wait for its reply is cut short)."""
+        if self._closed:
+            return
+        self._board["disarm_asked"] += 1
+        if self._busy:
+            return
+        wanted = self._board["disarm_asked"]
+        with self._at_work():
+            self._worker.step()
+        if self._board["port_state"] == FAILED or self._board["disarm_done"] != wanted:
+            raise UnitProblem(
+                Fault.UNIT_LOST, "the line to the unit is lost; the unit disarms itself after about 1 s"
+            )
+
+    def close(self) -> None:
+        """Disarm, release, close the line; never raises."""
+        if not self._closed:
+            self._ask(Ask.CLOSE)
+            self._closed = True
+            self._board.end("port")
+
+    def __enter__(self) -> SteppedUnit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, ask: Ask, *, power_pct_mso: int = 0, permit: Permit | None = None) -> Answer:
+        if self._busy or self._closed:
+            raise UnitProblem(
+                Fault.UNIT_UNEXPECTED, f"{ask} not sent: another request is in flight, or closed"
+            )
+        self._n += 1
+        with self._at_work():
+            answer = self._worker.serve(
+                Request(n=self._n, ask=ask, power_pct_mso=power_pct_mso, permit=permit)
+            )
+        assert answer is not None
+        if answer.problem is not None:
+            raise answer.problem
+        return answer
+
+    @staticmethod
+    def _status_of(answer: Answer) -> UnitStatus:
+        assert answer.status is not None
+        return answer.status

@@ -1,0 +1,302 @@
+"""The contract every stimulator driver keeps, on a stepped line, a socket and a pseudo-terminal."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from contract_tools import EA, EB, EH, KEY, Bench, bench
+
+from drivers.trouble import UnitProblem
+from hardware_sim.faults import FaultKind
+from rtloop.model.pulse import Delivery
+from rtloop.model.status import Fault
+
+
+class Core:
+    """What is tried on every kind of line."""
+
+    kind = ""
+
+    @pytest.fixture()
+    def b(self, tmp_path: Path) -> Iterator[Bench]:
+        with bench(self.kind, tmp_path, arming_s=0.3) as made:
+            yield made
+
+    def test_a_pulse_and_its_numbers(self, b: Bench) -> None:
+        assert b.unit.status().standby
+        assert b.unit.set_power(37).power_pct_mso == 37
+        assert b.unit.arm().ready
+        before_s = b.clock.now_s()
+        receipt = b.unit.fire(b.permit(37))
+        assert receipt.delivery is Delivery.DELIVERED, receipt
+        assert before_s <= receipt.t_sent_s < receipt.t_reply_s <= before_s + 0.1
+        assert receipt.status.ready
+        assert [d.power_pct_mso for d in b.sim.discharges] == [37]
+        assert abs(b.sim.discharges[0].t_s - receipt.t_sent_s) < 0.03
+        b.unit.disarm()
+        b.sleep(0.1)
+        assert b.unit.status().standby
+        assert not b.armed()
+
+    def test_no_permit_that_is_wrong_puts_a_byte_of_fire_on_the_line(self, b: Bench) -> None:
+        b.ready(40)
+        good = b.permit(40, permit_id=10)
+        wrong = {
+            "another run": b.permit(40, run="run-8"),
+            "made up": replace(good, seal=b"x" * 32),
+            "another key": b.permit(40, key=b"z" * 32),
+            "changed power": replace(good, power_pct_mso=41),
+            "other power": b.permit(41, permit_id=11),
+            "expired": b.permit(40, ttl_s=-0.001),
+            "not a number": b.permit(40, expires_s=math.nan),
+            "never expires": b.permit(40, expires_s=math.inf),
+            "none": None,
+        }
+        for name, permit in wrong.items():
+            receipt = b.unit.fire(permit)
+            assert receipt.delivery is Delivery.NOT_DELIVERED, name
+            assert receipt.t_sent_s is None, name
+            assert receipt.reason.startswith("missed" if name == "expired" else "refused"), (name, receipt.reason)
+        assert not b.sent(EH)
+        assert b.unit.fire(good).delivery is Delivery.DELIVERED  # and the good one still goes
+
+    @pytest.mark.parametrize("how", ["lost", "bad_crc"])
+    def test_a_pulse_of_unknown_outcome_disarms_and_trips(self, b: Bench, how: str) -> None:
+        b.ready(40)
+        b.inject(FaultKind.UNCERTAIN_FIRE, how=how)
+        start_s = b.clock.now_s()
+        receipt = b.unit.fire(b.permit(40))
+        assert b.clock.now_s() - start_s < 0.6
+        assert receipt.delivery is Delivery.UNCERTAIN
+        assert receipt.t_sent_s is not None
+        b.until(lambda: not b.armed(), within_s=0.1)
+        assert b.discharges == 1
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.NOT_DELIVERED
+        with pytest.raises(UnitProblem, match="rest of this run") as problem:
+            b.unit.arm()
+        assert problem.value.fault is Fault.UNCERTAIN_PULSE
+        b.sleep(0.3)
+        assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
+        assert b.discharges == 1
+
+    def test_silence_is_an_error_in_time(self, b: Bench) -> None:
+        b.unit.set_power(30)
+        b.inject(FaultKind.MUTE)
+        start_s = b.clock.now_s()
+        with pytest.raises(UnitProblem) as problem:
+            b.unit.set_power(31)
+        assert b.clock.now_s() - start_s <= 0.5
+        assert problem.value.fault is Fault.UNIT_SILENT
+
+    def test_unplug_is_seen_at_once(self, b: Bench) -> None:
+        b.ready()
+        b.inject(FaultKind.UNPLUG)
+        b.sleep(0.05)
+        start_s = b.clock.now_s()
+        receipt = b.unit.fire(b.permit(40))
+        assert b.clock.now_s() - start_s < 0.5
+        assert receipt.delivery in (Delivery.NOT_DELIVERED, Delivery.UNCERTAIN)
+        with pytest.raises(UnitProblem) as problem:
+            b.unit.set_power(30)
+        assert problem.value.fault is Fault.UNIT_LOST
+        with pytest.raises(UnitProblem) as problem:
+            b.unit.disarm()
+        assert problem.value.fault is Fault.UNIT_LOST
+        b.sleep(1.2)
+        assert not b.armed()  # by its own watchdog
+        assert b.discharges == 0
+
+    def test_disarm_from_every_state(self, b: Bench) -> None:
+        states = [lambda: None, lambda: b.unit.set_power(30), b.unit.arm, b.unit.disarm]
+        for enter in states:
+            enter()
+            mark_s = b.clock.now_s()
+            b.unit.disarm()
+            assert b.clock.now_s() - mark_s < 0.5
+            b.until(lambda mark_s=mark_s: bool(b.sent(EA, since_s=mark_s)), within_s=0.05)
+            assert not b.armed()
+        assert b.unit.arm().ready  # a plain disarm takes nothing away
+        assert len(b.sent(EB)) == 2
+
+    def test_an_engine_that_freezes_loses_the_unit(self, b: Bench) -> None:
+        b.ready()
+        b.sleep(0.3)
+        b.beating = False
+        frozen_s = b.board["beat_engine"] * 1e-9
+        b.until(lambda: bool(b.sent(EA, since_s=frozen_s)), within_s=0.6)
+        late_s = b.sent(EA, since_s=frozen_s)[0] - b.board["beat_engine"] * 1e-9
+        assert 0.2 < late_s <= 0.3
+        b.beating = True
+        b.sleep(0.3)
+        with pytest.raises(UnitProblem) as problem:
+            b.unit.arm()
+        assert problem.value.fault is Fault.ENGINE_LATE
+
+    @pytest.mark.parametrize("mute", [False, True])
+    def test_stop_reaches_the_line_even_past_a_mute_unit(self, b: Bench, mute: bool) -> None:
+        b.ready()
+        if mute:
+            b.inject(FaultKind.MUTE, only="Q")
+        asked_s = b.stop_while_a_reply_is_awaited()
+        b.until(lambda: bool(b.sent(EA, since_s=asked_s)), within_s=0.3)
+        assert b.sent(EA, since_s=asked_s)[0] - asked_s <= 0.05
+        assert not b.armed()
+        b.until(lambda: b.board["stop_confirmed"] == (-1 if mute else 1), within_s=1.0)
+        assert b.board["stop_served"] > 0
+        with pytest.raises(UnitProblem) as problem:
+            b.unit.arm()
+        assert problem.value.fault is Fault.STOP
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.NOT_DELIVERED
+        b.unit.disarm()  # never refused
+
+    def test_closing_leaves_it_disarmed_and_released(self, b: Bench) -> None:
+        b.ready()
+        mark_s = b.clock.now_s()
+        b.unit.close()
+        assert b.sent(EA, since_s=mark_s)
+        assert b.sent(b"R@", since_s=mark_s)
+        assert not b.armed()
+        b.unit.close()
+        b.unit.disarm()
+
+
+class Whole(Core):
+    """All of it; on lines with a real port process only when RTLOOP_LONG is set (about 1 min each)."""
+
+    def test_a_spent_permit_and_a_lower_one_never_fire_again(self, b: Bench) -> None:
+        b.ready(40)
+        good, lower, next_one = (b.permit(40, permit_id=n, ttl_s=20) for n in (5, 4, 6))
+        assert b.unit.fire(good).delivery is Delivery.DELIVERED
+        b.sleep(2.2)
+        for permit in (good, lower):
+            receipt = b.unit.fire(permit)
+            assert (receipt.delivery, receipt.t_sent_s) == (Delivery.NOT_DELIVERED, None)
+            assert "not above the last spent" in receipt.reason
+        assert b.discharges == 1
+        assert b.unit.fire(next_one).delivery is Delivery.DELIVERED
+        assert b.discharges == 2
+
+    def test_two_pulses_closer_than_the_unit_allows_are_refused_by_the_driver_itself(self, b: Bench) -> None:
+        b.ready(40)
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.DELIVERED
+        b.sleep(1.0)
+        receipt = b.unit.fire(b.permit(40))
+        assert receipt.delivery is Delivery.NOT_DELIVERED
+        assert receipt.t_sent_s is None
+        assert len(b.sent(EH)) == 1
+
+    def test_not_armed_does_not_fire(self, b: Bench) -> None:
+        b.unit.set_power(40)
+        receipt = b.unit.fire(b.permit(40))
+        assert receipt.delivery is Delivery.NOT_DELIVERED
+        assert "not armed" in receipt.reason
+        assert not b.sent(EH)
+
+    def test_a_unit_that_refuses_is_not_delivered(self, b: Bench) -> None:
+        for kind in (FaultKind.ANSWER_CONFLICT, FaultKind.ANSWER_UNKNOWN):
+            b.ready(40)
+            b.inject(kind, only="EH", times=1)
+            receipt = b.unit.fire(b.permit(40))
+            assert receipt.delivery is Delivery.NOT_DELIVERED, receipt
+            assert receipt.t_sent_s is not None
+        assert b.discharges == 0
+
+    def test_half_a_reply_to_fire_is_uncertain(self, b: Bench) -> None:
+        b.ready(40)
+        b.inject(FaultKind.SHORT_REPLY, only="EH", n_bytes=2)
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.UNCERTAIN
+        b.until(lambda: not b.armed(), within_s=0.1)
+
+    def test_stray_bytes_before_the_reply_to_fire_are_uncertain(self, b: Bench) -> None:
+        b.ready(40)
+        b.inject(FaultKind.STRAY_BYTES, only="EH", data=b"?")
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.UNCERTAIN  # "?" alone would have meant: not fired
+        assert b.discharges == 1
+
+    def test_silence_while_armed_disarms(self, b: Bench) -> None:
+        b.ready()
+        b.inject(FaultKind.MUTE)
+        assert b.until(lambda: not b.armed(), within_s=1.0) < 0.9  # a keep-alive interval and a reply deadline
+        b.sleep(0.1)
+        assert b.unit.trouble().fault is Fault.UNIT_SILENT
+
+    def test_a_bad_check_byte_is_an_error(self, b: Bench) -> None:
+        b.inject(FaultKind.BAD_CRC, times=1, only="@")
+        with pytest.raises(UnitProblem) as problem:
+            b.unit.set_power(30)
+        assert problem.value.fault is Fault.UNIT_UNEXPECTED
+
+    def test_unasked_bytes_are_not_taken_for_a_reply(self, b: Bench) -> None:
+        b.inject(FaultKind.UNSOLICITED_BYTES, data=b"\x45\x8c\x2e")
+        b.sleep(0.05)
+        assert b.unit.set_power(33).power_pct_mso == 33
+
+    def test_a_coil_that_vanishes_disarms(self, b: Bench) -> None:
+        b.ready()
+        b.inject(FaultKind.REPLACE_COIL)
+        b.until(lambda: not b.armed(), within_s=0.6)
+        b.sleep(0.1)
+        assert b.unit.trouble().fault is Fault.UNIT_UNEXPECTED
+
+    def test_a_unit_that_never_gets_ready_is_disarmed_again(self, b: Bench) -> None:
+        b.inject(FaultKind.STUCK_BUSY)
+        start_s = b.clock.now_s()
+        with pytest.raises(UnitProblem, match="ready"):
+            b.unit.arm()
+        assert b.clock.now_s() - start_s < 2.5
+        b.until(lambda: not b.armed(), within_s=0.1)
+
+    def test_standby_of_its_own_shows_in_the_status(self, b: Bench) -> None:
+        b.ready()
+        b.inject(FaultKind.STANDBY_UNEXPECTEDLY)
+        b.until(lambda: b.unit.status().standby, within_s=0.6)
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.NOT_DELIVERED
+
+    def test_the_status_stays_young_and_the_arming_holds(self, b: Bench) -> None:
+        b.ready()
+        oldest_s = 0.0
+        for _ in range(50):
+            b.sleep(0.05)
+            oldest_s = max(oldest_s, b.unit.status().age_s(b.clock.now_s()))
+        assert oldest_s < 0.6
+        assert b.armed()
+        assert b.unit.status().ready
+        assert b.unit.status().coil_temp_c == pytest.approx(22.0, abs=0.2)
+
+    def test_nothing_is_sent_just_before_an_announced_pulse(self, b: Bench) -> None:
+        b.ready()
+        for _ in range(4):
+            due_s = b.clock.now_s() + 0.25
+            b.unit.announce(due_s)
+            b.sleep(due_s - b.clock.now_s())
+            with b.lock():
+                times = [t_s for t_s, _ in b.sim.packets]
+            assert not [t_s for t_s in times if due_s - 0.05 < t_s < due_s]
+            b.sleep(0.03)
+
+    def test_the_sim_was_given_only_well_known_commands(self, b: Bench) -> None:
+        b.ready()
+        assert b.unit.fire(b.permit(40, key=KEY)).delivery is Delivery.DELIVERED
+        b.sleep(1.5)
+        with b.lock():
+            heads = {packet[:1] for _, packet in b.sim.packets}
+        assert heads <= {b"Q", b"E", b"@", b"J", b"F"}
+
+
+class TestStepped(Whole):
+    kind = "stepped"
+
+
+class TestSocket(Whole if os.environ.get("RTLOOP_LONG") else Core):  # type: ignore[misc]
+    kind = "socket"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+class TestPty(Whole if os.environ.get("RTLOOP_LONG") else Core):  # type: ignore[misc]
+    kind = "pty"

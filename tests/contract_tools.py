@@ -1,0 +1,180 @@
+"""Owns the benches on which drivers are held to their contract: a simulated unit, a board, permits, an engine that beats."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from drivers.client import MagstimUnit
+from drivers.stepped import SteppedUnit
+from hardware_sim.faults import Fault, FaultKind
+from hardware_sim.line import PtyLine, SocketLine, SteppedLine
+from hardware_sim.magstim import Unit200
+from rtloop.board import Board
+from rtloop.clock import WALL, Clock, SteppedClock
+from rtloop.ports import Permit
+
+KEY = b"k" * 32
+RUN = "run-7"
+EA, EB, EH, Q = b"EA", b"EB", b"EH", b"Q@"
+
+
+class Bench:
+    """One unit under test: ``unit`` the driver, ``sim`` the simulated unit, ``line`` with its trace, ``board``."""
+
+    def __init__(self, *, sim: Unit200, line: Any, board: Board, clock: Clock, stepped: bool) -> None:
+        self.sim, self.line, self.board, self.clock, self.stepped = sim, line, board, clock, stepped
+        self.unit: Any = None
+        self.beating = True
+        self._permit_id = 0
+
+    # ---- time
+
+    def sleep(self, dt_s: float) -> None:
+        """Let time pass with the engine alive (unless ``beating`` was set false)."""
+        end_s = self.clock.now_s() + dt_s
+        while (now_s := self.clock.now_s()) < end_s:
+            if self.stepped and self.beating:
+                self.board.beat("engine")
+            self.clock.sleep_until(min(end_s, now_s + 0.005))
+
+    def until(self, condition: Callable[[], bool], *, within_s: float) -> float:
+        """Seconds until the condition holds; fails when it does not."""
+        start_s = self.clock.now_s()
+        while not condition():
+            assert self.clock.now_s() - start_s < within_s, f"not within {within_s} s"
+            self.sleep(0.002)
+        return self.clock.now_s() - start_s
+
+    # ---- the unit
+
+    def permit(self, power: int, *, permit_id: int | None = None, ttl_s: float = 0.5, run: str = RUN, key: bytes = KEY,
+               expires_s: float | None = None) -> Permit:  # fmt: skip
+        if permit_id is None:
+            self._permit_id += 1
+            permit_id = self._permit_id
+        expires = self.clock.now_s() + ttl_s if expires_s is None else expires_s
+        fields: dict[str, Any] = {
+            "permit_id": permit_id, "run_id": run, "pulse_id": permit_id, "power_pct_mso": power, "expires_s": expires,
+        }  # fmt: skip
+        return Permit(**fields, seal=Permit.seal_for(key, **fields))
+
+    def ready(self, power: int = 40) -> None:
+        """Power set, armed, ready."""
+        self.unit.set_power(power)
+        assert self.unit.arm().ready
+
+    def inject(self, kind: FaultKind, **fields: Any) -> None:
+        """A fault that starts now."""
+        with self.lock():
+            self.sim.inject(Fault(kind=kind, **fields), self.clock.now_s())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        with self.line.wire.lock if self.stepped else self.line.lock:
+            yield
+
+    @property
+    def discharges(self) -> int:
+        with self.lock():
+            return len(self.sim.discharges)
+
+    def armed(self) -> bool:
+        """What the simulated unit itself knows, brought up to now."""
+        if self.stepped:
+            self.line.wire.visible(self.clock.now_s())
+        with self.lock():
+            return self.sim.state().armed
+
+    def stop_while_a_reply_is_awaited(self) -> float:
+        """Ask for STOP just after a next keep-alive went out; returns when."""
+        mark_s, asked = self.clock.now_s(), []
+
+        def ask(now_s: float) -> None:
+            if not asked and self.sent(Q, since_s=mark_s):
+                asked.append(now_s)
+                self.board.ask_stop()
+
+        if self.stepped:
+            self.clock.listen(ask)  # type: ignore[attr-defined]
+        start_s = self.clock.now_s()
+        while not asked:
+            assert self.clock.now_s() - start_s < 0.6
+            self.sleep(0.001)
+            if not self.stepped:
+                ask(self.clock.now_s())
+        return asked[0]
+
+    def sent(self, command: bytes, *, since_s: float = 0.0) -> list[float]:
+        """When this command was whole on the line."""
+        with self.lock():
+            return [t_s for t_s, packet in self.sim.packets if packet.startswith(command) and t_s >= since_s]
+
+
+@contextmanager
+def bench(kind: str, tmp_path: Path, *, faults: tuple[Fault, ...] = (), **unit: Any) -> Iterator[Bench]:
+    """A bench of kind "stepped", "socket" or "pty", opened; ends with nothing left behind."""
+    sim = Unit200(faults=faults, **unit)
+    if kind == "stepped":
+        with _stepped(sim, tmp_path) as made:
+            yield made
+    else:
+        with _threaded(sim, kind, tmp_path) as made:
+            yield made
+
+
+@contextmanager
+def _stepped(sim: Unit200, tmp_path: Path) -> Iterator[Bench]:
+    clock = SteppedClock()
+    with Board.create(tmp_path / "board", clock=clock) as board:
+        line = SteppedLine(sim, clock)
+        made = Bench(sim=sim, line=line, board=board, clock=clock, stepped=True)
+        board.start("engine")
+        made.unit = SteppedUnit.open(line=line, clock=clock, board=board, run_id=RUN, key=KEY)
+        with made.unit:
+            yield made
+
+
+@contextmanager
+def _threaded(sim: Unit200, kind: str, tmp_path: Path) -> Iterator[Bench]:
+    line = (SocketLine if kind == "socket" else PtyLine)(sim, WALL)
+    line.start()
+    try:
+        with Board.create(tmp_path / "board") as board:
+            made = Bench(sim=sim, line=line, board=board, clock=WALL, stepped=False)
+            board.start("engine")
+            with beating(made):
+                made.unit = open_unit(line.port, tmp_path)
+                with made.unit:
+                    yield made
+    finally:
+        line.close()
+
+
+def open_unit(port: str, tmp_path: Path) -> MagstimUnit:
+    """The client with its real port process, on the board of this test."""
+    return MagstimUnit.open(port=port, board_path=tmp_path / "board", run_id=RUN, key=KEY, simulated=True)
+
+
+@contextmanager
+def beating(made: Bench) -> Iterator[None]:
+    """A thread that beats as the engine, every 20 ms, while ``made.beating``."""
+    ending = threading.Event()
+
+    def beat() -> None:
+        while not ending.is_set():
+            if made.beating:
+                made.board.beat("engine")
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
