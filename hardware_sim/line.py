@@ -159,7 +159,7 @@ class Line:
                     self._endpoint.write(arrived)
                 # the next bytes wait in the port's buffer until the line is free: the unit never sees ahead
                 if self.unit.rx_free_s <= now_s and (data := self._endpoint.read()):
-                    self.wire.host_sent(data, now_s)
+                    self.wire.host_sent(data, self.clock.now_s())  # read after the bytes: never too early
                 if self._endpoint.accept():
                     self.wire.forget()
                 if self.unit.rx_free_s <= now_s:
