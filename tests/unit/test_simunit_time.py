@@ -156,3 +156,14 @@ def test_time_running_backwards_is_taken_as_standing_still() -> None:
     before = bench.unit.state()
     bench.unit.tick(bench.now_s - 50)
     assert bench.unit.state() == before
+
+
+def test_lowering_the_power_does_not_shorten_the_gap_after_a_strong_pulse() -> None:
+    bench = ready_bench(80)
+    bench.ask(b"EH")
+    bench.ask(b"@079")
+    fired_s = bench.unit.discharges[0].t_s
+    bench.wait(fired_s + 3.5 - bench.now_s, alive=True)
+    assert bench.ask(b"EH") == packet(b"ES")
+    bench.wait(fired_s + 4.0 - bench.now_s, alive=True)
+    assert bench.ask(b"EH") == packet(b"E\x8c")
