@@ -1,6 +1,6 @@
 """Owns the faults of a simulated unit: values with a start time, their file format, which are active when.
 
-It owns no effect: what a fault does to replies and to the coil is in ``hardware_sim.magstim``.
+It owns no effect: what a fault does to replies and to the coil is in ``hardware_sim.unit``.
 """
 
 from __future__ import annotations
