@@ -232,10 +232,14 @@ def _open_ring(spec: RecorderSpec, board: Board, reason: _Reason) -> SampleRing:
     end_s = WALL.now_s() + RING_DEADLINE_S
     while True:
         try:
-            ring: SampleRing = Ring.open(spec.ring_path)
-            return ring
+            ring = Ring.open(spec.ring_path)
+            break
         except (OSError, RtloopError) as err:
             board.beat("recorder")
             if WALL.now_s() > end_s or reason.wait(TURN_S):
                 raise NotReady("the ring cannot be opened", expected=spec.ring_path, found=str(err),
                                todo="start the acquisition first") from err  # fmt: skip
+    if ring.n_channels != len(spec.layout.labels):
+        raise NotReady("the ring does not fit the layout", expected=f"{len(spec.layout.labels)} channels",
+                       found=f"{ring.n_channels} channels")  # fmt: skip
+    return ring
