@@ -57,7 +57,7 @@ def p_lowest(value: F64, se: F64) -> F64:
     """P(X_i is the smallest), float64[n], of independent normals with mean ``value`` and SD ``se``.
 
     Both float64[n], finite, se >= 0, else ``ValueError``. Sums to 1.
-    P_i = integral of phi_i(x) prod_{j != i} (1 - Phi_j(x)) dx (order statistics; David & Nagaraja 2003, ch. 5),
+    P_i = integral of phi_i(x) prod_{j != i} (1 - Phi_j(x)) dx (David & Nagaraja 2003, Order Statistics),
     by Gauss-Legendre between knots at multiples of every SE, so that unequal SEs are resolved.
     """
     value, se = np.asarray(value, dtype=np.float64), np.asarray(se, dtype=np.float64)
@@ -90,7 +90,8 @@ def rank(scores: Iterable[tuple[str, Estimate]]) -> Ranking:
     """Rank (target, score) pairs.
 
     A score that is absent or not finite is left out, with the reason, and takes no part in the probabilities
-    of the others; with fewer than two scores no probability is given. ``ValueError`` when a target is twice there.
+    of the others; with fewer than two scores no probability is given.
+    ``ValueError`` when a target occurs twice.
     """
     given = list(scores)
     names = [name for name, _ in given]

@@ -41,7 +41,7 @@ _DOSES = ("max_pulses_target_session", "max_pulses_session", "max_pulses_day")
 
 @dataclass(frozen=True, kw_only=True)
 class Breach:
-    """One rule broken. ``step`` is the index of the step (None: the plan as a whole), ``where`` is it in words."""
+    """One rule broken. ``step`` is the index of the step, None for the whole plan; ``where`` says it."""
 
     step: int | None
     where: str
@@ -73,8 +73,8 @@ class Rehearsal:
     """What the plan would be.
 
     ``duration_s`` and ``pulses`` are (least, most): every pulse accepted at the shortest interval, and every
-    allowed pulse at the longest. Coil placement, the operator's looks and redone targets are not in them. A watch
-    plan gives no pulse and has no duration of its own: zeros.
+    allowed pulse at the longest. Coil placement, the operator's looks and redone targets are not in them. A
+    watch plan gives no pulse and has no duration of its own: zeros.
     """
 
     plan_name: str
@@ -117,7 +117,7 @@ def rehearse(
     """Walk through the plan without a unit.
 
     ``today`` is a UTC date (or YYYY-MM-DD); ``participant`` is who will sit there (None: whom the threshold
-    names, which is not enough for HUMAN); ``before`` counts the pulses that this session and this day have had.
+    names, which is not enough for HUMAN); ``before`` counts the pulses of this session and day so far.
     ``ValueError`` when ``today`` is not a date.
     """
     day = date.fromisoformat(str(today)).isoformat()
