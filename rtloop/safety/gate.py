@@ -1,0 +1,266 @@
+"""Owns the only way to a discharge: mints permits, charges the dose, fires, disarms; decides not when.
+
+It journals nothing but the intent to fire; the caller makes events of the values returned here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rtloop.clock import Clock
+from rtloop.errors import NotReady
+from rtloop.model.pulse import Delivery, FireReceipt, Outcome, Pulse, Purpose
+from rtloop.model.status import Fault, UnitIdentity, UnitStatus
+from rtloop.ports import Permit, Stimulator
+from rtloop.safety.interlock import Interlock, Step
+from rtloop.safety.ledger import Charge, Ledger
+from rtloop.safety.limits import Limits
+from rtloop.safety.rules import (
+    INTENSITY_RULES,
+    LAST_RULES,
+    RULES,
+    Refusal,
+    Rule,
+    Situation,
+    refusals,
+    refuse,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateResult:
+    """What came of ``fire``; ``closing``: data of the ``pulse_closed`` event to be written, if any."""
+
+    outcome: Outcome
+    receipt: FireReceipt | None = None
+    refusals: tuple[Refusal, ...] = ()
+    closing: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Armed:
+    """What came of ``arm``: the interlock's step and the unit's status (None: the unit was not asked)."""
+
+    ok: bool
+    step: Step | None
+    status: UnitStatus | None
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disarmed:
+    """What came of ``disarm``. Not confirmed: the unit may still be armed, use its own switch."""
+
+    confirmed: bool
+    step: Step
+    words: str
+
+
+class Gate:
+    """The only holder of the stimulator. ``permit``, ``fire``, ``set_power``, ``arm``: the loop thread only.
+
+    Parameters
+    ----------
+    key : of the run; seals the permits, known to the driver
+    record_intent : makes the data of a ``pulse_intended`` event durable (fsync) before it returns, or raises
+    situation : what the caller knows (stream, ages, threshold, rig); the gate fills in what it knows
+    session_id : dose caps hold over all runs of a session; ``run_id`` when None
+    """
+
+    def __init__(
+        self, *, stimulator: Stimulator, limits: Limits, interlock: Interlock, ledger: Ledger, clock: Clock,
+        run_id: str, key: bytes, record_intent: Callable[[dict[str, Any]], None],
+        situation: Callable[[Pulse, float], Situation], session_id: str | None = None,
+    ) -> None:  # fmt: skip
+        self._stimulator, self._limits, self._interlock, self._ledger = stimulator, limits, interlock, ledger
+        self._clock, self._run_id, self._key = clock, run_id, key
+        self._session_id = session_id or run_id
+        self._record_intent, self._situation = record_intent, situation
+        self._permits, self._newest, self._closed = 0, None, False  # type: int, Permit | None, bool
+        # the instant of another run's last pulse is not known on this clock: count from now
+        self._last_pulse_t_s = clock.now_s() if ledger.latest_day else None
+        self._recharge_s = 0.0  # the gap after the last pulse, which may have been stronger than the next
+
+    @property
+    def identity(self) -> UnitIdentity:
+        return self._stimulator.identity
+
+    def status(self) -> UnitStatus:
+        """The newest known status of the unit; never blocks."""
+        return self._stimulator.status()
+
+    def min_interval_s(self, power_pct_mso: int) -> float:
+        """Shortest interval at this power: the larger of the unit's own and ours."""
+        return max(self._limits.min_interval_s, self._stimulator.min_interval_s(power_pct_mso))
+
+    def _check(self, pulse: Pulse, now_s: float, rules: tuple[Rule, ...] = RULES) -> tuple[Refusal, ...]:
+        if self._closed:
+            return (refuse("gate_open", "an open gate", "closed", "start a new run"),)
+        today, unit, lock = self._clock.utc()[:10], self._stimulator, self._interlock
+        seen = replace(
+            self._situation(pulse, now_s), mode=lock.mode, now_s=now_s, pulse=pulse, today=today,
+            lamp=lock.lamp, armed_since_s=lock.armed_since_s, last_pulse_t_s=self._last_pulse_t_s,
+            unit=unit.status(), unit_simulated=unit.identity.simulated, latest_day=self._ledger.latest_day,
+            min_interval_s=max(unit.min_interval_s(pulse.power_pct_mso), self._recharge_s),
+            counts=self._ledger.counts(target=pulse.target, session_id=self._session_id, day=today),
+        )  # fmt: skip
+        return refusals(seen, self._limits, rules)
+
+    def permit(self, pulse: Pulse, now_s: float) -> Permit | tuple[Refusal, ...]:
+        """Leave to fire ``pulse`` once until its deadline, or every reason why not; mints nowhere else."""
+        try:
+            no = self._check(pulse, now_s)
+        except BaseException as err:
+            self._fail(err)
+            raise
+        self._newest = None
+        if no:
+            return no
+        self._permits += 1
+        seal = Permit.seal_for(
+            self._key, permit_id=self._permits, run_id=self._run_id, pulse_id=pulse.pulse_id,
+            power_pct_mso=pulse.power_pct_mso, expires_s=pulse.deadline_s,
+        )  # fmt: skip
+        self._newest = Permit(
+            permit_id=self._permits, run_id=self._run_id, pulse_id=pulse.pulse_id, seal=seal,
+            power_pct_mso=pulse.power_pct_mso, expires_s=pulse.deadline_s,
+        )  # fmt: skip
+        return self._newest
+
+    def fire(self, pulse: Pulse, permit: Permit) -> GateResult:
+        """Fire now, once: check again, charge, make the intent durable, look again, send, close the charge.
+
+        Never raises for the line or the journal. Any other exception disarms, trips, and goes on upward.
+        """
+        try:
+            return self._fire(pulse, permit)
+        except BaseException as err:
+            self._fail(err)
+            raise
+
+    def _fire(self, pulse: Pulse, permit: Permit) -> GateResult:
+        newest, self._newest = self._newest, None  # spent, whatever comes of it
+        same = (permit.pulse_id, permit.power_pct_mso, permit.expires_s) == (
+            pulse.pulse_id, pulse.power_pct_mso, pulse.deadline_s,
+        )  # fmt: skip
+        if permit is not newest or not same or not permit.genuine(self._key):
+            words, found = "the newest permit of this run, unspent, for this pulse", f"{permit} for {pulse}"
+            refusal = refuse("permit", words, found, "ask for a permit")
+            return GateResult(outcome=Outcome.REFUSED, refusals=(refusal,))
+        no = self._check(pulse, self._clock.now_s())
+        if no:
+            return GateResult(outcome=self._why_not_fired(pulse), refusals=no)
+        charge = Charge(
+            run_id=self._run_id, session_id=self._session_id, permit_id=permit.permit_id,
+            pulse_id=pulse.pulse_id, target=pulse.target, purpose=str(pulse.purpose),
+            power_pct_mso=pulse.power_pct_mso, power_pct_rmt=pulse.power_pct_rmt, day=self._clock.utc()[:10],
+        )  # fmt: skip
+        intent = self._ledger.charge(charge)
+        try:
+            self._record_intent(intent)
+        except Exception as err:
+            closing = self._ledger.close(charge, Delivery.NOT_DELIVERED)
+            self.fault(Fault.JOURNAL_FAILED, str(err))
+            refusal = refuse("intent_durable", "the intent on disk", err, "free the disk; start a new run")
+            return GateResult(outcome=Outcome.REFUSED, refusals=(refusal,), closing=closing)
+        no = self._check(pulse, self._clock.now_s(), LAST_RULES)  # writing took time: still armed, in time?
+        if no:
+            closing = self._ledger.close(charge, Delivery.NOT_DELIVERED)
+            return GateResult(outcome=self._why_not_fired(pulse), refusals=no, closing=closing)
+        self._last_pulse_t_s = self._clock.now_s()
+        self._recharge_s = self._stimulator.min_interval_s(pulse.power_pct_mso)
+        try:
+            receipt = self._stimulator.fire(permit)
+            delivery = Delivery(receipt.delivery)
+        except Exception as err:
+            delivery, words = Delivery.UNCERTAIN, repr(err)
+            receipt = FireReceipt(delivery=delivery, t_sent_s=None, t_reply_s=None, status=None, reason=words)
+        self._last_pulse_t_s = self._clock.now_s()  # the pulse came no later than this
+        closing = self._ledger.close(charge, delivery)
+        if delivery is Delivery.UNCERTAIN:
+            self.fault(Fault.UNCERTAIN_PULSE, receipt.reason)
+            return GateResult(outcome=Outcome.UNCERTAIN, receipt=receipt, closing=closing)
+        if delivery is Delivery.DELIVERED:
+            return GateResult(outcome=Outcome.FIRED, receipt=receipt, closing=closing)
+        refusal = refuse("unit_fired", "a pulse", receipt.reason or "the unit refused", "look at the unit")
+        outcome = self._why_not_fired(pulse)
+        return GateResult(outcome=outcome, receipt=receipt, refusals=(refusal,), closing=closing)
+
+    def _why_not_fired(self, pulse: Pulse) -> Outcome:
+        return Outcome.REFUSED if self._clock.now_s() <= pulse.deadline_s else Outcome.MISSED
+
+    def set_power(self, power_pct_mso: int) -> UnitStatus | tuple[Refusal, ...]:
+        """Set and read back; refused beyond the caps; NotReady (after a disarm) if it does not follow."""
+        try:
+            now_s = self._clock.now_s()
+            pulse = Pulse(pulse_id=0, target="", purpose=Purpose.PREVIEW, power_pct_mso=power_pct_mso,
+                          power_pct_rmt=None, due_s=now_s, deadline_s=now_s)  # fmt: skip
+            no = self._check(pulse, now_s, INTENSITY_RULES)
+            if no:
+                return no
+            self._newest = None
+            status = self._stimulator.set_power(power_pct_mso)
+            if status.power_pct_mso != power_pct_mso:
+                found = f"{status.power_pct_mso} %"
+                raise NotReady("the unit did not take the power", expected=f"{power_pct_mso} %", found=found)
+            return status
+        except BaseException as err:
+            self._fail(err)
+            raise
+
+    def arm(self) -> Armed:
+        """Arm, after both steps at the interlock; NotReady (after a disarm) if it does not get ready."""
+        if self._closed or not self._interlock.confirmed:
+            return Armed(ok=False, step=None, status=None, words="not armed: arm in two steps first")
+        try:
+            status = self._stimulator.arm()
+            if not status.ready or status.standby or status.error or not status.coil_present:
+                words = "ready, with coil, without error"
+                raise NotReady("the unit did not get ready", expected=words, found=str(status))
+            step = self._interlock.unit_ready(self._clock.now_s())
+        except BaseException as err:
+            self._fail(err)
+            raise
+        if step.disarm or not step.accepted or self._closed:
+            return Armed(ok=False, step=self.disarm(step.words).step, status=status, words=step.words)
+        return Armed(ok=True, step=step, status=status, words=step.words)
+
+    def fault(self, fault: Fault, detail: str = "") -> Step:
+        """Tell the interlock, and disarm the unit when the fault says so; from any thread."""
+        step = self._interlock.fault(fault, self._clock.now_s(), detail)
+        if step.disarm:
+            self.disarm(step.words)
+        return step
+
+    def disarm(self, reason: str) -> Disarmed:
+        """Disarm: never refused, never raises, from any thread; permission ends first, then the line."""
+        step = self._interlock.disarmed(reason)
+        confirmed, words = False, ""
+        try:
+            asked_s = self._clock.now_s()
+            self._stimulator.disarm()
+            status = self._stimulator.status()
+            confirmed = status.standby and not status.may_discharge and status.t_s >= asked_s
+        except Exception as err:
+            words = f" ({err})"
+        says = "the unit says standby" if confirmed else f"not confirmed{words}: use the unit's own switch"
+        return Disarmed(confirmed=confirmed, step=step, words=f"{reason}; {says}")
+
+    def close(self) -> Disarmed:
+        """Disarm, release the unit, and refuse everything from now on; never raises."""
+        self._closed = True
+        done = self.disarm("closing")
+        try:
+            self._stimulator.close()
+        except Exception as err:
+            return replace(done, confirmed=False, words=f"{done.words}; closing failed: {err}")
+        return done
+
+    def _fail(self, err: BaseException) -> None:
+        """What every unforeseen way out ends in: the fault the device names, else BUG; both disarm."""
+        fault = Fault.UNIT_UNEXPECTED if isinstance(err, NotReady) else Fault.BUG
+        named = getattr(err, "fault", None)
+        self.disarm(f"after {type(err).__name__}")
+        self.fault(named if isinstance(named, Fault) else fault, str(err))
