@@ -1,8 +1,9 @@
 """Owns the potential of current dipoles in a three-shell sphere; owns no electrodes, sources or noise.
 
-Radii 81, 85, 88 mm, conductivities 0.33, 0.33/50, 0.33 S/m (brain and fluid, skull, scalp). The series is that of a
-dipole in concentric shells (Rush & Driscoll 1969, 10.1109/TBME.1969.4502598; de Munck & Peters 1993,
-10.1109/10.245623), here with one transfer factor per degree found by matching potential and current at each border.
+Radii 81, 85, 88 mm, conductivities 0.33, 0.33/50, 0.33 S/m (brain and fluid, skull, scalp). The series is
+that of a dipole in concentric shells (Rush & Driscoll 1969, 10.1109/TBME.1969.4502598; de Munck & Peters
+1993, 10.1109/10.245623), here with one transfer factor per degree found by matching potential and current at
+each border.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def transfer_factors(
 ) -> F64:
     """Surface potential per unit of source field, for each degree n = 1..n_terms: float64[n_terms], no unit.
 
-    In each shell phi_n = A r^n + B r^-(n+1), r in units of the outer radius. No current leaves the head, so outside
-    B = A n/(n+1); potential and sigma dphi/dr are carried inward border by border; the factor is phi_n(1)/B of the
-    innermost shell. A homogeneous sphere gives (2n+1)/n.
+    In each shell phi_n = A r^n + B r^-(n+1), r in units of the outer radius. No current leaves the head, so
+    outside B = A n/(n+1); potential and sigma dphi/dr are carried inward border by border; the factor is
+    phi_n(1)/B of the innermost shell. A homogeneous sphere gives (2n+1)/n.
     """
     n = np.arange(1, n_terms + 1, dtype=np.float64)
     a, b = np.ones(n_terms), n / (n + 1.0)
@@ -44,7 +45,8 @@ def transfer_factors(
 
 
 def leadfield(positions_m: F64, sources_m: F64, orientations: F64 | None = None) -> F64:
-    """Potential at each electrode of unit dipoles: float64[n_electrodes, n_sources], V per A·m, reference at infinity.
+    """Potential at each electrode of unit dipoles: float64[n_electrodes, n_sources], V per A·m, reference at
+    infinity.
 
     Parameters
     ----------
@@ -103,7 +105,9 @@ def _terms_for(f: float) -> int:
 
 
 def _series(x: F64, f: F64, along: F64, across: F64, factors: F64) -> F64:
-    """Sum over n of factor_n f^(n-1) [n P_n(x) along + P_n'(x) across], block by block of sources to stay in cache."""
+    """Sum over n of factor_n f^(n-1) [n P_n(x) along + P_n'(x) across], block by block of sources to stay in
+    cache.
+    """
     out = np.empty_like(x)
     for first in range(0, x.shape[1], 64):
         cut = slice(first, first + 64)

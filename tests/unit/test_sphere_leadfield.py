@@ -34,7 +34,7 @@ def test_a_dipole_in_one_sphere_has_the_closed_form(monkeypatch: pytest.MonkeyPa
     )
     where, _ = _sources(20, 1)
     got = sphere.leadfield(POSITIONS_M, where)
-    # radial dipole on the surface of a homogeneous sphere (Brody, Terry & Ideker 1973): gradient of the closed form
+    # radial dipole on the surface of a homogeneous sphere (Brody, Terry & Ideker 1973)
     e = POSITIONS_M / HEAD_RADIUS_M
     f = np.linalg.norm(where, axis=1) / HEAD_RADIUS_M
     x = e @ (where / np.linalg.norm(where, axis=1)[:, None]).T
@@ -88,5 +88,5 @@ def test_agrees_with_mne() -> None:
 
 @pytest.mark.parametrize("radius_m", [0.081, 0.2, np.nan])
 def test_a_source_outside_the_brain_is_refused(radius_m: float) -> None:
-    with pytest.raises(ValueError, match="within 0.081"):
+    with pytest.raises(ValueError, match=r"within 0\.081"):
         sphere.leadfield(POSITIONS_M, np.array([[0.0, 0.0, radius_m]]))

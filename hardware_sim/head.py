@@ -1,0 +1,182 @@
+"""Owns the simulated head under the electrodes: a continuous stream that answers pulses, and trials made in
+bulk.
+
+It owns no clock, transport or fault: samples are counted, not timed. Everything follows from scene, montage,
+rate and seed; ``block`` may be asked for in pieces of any size and gives the same stream.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from hardware_sim.artifacts import Artifacts
+from hardware_sim.brain import ANSWER_S, Answer, Ongoing
+from hardware_sim.scene import Scene
+from hardware_sim.truth import truth_of
+from rtloop.model.montage import NAMES_63, Montage
+from rtloop.model.samples import F32
+
+#: size of the loop of ongoing activity; its length follows from channels and rate
+_LOOP_BYTES = 96 * 2**20
+_NOISE_BYTES = 24 * 2**20
+EPOCH_S = (-0.8, 0.6)
+
+
+class Head:
+    """A person with electrodes on, as the amplifier's input sees them.
+
+    Parameters
+    ----------
+    background : float32[n_samples, n_channels], µV, or None: a seamless loop in place of the simulated
+    ongoing EEG
+        (see ``hardware_sim.background``)
+    """
+
+    def __init__(
+        self, scene: Scene, montage: Montage, rate_hz: float, seed: int = 0, *, background: F32 | None = None
+    ) -> None:
+        self.scene, self.montage, self.rate_hz, self.seed = scene, montage, float(rate_hz), seed
+        self.position = 0  # index of the next sample
+        self._chance = np.random.default_rng([seed, 1])
+        made = np.random.default_rng([seed, 2])
+        if background is None:
+            frame = 4 * montage.n_channels
+            n = int(min(60.0, _LOOP_BYTES / (frame * self.rate_hz)) * self.rate_hz)
+            background = Ongoing(scene, montage).stretch(max(n - n % 20, 200), self.rate_hz, made)
+        if background.ndim != 2 or background.shape[1] != montage.n_channels:
+            raise ValueError(f"background {background.shape} does not fit {montage.n_channels} channels")
+        self._loop = np.ascontiguousarray(background, dtype=np.float32)
+        self._noise = self._amplifier_noise(made)
+        self._line = self._line_sizes()
+        self._running: list[tuple[int, F32]] = []
+        self._answers: dict[str, tuple[Answer, Artifacts]] = {}
+
+    def _amplifier_noise(self, rng: np.random.Generator) -> F32:
+        """White noise; its length shares no factor with the loop's, so the sum hardly ever repeats."""
+        n = min(_NOISE_BYTES // (4 * self.montage.n_channels), int(7.3 * self.rate_hz))
+        n = max(n - 1 - n % 2, 101)
+        out = rng.standard_normal((n, self.montage.n_channels), dtype=np.float32)
+        out *= np.float32(self.scene.noise.sensor_uv)
+        for name in self.scene.noise.bad_channels:
+            if name in self.montage.names:
+                out[:, self.montage.index(name)] *= np.float32(20.0 / max(self.scene.noise.sensor_uv, 1e-3))
+        return out
+
+    def _line_sizes(self) -> F32:
+        rng = np.random.default_rng([self.scene.person.head_seed, 50])
+        out = self.scene.noise.line_uv * rng.lognormal(0.0, 0.4, self.montage.n_channels) * np.sqrt(2.0)
+        for name in self.scene.noise.bad_channels:
+            if name in self.montage.names:
+                out[self.montage.index(name)] *= 20.0
+        return np.asarray(out, dtype=np.float32)
+
+    def prepare(self, target: str) -> tuple[Answer, Artifacts]:
+        """Make (once) what a pulse at ``target`` needs; ValidationProblem when the scene has no such
+        target.
+        """
+        if target not in self._answers:
+            artifacts = Artifacts(self.scene, target, self.montage, self.rate_hz)
+            self._answers[target] = (Answer(self.scene, target, self.montage), artifacts)
+        return self._answers[target]
+
+    def pulse(self, sample_index: int, target: str, power_pct_mso: float) -> int:
+        """A pulse whose first affected sample is ``sample_index``; returns the index used.
+
+        A sample already handed out cannot change: a late call lands on the next one, which the return value
+        tells.
+        """
+        answer, artifacts = self.prepare(target)
+        at = max(sample_index, self.position)
+        t_s = np.arange(int(ANSWER_S * self.rate_hz)) / self.rate_hz
+        draws = answer.draw(1, self._chance, power_pct_mso)
+        response = answer.courses(draws, t_s)[0].T @ answer.fields.T
+        response += artifacts.smooth_part(t_s, 1, self._chance, power_pct_mso)[0].T
+        short = t_s < 0.006
+        response[short] += artifacts.pulse_part(t_s[short], self._chance, power_pct_mso).T
+        self._running.append((at, np.ascontiguousarray(response)))
+        return at
+
+    def block(self, n: int) -> F32:
+        """The next ``n`` samples: float32[n, n_channels], µV, clipped at the amplifier's rail."""
+        first, self.position = self.position, self.position + n
+        out = _cut(self._loop, first, n)
+        out += _cut(self._noise, first, n)
+        if self.scene.noise.line_uv > 0:
+            t_s = (first + np.arange(n)) / self.rate_hz
+            wave = np.sin(2 * np.pi * np.remainder(t_s * self.scene.noise.line_hz, 1.0)).astype(np.float32)
+            out += wave[:, None] * self._line
+        if self._running:
+            for start, response in self._running:
+                a, b = max(first, start), min(first + n, start + len(response))
+                if a < b:
+                    out[a - first : b - first] += response[a - start : b - start]
+            self._running = [(s, r) for s, r in self._running if s + len(r) > first + n]
+            rail = self.scene.artifact.rail_uv
+            np.clip(out, -rail, rail, out=out)
+        return out
+
+    def truth(self, target: str) -> dict[str, Any]:
+        """What is true at ``target``: see ``hardware_sim.truth.truth_of``."""
+        return truth_of(self.scene, target)
+
+
+def _cut(loop: F32, first: int, n: int) -> F32:
+    """A fresh copy of ``n`` rows of an endless loop."""
+    at = first % len(loop)
+    if at + n <= len(loop):
+        return loop[at : at + n].copy()
+    return np.take(loop, np.arange(at, at + n), axis=0, mode="wrap")
+
+
+def generate_trials(
+    scene: Scene,
+    target: str,
+    n_trials: int,
+    rate_hz: float = 1000.0,
+    seed: int = 0,
+    montage: Montage | None = None,
+    *,
+    noise: bool = True,
+    artifacts: bool = True,
+    power_pct_mso: float | None = None,
+) -> tuple[F32, int]:
+    """Trials in bulk by the same truth: what is left after the pulse itself was bridged and the rate reduced.
+
+    ``seed`` and the target's name fix everything: two targets with one seed share no chance.
+
+    Returns
+    -------
+    trials : float32[n_trials, n_channels, n_samples], µV, -0.8..+0.6 s, reference at infinity. The spike of
+    the pulse
+        is absent; decay, muscle and blinks are there (``artifacts=False``: not), -2..+10 ms stays to be
+        bridged. ``noise=False`` leaves the evoked response alone (with artifacts unless they are off as
+        well).
+    pulse_sample : column of the pulse
+    """
+    montage = Montage.from_names(NAMES_63) if montage is None else montage
+    rng = np.random.default_rng([seed, 3, zlib.crc32(target.encode())])
+    answer = Answer(scene, target, montage)
+    artifact = Artifacts(scene, target, montage, rate_hz)
+    ongoing = Ongoing(scene, montage) if noise else None
+    before, after = (round(abs(edge) * rate_hz) for edge in EPOCH_S)
+    n_samples = before + after
+    out = np.zeros((n_trials, montage.n_channels, n_samples), np.float32)
+    t_s = np.arange(after) / rate_hz
+    white = (
+        rng.standard_normal(2**22, dtype=np.float32) * np.float32(scene.noise.sensor_uv) if noise else None
+    )
+    for first in range(0, n_trials, 16):
+        part = out[first : first + 16]
+        if ongoing is not None and white is not None:
+            part[:] = ongoing.trials(len(part), n_samples, rate_hz, rng)
+            for trial in part:
+                at = int(rng.integers(0, white.size - trial.size)) if trial.size < white.size else 0
+                trial += np.resize(white[at : at + trial.size], trial.shape)
+        draws = answer.draw(len(part), rng, power_pct_mso)
+        part[:, :, before:] += answer.fields @ answer.courses(draws, t_s)
+        if artifacts:
+            part[:, :, before:] += artifact.smooth_part(t_s, len(part), rng, power_pct_mso)
+    return out, before
