@@ -1,4 +1,4 @@
-"""Owns the site file: where it is looked for, which source wins for each key, what it may say; connects nothing.
+"""Owns the site file: where it is looked for, which source wins for each key, what it says; connects nothing.
 
 No network address and no participant data belong here. Per key: command line, then environment
 (RTLOOP_SITE_<KEY>, dots as underscores), then site file, then built-in default. The file is the first of:
@@ -162,8 +162,8 @@ def load_site(
 ) -> Site:
     """The settings of this site, all problems at once (``FileProblem``, a ``ValidationProblem``).
 
-    ``site`` is the path of --site; ``overrides`` are the command line's values by dotted key ("stream.name"; a
-    None is left out). ``environ``, ``cwd`` and ``config_dir`` default to the process's own.
+    ``site`` is the path of --site; ``overrides`` are the command line's values by dotted key, such as
+    "stream.name" (a None is left out). ``environ``, ``cwd`` and ``config_dir`` default to the process's own.
     """
     env = os.environ if environ is None else environ
     found = find_file(site, env, cwd or Path.cwd(), config_dir or user_config_dir(env))
@@ -278,6 +278,7 @@ def _caps(caps: Any, origin: Mapping[str, str]) -> list[Problem]:
 
     if not isinstance(caps, dict) or not all(type(v) in (int, float) for v in caps.values()):
         return []  # none, or already told
+    caps = {k: v if abs(v) < 1e9 else float("inf") for k, v in caps.items()}  # no limit is of that size
     try:
         load_limits(caps)
     except ValidationProblem as wrong:

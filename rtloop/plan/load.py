@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rtloop.plan.checks import contradictions
 from rtloop.plan.problems import (
@@ -91,6 +91,9 @@ def _build(raw: dict[str, Any], text: bytes, source: str) -> Plan:
             tables[key] = shape.model_validate(as_tuples(raw[key]))
         except ValidationError as wrong:
             problems += from_pydantic(wrong, (key,), _SPECIAL)
+            rest = _known_rest(shape, raw[key], wrong)
+            if rest is not None:
+                tables[key] = rest
     problems += _targets(raw, tables)
     problems += contradictions(tables)
     if problems:
@@ -126,9 +129,23 @@ def _targets(raw: dict[str, Any], tables: dict[str, Any]) -> list[Problem]:
             good.append(Target.model_validate(as_tuples(one)))
         except ValidationError as wrong:
             out += from_pydantic(wrong, ("targets", i))
-            good.append(None)
+            good.append(_known_rest(Target, one, wrong))
     tables["targets"] = tuple(good)
     return out
+
+
+_Shape = TypeVar("_Shape", bound=BaseModel)
+
+
+def _known_rest(shape: type[_Shape], raw: Any, wrong: ValidationError) -> _Shape | None:
+    """What is left without the unknown keys, so that they hide no other fault; None if that is malformed."""
+    if not isinstance(raw, dict) or any(e["type"] != "extra_forbidden" for e in wrong.errors()):
+        return None
+    unknown = {e["loc"][0] for e in wrong.errors() if len(e["loc"]) == 1}
+    try:
+        return shape.model_validate(as_tuples({k: v for k, v in raw.items() if k not in unknown}))
+    except ValidationError:
+        return None
 
 
 def _missing(key: str) -> Problem:

@@ -1,0 +1,118 @@
+"""A map names no target for the low or high arm in this version; every text tells what the trial found."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from rtloop.decide.mapping import TRIAL_NOTE, Decision, DecisionKind, DecisionSpec, Question, decide
+from rtloop.decide.precision import (
+    Enough,
+    TargetState,
+    enough,
+    next_pulse_needed,
+    too_many_rejected,
+    within_reach,
+)
+from rtloop.decide.ranking import SAMPLING_ONLY, rank
+from rtloop.model.estimate import Estimate
+
+
+def _state(target: str, value: float, se: float = 0.001) -> TargetState:
+    return TargetState(
+        target=target, wanted=100, most=160, given=120, accepted=100, rejected=20,
+        score=Estimate.normal(value, se, n=100),
+    )  # fmt: skip
+
+
+CLEAR = (_state("M1", 0.09), _state("DLPFC", 0.05), _state("ACC", 0.01), _state("PSI", 0.07))
+
+
+@pytest.mark.parametrize("question", ["low", "high", Question.LOW, Question.HIGH])
+def test_the_map_arms_are_switched_off_even_for_a_clear_map(question: str) -> None:
+    d = decide(CLEAR, question)
+    assert d.kind is DecisionKind.SWITCHED_OFF
+    assert d.target is None
+    assert "switched off" in d.text
+    assert "recording quality" in d.text
+    assert "80 % of the evoked amplitude" in d.text
+    assert TRIAL_NOTE in d.text
+    assert d.ranking.lowest_first == ("ACC", "DLPFC", "PSI", "M1")
+    assert d.ranking.label == SAMPLING_ONLY
+    assert d.more_pulses is None
+    assert not any(s.target in d.words for s in CLEAR)
+
+
+def test_the_words_of_the_note() -> None:
+    assert (
+        TRIAL_NOTE
+        == "In the trial (n = 90) choosing the target by this map brought no benefit over classic M1."
+    )
+
+
+@pytest.mark.parametrize("states", [CLEAR, (), (_state("ACC", math.nan),)])
+@pytest.mark.parametrize("question", ["none", "classic"])
+def test_classic_gets_m1_whatever_the_map_says(states: tuple[TargetState, ...], question: str) -> None:
+    d = decide(states, question)
+    assert (d.kind, d.target) == (DecisionKind.DECIDED, "M1")
+    assert "whatever the map says" in d.text
+    assert TRIAL_NOTE in d.text
+    assert decide(states, question, DecisionSpec(classic_target="left M1")).target == "left M1"
+
+
+def test_the_order_of_the_targets_does_not_matter() -> None:
+    for order in itertools.permutations(CLEAR):
+        d = decide(order, "low")
+        assert (d.kind, d.words, d.ranking.lowest_first) == (
+            DecisionKind.SWITCHED_OFF, decide(CLEAR, "low").words, ("ACC", "DLPFC", "PSI", "M1"),
+        )  # fmt: skip
+
+
+def test_only_a_decision_names_a_target() -> None:
+    for kind, target in (
+        (DecisionKind.UNDECIDED, "M1"),
+        (DecisionKind.SWITCHED_OFF, "M1"),
+        (DecisionKind.DECIDED, None),
+    ):
+        with pytest.raises(ValueError, match="belongs to a decision"):
+            Decision(kind=kind, question=Question.LOW, target=target, words="", note="", ranking=rank([]))
+    with pytest.raises(ValueError, match="lowest"):
+        decide(CLEAR, "lowest")
+
+
+@pytest.mark.parametrize(
+    ("given", "accepted", "rejected", "says", "reach"),
+    [
+        (0, 0, 0, Enough.NOT_YET, True),
+        (15, 13, 2, Enough.MOST_REACHED, False),
+        (14, 14, 0, Enough.WANTED_REACHED, True),
+        (15, 14, 1, Enough.WANTED_REACHED, True),
+        (14, 13, 1, Enough.NOT_YET, True),
+        (14, 12, 2, Enough.NOT_YET, False),
+        (16, 3, 0, Enough.MOST_REACHED, False),  # uncertain pulses count as given
+        (20, 20, 0, Enough.WANTED_REACHED, True),
+    ],
+)
+def test_enough(given: int, accepted: int, rejected: int, says: Enough, reach: bool) -> None:
+    state = TargetState(target="M1", wanted=14, most=15, given=given, accepted=accepted, rejected=rejected)
+    assert enough(state) is says
+    assert next_pulse_needed(state) is (says is Enough.NOT_YET)
+    assert within_reach(state) is reach
+
+
+def test_too_many_rejected_needs_ten_and_refuses_nan() -> None:
+    def state(accepted: int, rejected: int) -> TargetState:
+        return TargetState(target="M1", wanted=100, most=160, accepted=accepted, rejected=rejected)
+
+    assert not too_many_rejected(state(0, 9), 0.3)
+    assert not too_many_rejected(state(7, 3), 0.3)
+    assert too_many_rejected(state(6, 4), 0.3)
+    assert too_many_rejected(state(10, 0), math.nan)
+
+
+@pytest.mark.parametrize("bad", [{"wanted": 0}, {"most": 13}, {"given": -1}, {"accepted": -1}])
+def test_impossible_counts(bad: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="target M1: counts"):
+        TargetState(**({"target": "M1", "wanted": 14, "most": 15} | bad))  # type: ignore[arg-type]
