@@ -1,4 +1,4 @@
-"""Owns the engine's end of the port process (a Stimulator); owns no byte on the line and no timing of keep-alives."""
+"""Owns the engine's end of the port process (a Stimulator); owns no byte on the line and no keep-alive."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ PORT_BEAT_FRESH_S = 0.3
 
 
 class MagstimUnit:
-    """A unit behind its own process. Made by ``open``. One request in flight; ``disarm`` goes around the queue.
+    """A unit behind its own process, made by ``open``. One request in flight; ``disarm`` goes past it.
 
-    While a request waits for its answer (bounded), the waiting thread itself beats the engine's heartbeat, so that
-    an engine waiting for its unit is not taken for a hung one; a stopped process beats nothing.
+    While a request waits for its answer (bounded), the waiting thread itself beats the engine's heartbeat,
+    so that an engine waiting for its unit is not taken for a hung one; a stopped process beats nothing.
     """
 
     def __init__(
-        self, *, conn: Connection, process: BaseProcess, board: Board, facts: UnitFacts, identity: UnitIdentity,
-        clock: Clock,
+        self, *, conn: Connection, process: BaseProcess, board: Board, facts: UnitFacts,
+        identity: UnitIdentity, clock: Clock,
     ) -> None:  # fmt: skip
         self._conn, self._process, self._board = conn, process, board
         self._facts, self._identity, self._clock = facts, identity, clock
@@ -51,10 +51,10 @@ class MagstimUnit:
 
     @classmethod
     def open(
-        cls, *, port: str, model: str = "200", board_path: str | Path, run_id: str, key: bytes, simulated: bool,
-        clock: Clock = WALL, open_timeout_s: float = 8.0,
+        cls, *, port: str, model: str = "200", board_path: str | Path, run_id: str, key: bytes,
+        simulated: bool, clock: Clock = WALL, open_timeout_s: float = 8.0,
     ) -> MagstimUnit:  # fmt: skip
-        """Start the port process; it opens the line, takes control and reads standby back. NotReady otherwise."""
+        """Start the port process, which opens the line and reads standby back; NotReady otherwise."""
         facts = facts_of(model)
         from drivers.port_process import main  # the target of the process; it imports this module
 
@@ -85,7 +85,9 @@ class MagstimUnit:
     def _await_opened(self, end_s: float) -> Opened:
         problem: object = "no answer in time"
         try:
-            if self._conn.poll(max(0.0, end_s - self._clock.now_s())):
+            while not self._conn.poll(0.01) and self._clock.now_s() < end_s:
+                self._show_life()
+            if self._conn.poll(0):
                 found = self._conn.recv()
                 if isinstance(found, Opened):
                     return found
@@ -119,7 +121,7 @@ class MagstimUnit:
         return self._last
 
     def trouble(self) -> UnitProblem | None:
-        """What has gone wrong since the last call, without asking the unit: dead process, lost line, a trip."""
+        """What has gone wrong, without asking the unit: dead process, lost line, a trip. Never blocks."""
         if self._closed:
             return None
         if self._lock.acquire(blocking=False):
@@ -148,8 +150,8 @@ class MagstimUnit:
         """Set, wait for the ramp, read back, compare; raises UnitProblem."""
         if not self._facts.power_low_pct_mso <= power_pct_mso <= self._facts.power_high_pct_mso:
             raise UnitProblem(
-                Fault.UNIT_UNEXPECTED, "no such power", expected=f"up to {self._facts.power_high_pct_mso} % MSO",
-                found=str(power_pct_mso),
+                Fault.UNIT_UNEXPECTED, "no such power", found=str(power_pct_mso),
+                expected=f"up to {self._facts.power_high_pct_mso} % MSO",
             )  # fmt: skip
         longest_s = self._facts.ramp_s(self._facts.power_high_pct_mso, self._facts.power_low_pct_mso)
         now_at = self.status().power_pct_mso
@@ -165,7 +167,7 @@ class MagstimUnit:
         return self._status_of(self._ask(Ask.STATUS, ANSWER_S))
 
     def fire(self, permit: Permit) -> FireReceipt:
-        """Fire once; never raises for the line. No answer after the request went out is UNCERTAIN, then disarmed."""
+        """Fire once; never raises for the line. A request without answer is UNCERTAIN, then disarmed."""
         try:
             answer = self._ask(Ask.FIRE, ANSWER_S, permit=permit)
         except _NotSent as err:
@@ -187,7 +189,7 @@ class MagstimUnit:
         return answer.receipt
 
     def disarm(self) -> None:
-        """EA on the line within 0.5 s, from any thread; else the port process is killed and UnitProblem says so.
+        """EA on the line within 0.5 s, from any thread; else UnitProblem, and the port process is killed.
 
         The unit's own watchdog disarms a unit whose port process is gone, after about 1 s.
         """
@@ -215,7 +217,7 @@ class MagstimUnit:
             self._clock.sleep_until(self._clock.now_s() + 0.001)
 
     def close(self) -> None:
-        """Disarm, release remote control, end the process. No process is left, whatever happens; never raises."""
+        """Disarm, release remote control, end the process. Never raises, leaves no process."""
         if self._closed:
             return
         if self._process.is_alive():
@@ -258,15 +260,15 @@ class MagstimUnit:
                     Fault.PORT_DEAD, f"the port process is dead; {ask} not sent", found=str(err)
                 ) from err
             while True:
-                self._board.beat("engine")
+                self._show_life()
                 if self._conn.poll(0.01):
                     answer = self._keep(self._conn.recv())
                     if answer is not None and answer.n == self._n:
                         break
                 elif not self._clock.now_s() < end_s:
                     raise UnitProblem(
-                        Fault.PORT_DEAD, f"the port process did not answer {ask}", expected=f"within {deadline_s:g} s",
-                        todo="disarm, then start a new run",
+                        Fault.PORT_DEAD, f"the port process did not answer {ask}",
+                        expected=f"within {deadline_s:g} s", todo="disarm, then start a new run",
                     )  # fmt: skip
         except (EOFError, ConnectionError) as err:
             raise self._dead(f"it ended during {ask}") from err
@@ -275,6 +277,11 @@ class MagstimUnit:
         if answer.problem is not None:
             raise answer.problem
         return answer
+
+    def _show_life(self) -> None:
+        """Beat for the engine; not before it started, not after it ended on purpose."""
+        if self._board["beat_engine"] > 0:
+            self._board.beat("engine")
 
     def _keep(self, answer: object) -> Answer | None:
         if not isinstance(answer, Answer):

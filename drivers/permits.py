@@ -10,14 +10,14 @@ LONGEST_S = 60.0
 
 
 class PermitCheck:
-    """Remembers the last spent permit for the whole run. ``refusal`` gives the reason, or "" when all is well."""
+    """Remembers the last spent permit for the whole run."""
 
     def __init__(self, *, run_id: str, key: bytes) -> None:
         self._run_id, self._key = run_id, key
         self._last_spent: int | None = None
 
     def refusal(self, permit: object, *, now_s: float) -> str:
-        """Why this permit gives no leave now. Comparisons are written so that NaN is refused."""
+        """Why this permit gives no leave now, or "". Comparisons are written so that NaN is refused."""
         if not isinstance(permit, Permit):
             return f"refused: no permit, but {type(permit).__name__}"
         if permit.run_id != self._run_id:

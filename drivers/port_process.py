@@ -1,6 +1,6 @@
-"""Owns the port process: signals, its loop, its end; owns neither the worker's logic nor the client in the engine.
+"""Owns the port process: signals, its loop, its end; owns neither its logic nor the client in the engine.
 
-Ctrl-C is ignored here (the engine disarms, then closes); SIGTERM, a dead parent and a closed pipe all end in EA.
+Ctrl-C is ignored here (the engine disarms, then closes); SIGTERM, a dead parent, a closed pipe end in EA.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from drivers.client import MagstimUnit
 from drivers.magstim.line import OwnedLine
 from drivers.magstim.units import facts_of
 from drivers.requests import Answer, Request
-from drivers.worker import FAILED, POLL_S, PortWorker
+from drivers.watch import FAILED
+from drivers.worker import POLL_S, PortWorker
 from rtloop.board import Board
 from rtloop.clock import WALL
 from rtloop.errors import NotReady
@@ -36,7 +37,7 @@ def _parent_watch(parent_pid: int) -> Callable[[], bool]:
 def main(
     conn: Connection, *, port: str, model: str, board_path: str, run_id: str, key: bytes, parent_pid: int
 ) -> None:
-    """Target of the spawned process: open, say what was found, serve until told, until the parent or pipe ends."""
+    """Target of the spawned process: open, say what was found, serve until told or until the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Board(board_path, clock=WALL) as board:
         board.start("port")

@@ -7,7 +7,7 @@ from rtloop.model.status import UnitStatus
 
 
 def status_on(board: Board) -> UnitStatus:
-    """The newest status byte the port process published; ``t_s`` is -inf (infinitely old) when there is none."""
+    """The newest status byte the port process published; ``t_s`` is -inf when there is none."""
     instr, power, temp_mc = board["unit_instr"], board["unit_power"], board["unit_temp_mc"]
     return UnitStatus.from_instr(
         max(0, instr),

@@ -1,4 +1,4 @@
-"""Owns a unit driven in this process on a stepped clock: the port process's logic without a process; no logic itself."""
+"""Owns a unit driven in this process on a stepped clock, without a port process; owns none of its logic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from drivers.magstim.units import UnitFacts, facts_of
 from drivers.reading import status_on
 from drivers.requests import Answer, Ask, Opened, Request
 from drivers.trouble import UnitProblem
-from drivers.worker import FAILED, PortWorker
+from drivers.watch import FAILED
+from drivers.worker import PortWorker
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
 from rtloop.model.pulse import FireReceipt
@@ -21,9 +22,9 @@ from rtloop.ports import Permit
 class SteppedUnit:
     """A Stimulator over a serial look-alike on a stepped clock; same interface as ``MagstimUnit``.
 
-    It listens to the clock and steps its worker after each advance. The engine must beat the board's heartbeat at
-    least every 0.25 s of stepped time while armed, as always. Waiting for the unit moves the one clock, which would
-    make the engine look hung: while the worker waits, the heartbeat keeps its age.
+    It listens to the clock and steps its worker after each advance. The engine must beat the board's
+    heartbeat at least every 0.25 s of stepped time while armed, as always. Waiting for the unit moves the
+    one clock, which would make the engine look hung: while the worker waits, the heartbeat keeps its age.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Owns the benches on which drivers are held to their contract: a simulated unit, a board, permits, an engine that beats."""
+"""Owns the benches on which drivers are tried: a simulated unit, a board, permits, an engine that beats."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EA, EB, EH, Q = b"EA", b"EB", b"EH", b"Q@"
 
 
 class Bench:
-    """One unit under test: ``unit`` the driver, ``sim`` the simulated unit, ``line`` with its trace, ``board``."""
+    """One unit under test: ``unit`` the driver, ``sim`` the simulated unit, ``line``, ``board``."""
 
     def __init__(self, *, sim: Unit200, line: Any, board: Board, clock: Clock, stepped: bool) -> None:
         self.sim, self.line, self.board, self.clock, self.stepped = sim, line, board, clock, stepped
@@ -52,14 +52,17 @@ class Bench:
 
     # ---- the unit
 
-    def permit(self, power: int, *, permit_id: int | None = None, ttl_s: float = 0.5, run: str = RUN, key: bytes = KEY,
-               expires_s: float | None = None) -> Permit:  # fmt: skip
+    def permit(
+        self, power: int, *, permit_id: int | None = None, ttl_s: float = 0.5, run: str = RUN,
+        key: bytes = KEY, expires_s: float | None = None,
+    ) -> Permit:  # fmt: skip
         if permit_id is None:
             self._permit_id += 1
             permit_id = self._permit_id
         expires = self.clock.now_s() + ttl_s if expires_s is None else expires_s
         fields: dict[str, Any] = {
-            "permit_id": permit_id, "run_id": run, "pulse_id": permit_id, "power_pct_mso": power, "expires_s": expires,
+            "permit_id": permit_id, "run_id": run, "pulse_id": permit_id, "power_pct_mso": power,
+            "expires_s": expires,
         }  # fmt: skip
         return Permit(**fields, seal=Permit.seal_for(key, **fields))
 

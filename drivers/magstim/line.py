@@ -1,9 +1,10 @@
 """Owns the opening of a serial line by name, exclusively; owns no byte that goes over it.
 
-A name is a serial device or pseudo-terminal (``COM3``, ``/dev/ttyUSB0``) or ``socket://host:port``. ``exclusive`` is
-ignored on sockets and advisory elsewhere, so the port's name is locked as well. A foreign program that honours
-neither cannot be kept out. Opening a device may raise RTS for an instant in the operating system, before pyserial
-can lower it: a trigger cable on RTS may fire, which is why lines are opened only in SAFE.
+A name is a serial device or pseudo-terminal (``COM3``, ``/dev/ttyUSB0``) or ``socket://host:port``.
+``exclusive`` is ignored on sockets and advisory elsewhere, so the port's name is locked as well. A foreign
+program that honours neither cannot be kept out. Opening a device may raise RTS for an instant in the
+operating system, before pyserial can lower it: a trigger cable on RTS may fire, which is why lines are
+opened only in SAFE.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class PortLock:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as err:
             raise NotReady(
-                f"cannot tell who owns port {self._port}", expected=f"a lock file {self.path}", found=str(err),
-                todo="another user of this computer may own the port: end that program",
+                f"cannot tell who owns port {self._port}", expected=f"a lock file {self.path}",
+                found=str(err), todo="another user of this computer may own the port: end that program",
             ) from err  # fmt: skip
         file = os.fdopen(fd, "r+b", buffering=0)
         try:
@@ -158,6 +159,7 @@ def _open(port: str) -> serial.Serial:
         return device
     except (OSError, ValueError) as err:  # SerialException is an OSError
         raise NotReady(
-            f"cannot open port {port}", expected="a serial device, or socket://host:port, that nobody has open",
-            found=str(err), todo="check the cable, the port's name in the site file, and your right to use it",
+            f"cannot open port {port}", found=str(err),
+            expected="a serial device, or socket://host:port, that nobody has open",
+            todo="check the cable, the port's name in the site file, and your right to use it",
         ) from err  # fmt: skip

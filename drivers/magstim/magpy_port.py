@@ -1,9 +1,10 @@
 """Owns the exchange with a unit by MagPy, in one process and one thread; owns no rule about what may be sent.
 
-MagPy builds the commands, checks the replies and parses them; its source is unedited. What is replaced is what
-stands below it: instead of a child process behind two queues, which may wait for ever, an exchange over the line
-with a deadline, one command in flight, drained before each command, so no reply is taken for another command's.
-Never used from MagPy: ``isArmed``, ``poke``, ``quickFire``, ``delay=True``, anything without a receipt.
+MagPy builds the commands, checks the replies and parses them; its source is unedited. What is replaced is
+what stands below it: instead of a child process behind two queues, which may wait for ever, an exchange
+over the line with a deadline, one command in flight, drained before each command, so no reply is taken for
+another command's. Never used from MagPy: ``isArmed``, ``poke``, ``quickFire``, ``delay=True``, anything
+without a receipt.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Exchange:
         return byte
 
     def _receive(self, message: bytes, n_bytes: int) -> bytearray:
-        """Lengths as MagPy reads them: ``?`` is one byte, ``x?`` and ``xS`` have a check byte, else ``n_bytes``."""
+        """Lengths as MagPy reads them: ``?`` is one byte, ``x?`` and ``xS`` three, else ``n_bytes``."""
         end_s = self._clock.now_s() + REPLY_DEADLINE_S
         reply = bytearray()
         while len(reply) < _length(reply, n_bytes):
@@ -180,7 +181,7 @@ class MagpyPort:
     Parameters
     ----------
     line : an open line (see ``drivers.magstim.line``)
-    urgent : polled at least every 5 ms while a reply is awaited; when true, EA is written at once and Cut raised
+    urgent : polled at least every 5 ms while a reply is awaited; when true, EA is written and Cut raised
     """
 
     def __init__(self, line: Line, clock: Clock, urgent: Callable[[], bool]) -> None:

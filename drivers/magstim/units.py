@@ -1,7 +1,7 @@
 """Owns the facts of each unit model, with where they come from; owns no exchange with a unit.
 
-Sources: Magstim 200² operator's manual as summarised in the design notes (sections 1 and 3), and the comments of
-MagPy 1.4 (McNair 2017, 10.1016/j.jneumeth.2016.11.006). Not confirmed on a real unit.
+Sources: Magstim 200² operator's manual as summarised in the design notes (sections 1 and 3), and the
+comments of MagPy 1.4 (McNair 2017, 10.1016/j.jneumeth.2016.11.006). Not confirmed on a real unit.
 """
 
 from __future__ import annotations

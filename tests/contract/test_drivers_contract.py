@@ -18,14 +18,14 @@ from rtloop.model.pulse import Delivery
 from rtloop.model.status import Fault
 
 
-class Core:
+class Wire:
     """What is tried on every kind of line."""
 
     kind = ""
 
-    @pytest.fixture()
+    @pytest.fixture
     def b(self, tmp_path: Path) -> Iterator[Bench]:
-        with bench(self.kind, tmp_path, arming_s=0.3) as made:
+        with bench(self.kind, tmp_path, arming_s=0.1, power_pct_mso=40) as made:
             yield made
 
     def test_a_pulse_and_its_numbers(self, b: Bench) -> None:
@@ -44,56 +44,6 @@ class Core:
         assert b.unit.status().standby
         assert not b.armed()
 
-    def test_no_permit_that_is_wrong_puts_a_byte_of_fire_on_the_line(self, b: Bench) -> None:
-        b.ready(40)
-        good = b.permit(40, permit_id=10)
-        wrong = {
-            "another run": b.permit(40, run="run-8"),
-            "made up": replace(good, seal=b"x" * 32),
-            "another key": b.permit(40, key=b"z" * 32),
-            "changed power": replace(good, power_pct_mso=41),
-            "other power": b.permit(41, permit_id=11),
-            "expired": b.permit(40, ttl_s=-0.001),
-            "not a number": b.permit(40, expires_s=math.nan),
-            "never expires": b.permit(40, expires_s=math.inf),
-            "none": None,
-        }
-        for name, permit in wrong.items():
-            receipt = b.unit.fire(permit)
-            assert receipt.delivery is Delivery.NOT_DELIVERED, name
-            assert receipt.t_sent_s is None, name
-            assert receipt.reason.startswith("missed" if name == "expired" else "refused"), (name, receipt.reason)
-        assert not b.sent(EH)
-        assert b.unit.fire(good).delivery is Delivery.DELIVERED  # and the good one still goes
-
-    @pytest.mark.parametrize("how", ["lost", "bad_crc"])
-    def test_a_pulse_of_unknown_outcome_disarms_and_trips(self, b: Bench, how: str) -> None:
-        b.ready(40)
-        b.inject(FaultKind.UNCERTAIN_FIRE, how=how)
-        start_s = b.clock.now_s()
-        receipt = b.unit.fire(b.permit(40))
-        assert b.clock.now_s() - start_s < 0.6
-        assert receipt.delivery is Delivery.UNCERTAIN
-        assert receipt.t_sent_s is not None
-        b.until(lambda: not b.armed(), within_s=0.1)
-        assert b.discharges == 1
-        assert b.unit.fire(b.permit(40)).delivery is Delivery.NOT_DELIVERED
-        with pytest.raises(UnitProblem, match="rest of this run") as problem:
-            b.unit.arm()
-        assert problem.value.fault is Fault.UNCERTAIN_PULSE
-        b.sleep(0.3)
-        assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
-        assert b.discharges == 1
-
-    def test_silence_is_an_error_in_time(self, b: Bench) -> None:
-        b.unit.set_power(30)
-        b.inject(FaultKind.MUTE)
-        start_s = b.clock.now_s()
-        with pytest.raises(UnitProblem) as problem:
-            b.unit.set_power(31)
-        assert b.clock.now_s() - start_s <= 0.5
-        assert problem.value.fault is Fault.UNIT_SILENT
-
     def test_unplug_is_seen_at_once(self, b: Bench) -> None:
         b.ready()
         b.inject(FaultKind.UNPLUG)
@@ -111,32 +61,6 @@ class Core:
         b.sleep(1.2)
         assert not b.armed()  # by its own watchdog
         assert b.discharges == 0
-
-    def test_disarm_from_every_state(self, b: Bench) -> None:
-        states = [lambda: None, lambda: b.unit.set_power(30), b.unit.arm, b.unit.disarm]
-        for enter in states:
-            enter()
-            mark_s = b.clock.now_s()
-            b.unit.disarm()
-            assert b.clock.now_s() - mark_s < 0.5
-            b.until(lambda mark_s=mark_s: bool(b.sent(EA, since_s=mark_s)), within_s=0.05)
-            assert not b.armed()
-        assert b.unit.arm().ready  # a plain disarm takes nothing away
-        assert len(b.sent(EB)) == 2
-
-    def test_an_engine_that_freezes_loses_the_unit(self, b: Bench) -> None:
-        b.ready()
-        b.sleep(0.3)
-        b.beating = False
-        frozen_s = b.board["beat_engine"] * 1e-9
-        b.until(lambda: bool(b.sent(EA, since_s=frozen_s)), within_s=0.6)
-        late_s = b.sent(EA, since_s=frozen_s)[0] - b.board["beat_engine"] * 1e-9
-        assert 0.2 < late_s <= 0.3
-        b.beating = True
-        b.sleep(0.3)
-        with pytest.raises(UnitProblem) as problem:
-            b.unit.arm()
-        assert problem.value.fault is Fault.ENGINE_LATE
 
     @pytest.mark.parametrize("mute", [False, True])
     def test_stop_reaches_the_line_even_past_a_mute_unit(self, b: Bench, mute: bool) -> None:
@@ -164,6 +88,68 @@ class Core:
         assert not b.armed()
         b.unit.close()
         b.unit.disarm()
+
+
+class Core(Wire):
+    """What is tried through a real port process as well."""
+
+    def test_no_permit_that_is_wrong_puts_a_byte_of_fire_on_the_line(self, b: Bench) -> None:
+        b.ready(40)
+        good = b.permit(40, permit_id=10)
+        wrong = {
+            "another run": b.permit(40, run="run-8"),
+            "made up": replace(good, seal=b"x" * 32),
+            "another key": b.permit(40, key=b"z" * 32),
+            "changed power": replace(good, power_pct_mso=41),
+            "other power": b.permit(41, permit_id=11),
+            "expired": b.permit(40, ttl_s=-0.001),
+            "not a number": b.permit(40, expires_s=math.nan),
+            "never expires": b.permit(40, expires_s=math.inf),
+            "none": None,
+        }
+        for name, permit in wrong.items():
+            receipt = b.unit.fire(permit)
+            assert receipt.delivery is Delivery.NOT_DELIVERED, name
+            assert receipt.t_sent_s is None, name
+            assert receipt.reason.startswith("missed" if name == "expired" else "refused"), (
+                name,
+                receipt.reason,
+            )
+        assert not b.sent(EH)
+        assert b.unit.fire(good).delivery is Delivery.DELIVERED  # and the good one still goes
+
+    @pytest.mark.parametrize("how", ["lost", "bad_crc"])
+    def test_a_pulse_of_unknown_outcome_disarms_and_trips(self, b: Bench, how: str) -> None:
+        b.ready(40)
+        b.inject(FaultKind.UNCERTAIN_FIRE, how=how)
+        start_s = b.clock.now_s()
+        receipt = b.unit.fire(b.permit(40))
+        assert b.clock.now_s() - start_s < 0.6
+        assert receipt.delivery is Delivery.UNCERTAIN
+        assert receipt.t_sent_s is not None
+        b.until(lambda: not b.armed(), within_s=0.1)
+        assert b.discharges == 1
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.NOT_DELIVERED
+        with pytest.raises(UnitProblem, match="rest of this run") as problem:
+            b.unit.arm()
+        assert problem.value.fault is Fault.UNCERTAIN_PULSE
+        b.sleep(0.3)
+        assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
+        assert b.discharges == 1
+
+    def test_an_engine_that_freezes_loses_the_unit(self, b: Bench) -> None:
+        b.ready()
+        b.sleep(0.3)
+        b.beating = False
+        frozen_s = b.board["beat_engine"] * 1e-9
+        b.until(lambda: bool(b.sent(EA, since_s=frozen_s)), within_s=0.6)
+        late_s = b.sent(EA, since_s=frozen_s)[0] - b.board["beat_engine"] * 1e-9
+        assert 0.2 < late_s <= 0.3
+        b.beating = True
+        b.sleep(0.3)
+        with pytest.raises(UnitProblem) as problem:
+            b.unit.arm()
+        assert problem.value.fault is Fault.ENGINE_LATE
 
 
 class Whole(Core):
@@ -216,13 +202,17 @@ class Whole(Core):
     def test_stray_bytes_before_the_reply_to_fire_are_uncertain(self, b: Bench) -> None:
         b.ready(40)
         b.inject(FaultKind.STRAY_BYTES, only="EH", data=b"?")
-        assert b.unit.fire(b.permit(40)).delivery is Delivery.UNCERTAIN  # "?" alone would have meant: not fired
+        assert (
+            b.unit.fire(b.permit(40)).delivery is Delivery.UNCERTAIN
+        )  # "?" alone would have meant: not fired
         assert b.discharges == 1
 
     def test_silence_while_armed_disarms(self, b: Bench) -> None:
         b.ready()
         b.inject(FaultKind.MUTE)
-        assert b.until(lambda: not b.armed(), within_s=1.0) < 0.9  # a keep-alive interval and a reply deadline
+        assert (
+            b.until(lambda: not b.armed(), within_s=1.0) < 0.9
+        )  # a keep-alive interval and a reply deadline
         b.sleep(0.1)
         assert b.unit.trouble().fault is Fault.UNIT_SILENT
 
@@ -288,6 +278,27 @@ class Whole(Core):
             heads = {packet[:1] for _, packet in b.sim.packets}
         assert heads <= {b"Q", b"E", b"@", b"J", b"F"}
 
+    def test_silence_is_an_error_in_time(self, b: Bench) -> None:
+        b.unit.set_power(30)
+        b.inject(FaultKind.MUTE)
+        start_s = b.clock.now_s()
+        with pytest.raises(UnitProblem) as problem:
+            b.unit.set_power(31)
+        assert b.clock.now_s() - start_s <= 0.5
+        assert problem.value.fault is Fault.UNIT_SILENT
+
+    def test_disarm_from_every_state(self, b: Bench) -> None:
+        states = [lambda: None, lambda: b.unit.set_power(30), b.unit.arm, b.unit.disarm]
+        for enter in states:
+            enter()
+            mark_s = b.clock.now_s()
+            b.unit.disarm()
+            assert b.clock.now_s() - mark_s < 0.5
+            b.until(lambda mark_s=mark_s: bool(b.sent(EA, since_s=mark_s)), within_s=0.05)
+            assert not b.armed()
+        assert b.unit.arm().ready  # a plain disarm takes nothing away
+        assert len(b.sent(EB)) == 2
+
 
 class TestStepped(Whole):
     kind = "stepped"
@@ -298,5 +309,5 @@ class TestSocket(Whole if os.environ.get("RTLOOP_LONG") else Core):  # type: ign
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-class TestPty(Whole if os.environ.get("RTLOOP_LONG") else Core):  # type: ignore[misc]
+class TestPty(Whole if os.environ.get("RTLOOP_LONG") else Wire):  # type: ignore[misc]
     kind = "pty"

@@ -1,4 +1,4 @@
-"""What must hold when processes die, freeze or are told to end: EA on the line, or the unit's own watchdog."""
+"""When processes die, freeze or are told to end: EA on the line, or the unit's own watchdog."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 from contract_tools import EA, RUN, Bench, bench, open_unit
 
 from drivers.client import MagstimUnit
+from drivers.stepped import SteppedUnit
 from drivers.trouble import UnitProblem
-from hardware_sim.line import SocketLine
+from hardware_sim.line import SocketLine, SteppedLine
 from hardware_sim.magstim import Unit200
 from rtloop.board import Board
-from rtloop.clock import WALL
+from rtloop.clock import WALL, SteppedClock
 from rtloop.errors import NotReady
 from rtloop.model.pulse import Delivery
 from rtloop.model.status import Fault
@@ -46,11 +48,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def b(tmp_path: Path) -> Iterator[Bench]:
-    with bench("socket", tmp_path, arming_s=0.2) as made:
+    with bench("socket", tmp_path, arming_s=0.1, power_pct_mso=40) as made:
         made.ready()
-        made.sleep(0.2)
         yield made
 
 
@@ -93,7 +94,7 @@ class Engine:
         self.line.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     made = Engine(tmp_path)
     try:
@@ -135,14 +136,15 @@ def test_ctrl_c_ends_the_engine_and_the_port_process_writes_ea_before_it_ends(en
     engine.process.wait(5.0)
 
 
-def test_ctrl_c_alone_does_not_end_the_port_process(b: Bench) -> None:
+def test_ctrl_c_alone_and_a_second_owner_change_nothing_then_sigterm_disarms(
+    b: Bench, tmp_path: Path
+) -> None:
     os.kill(b.unit.pid, signal.SIGINT)
     b.sleep(0.1)
+    with pytest.raises(NotReady, match=f"already owned by process {b.unit.pid}"):
+        open_unit(b.line.port, tmp_path)
     assert b.armed()
     assert b.unit.fire(b.permit(40)).delivery is Delivery.DELIVERED
-
-
-def test_sigterm_writes_ea_then_ends(b: Bench) -> None:
     asked_s = time.monotonic()
     os.kill(b.unit.pid, signal.SIGTERM)
     b.until(lambda: bool(b.sent(EA, since_s=asked_s)), within_s=0.2)
@@ -180,8 +182,6 @@ def test_a_fire_that_a_frozen_port_process_finds_later_is_missed(b: Bench) -> No
     b.sleep(0.02)
     permit = b.permit(40, ttl_s=0.1)
     answer: list[object] = []
-    import threading
-
     thread = threading.Thread(target=lambda: answer.append(b.unit.fire(permit)))
     thread.start()
     b.sleep(0.2)
@@ -193,9 +193,7 @@ def test_a_fire_that_a_frozen_port_process_finds_later_is_missed(b: Bench) -> No
 
 
 def test_disarm_goes_past_a_request_in_flight(tmp_path: Path) -> None:
-    import threading
-
-    with bench("socket", tmp_path, power_pct_mso=60) as b:
+    with bench("socket", tmp_path, power_pct_mso=60, arming_s=0.1) as b:
         b.unit.arm()
         caught: list[UnitProblem] = []
 
@@ -217,19 +215,13 @@ def test_disarm_goes_past_a_request_in_flight(tmp_path: Path) -> None:
 
 
 def test_a_long_ramp_keeps_the_arming_and_reads_back(tmp_path: Path) -> None:
-    with bench("socket", tmp_path, power_pct_mso=40, arming_s=0.2) as b:
+    with bench("socket", tmp_path, power_pct_mso=40, arming_s=0.1) as b:
         b.unit.arm()
         b.beating = False  # the engine's thread is the one that waits: it must not count as hung
-        status = b.unit.set_power(20)
-        assert status.power_pct_mso == 20
+        status = b.unit.set_power(30)
+        assert status.power_pct_mso == 30
         assert status.ready
         assert b.unit.trouble() is None
-
-
-def test_a_second_owner_is_refused_in_words(b: Bench, tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match=f"already owned by process {b.unit.pid}"):
-        open_unit(b.line.port, tmp_path)
-    assert b.armed()
 
 
 def test_a_missing_port_is_not_ready(tmp_path: Path) -> None:
@@ -242,50 +234,20 @@ def test_a_missing_port_is_not_ready(tmp_path: Path) -> None:
 
 
 def test_a_unit_found_armed_is_disarmed_and_reported(tmp_path: Path) -> None:
+    clock = SteppedClock()
     sim = Unit200(power_pct_mso=55, arming_s=0.1)
-    sim.tick(WALL.now_s())
-    sim.take_control()
-    assert sim.arm(WALL.now_s() + 0.3)  # within the keep-alive of an armed unit: the process starts slowly
-    line = SocketLine(sim, WALL)
-    Board.create(tmp_path / "board").close()
-    line.start()
-    keep = _KeepArmed(line, sim)
-    try:
-        with open_unit(line.port, tmp_path) as unit:
-            keep.end()
+    line = SteppedLine(sim, clock)
+    for body in (b"Q@", b"EB"):  # by another program
+        line.write(body + bytes([~sum(body) & 0xFF]))
+        clock.advance(0.3)
+    with Board.create(tmp_path / "board", clock=clock) as board:
+        assert sim.state().ready
+        with SteppedUnit.open(line=line, clock=clock, board=board, run_id=RUN, key=b"k") as unit:
             assert unit.opened is not None
             assert unit.opened.found_armed
             assert unit.opened.found_power_pct_mso == 55
             assert unit.status().standby
             assert not sim.state().armed
-    finally:
-        keep.end()
-        line.close()
-
-
-class _KeepArmed:
-    """Somebody else who armed the unit: re-arms it until the first command of the driver arrives."""
-
-    def __init__(self, line: SocketLine, sim: Unit200) -> None:
-        import threading
-
-        self._stop = threading.Event()
-
-        def run() -> None:
-            while not self._stop.is_set():
-                with line.lock:
-                    if sim.packets:
-                        return
-                    sim.take_control()
-                    sim.arm(WALL.now_s())
-                time.sleep(0.01)
-
-        self._thread = threading.Thread(target=run)
-        self._thread.start()
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 def test_a_mute_unit_does_not_open_and_leaves_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,331 @@
+"""Owns the watch over one unit: when EA goes out, keep-alives, readings, the trip; owns no pulse.
+
+One thread, one command in flight. EA goes out at once, also in the middle of waiting for a reply, when:
+STOP or disarm is asked on the board, the engine's heartbeat is stale while the unit may discharge, the
+parent is gone, this process is told to end, the unit is silent or says something unexpected. All but the
+plain disarm trip: nothing more is armed or fired in this run. In standby a stale heartbeat only ends the
+keep-alives: nothing can discharge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drivers.magstim.line import Line
+from drivers.magstim.magpy_port import MagpyPort, Reply
+from drivers.magstim.units import UnitFacts
+from drivers.requests import Opened, Trip
+from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
+from rtloop.board import Board
+from rtloop.clock import Clock
+from rtloop.model.status import Fault, UnitStatus
+
+HEARTBEAT_FRESH_S = 0.25
+QUIET_BEFORE_DUE_S = 0.06
+QUIET_AFTER_DUE_S = 0.02
+READ_OFTEN_S = 2.0  # temperature and power, in turn, each this often
+CONFIRM_TRIES = 5
+MISS_FRESH_S = 0.02
+OPEN, FAILED, CLOSED = 1, 2, 3
+
+
+class UnitWatch:
+    """Keeps one unit on one line. ``step`` does all that is due; waits call ``urgent`` at every poll.
+
+    Parameters
+    ----------
+    parent_alive : false once the engine's process is gone
+    while_waiting : called at every poll of a wait (the stepped unit shows the engine's life there)
+    """
+
+    def __init__(
+        self, *, line: Line, facts: UnitFacts, board: Board, clock: Clock,
+        parent_alive: Callable[[], bool] = lambda: True, while_waiting: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.facts, self.board, self.clock = facts, board, clock
+        self._parent_alive, self._while_waiting = parent_alive, while_waiting
+        self.unit = MagpyPort(line, clock, self.urgent)
+        self.trip: Trip | None = None
+        self.leaving = ""  # why the process is to end
+        self._opening = True
+        self.lost = self._shut = False
+        self.armed = False  # we asked it to arm, and have not written EA since
+        self.arming = False  # ... and it may still say standby
+        self.status: UnitStatus | None = None
+        self.power_pct_mso: int | None = None  # read back
+        self.temp_c: float | None = None
+        self._disarm_served = board["disarm_done"]
+        self.confirm_tries = 0
+        self.misses = 0  # keep-alives or readings in a row without a proper reply
+        self._miss: LineTrouble | None = None
+        self._miss_s = float("-inf")
+        self.due_s = float("-inf")
+        self.look_at_s = self._read_at_s = clock.now_s()
+        self._read_power_next = False
+
+    # ---- opening and ending
+
+    def open(self) -> Opened:
+        """Take control, EA, read back power, temperature and standby; UnitProblem otherwise."""
+        try:
+            first = self.unit.take_control()
+            found = UnitStatus.from_instr(first.instr, t_s=first.t_s)
+            self.unit.disarm()
+            self.look()
+            power = self.read_power()
+            self._read_temperature()
+        except LineTrouble as err:
+            self.board["port_state"] = FAILED
+            raise UnitProblem(
+                err.fault, "the unit does not answer as it should", expected=f"a Magstim {self.facts.model}",
+                found=str(err), todo="check that the unit is on, the cable, and the model in the site file",
+            ) from err  # fmt: skip
+        if self.status is None or not self.status.standby or self.status.may_discharge:
+            self.board["port_state"] = FAILED
+            raise UnitProblem(
+                Fault.UNIT_UNEXPECTED, "the unit does not go to standby", expected="standby after EA",
+                found=str(self.status), todo="switch the unit off",
+            )  # fmt: skip
+        self._opening = False
+        self.board["port_state"] = OPEN
+        return Opened(status=self.status, found_armed=found.may_discharge, found_power_pct_mso=power)
+
+    def leave(self, why: str) -> None:
+        """Ask for the end: EA at the next poll (may be called from a signal handler)."""
+        self.leaving = self.leaving or why
+
+    def shut(self) -> None:
+        """Disarm, release remote control, close the line, within about 1 s; never raises."""
+        if self._shut:
+            return
+        self._shut = True
+        try:
+            if not self.lost:
+                self.unit.exchange.cut()
+                self.after_ea()
+                self.confirm()
+                if self.misses == 0:
+                    self.unit.release()
+        except Exception as err:
+            self.leaving += f" (and the line failed: {err})"
+        finally:
+            self.unit.close()
+            self.board["port_state"] = CLOSED
+
+    # ---- urgency
+
+    def before_request(self) -> None:
+        """What comes before serving: EA if due; the second miss of a silence the request waited through."""
+        if self.urgent():
+            self.ea()
+        if self._miss is not None and self.misses and self.clock.now_s() - self._miss_s < MISS_FRESH_S:
+            self._missed(self._miss)  # its caller has no time for another deadline
+
+    def urgent(self) -> bool:
+        """Polled in every wait: show life, and say whether EA must go out now."""
+        self.board.beat("port")
+        self._while_waiting()
+        return self._reason() is not None
+
+    def _reason(self) -> Trip | str | None:
+        """What asks for EA now: a trip, or words for a plain disarm."""
+        if self._opening or self.lost or self._shut:
+            return None
+        board = self.board
+        if self.trip is None:
+            trip: tuple[Fault, str] | None = None
+            if board["stop_asked"]:
+                trip = (Fault.STOP, "STOP was asked")
+            elif self.leaving:
+                trip = (Fault.PORT_DEAD, f"the port process was told to end: {self.leaving}")
+            elif not self._parent_alive():
+                trip = (Fault.ENGINE_LATE, "the engine's process is gone")
+            elif self.may_discharge() and not board.age_s("engine") <= HEARTBEAT_FRESH_S:
+                trip = (Fault.ENGINE_LATE, f"the engine's heartbeat is {board.age_s('engine'):.3f} s old")
+            if trip is not None:
+                return Trip(fault=trip[0], words=trip[1], t_s=self.clock.now_s())
+        elif board["stop_asked"] and not board["stop_served"]:
+            return "STOP was asked"
+        return "disarm was asked" if board["disarm_asked"] != self._disarm_served else None
+
+    def may_discharge(self) -> bool:
+        """As far as we know."""
+        return self.armed or (self.status is not None and self.status.may_discharge)
+
+    def ea(self, trip: Trip | None = None) -> None:
+        """EA at once, without waiting for its reply."""
+        if self.lost:
+            return
+        try:
+            self.unit.exchange.cut()
+        except Lost as err:
+            self.line_lost(err)
+        else:
+            self.after_ea(trip)
+
+    def after_ea(self, trip: Trip | None = None) -> None:
+        """EA is on the line: say so on the board, remember the trip, have the status byte confirm it."""
+        board, reason = self.board, self._reason()
+        asked = board["disarm_asked"]
+        if board["stop_asked"] and not board["stop_served"]:
+            board["stop_served"] = max(1, board.now_ns())
+        self._disarm_served = board["disarm_done"] = asked
+        self.armed = False
+        if self.trip is None:
+            self.trip = trip or (reason if isinstance(reason, Trip) else None)
+        self.confirm_tries = CONFIRM_TRIES
+
+    def trip_with(self, fault: Fault, words: str) -> None:
+        """EA at once, and nothing more in this run."""
+        self.ea(Trip(fault=fault, words=words, t_s=self.clock.now_s()))
+
+    def line_lost(self, err: Exception) -> None:
+        """The port itself failed: nothing more can be written."""
+        self.lost, self.armed, self.confirm_tries = True, False, 0
+        self.board["port_state"] = FAILED
+        if self.board["stop_asked"]:
+            self.board["stop_confirmed"] = -1
+        words = f"{err}; the unit disarms itself after about {self.facts.lets_go_armed_s:g} s of silence"
+        self.trip = self.trip or Trip(fault=Fault.UNIT_LOST, words=words, t_s=self.clock.now_s())
+
+    def confirm(self) -> None:
+        """Read the status byte after an EA; EA again while it does not say standby."""
+        self.confirm_tries -= 1
+        try:
+            self.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
+            status = self._publish(self.unit.take_control())
+            self.misses = 0
+        except Cut:
+            self.after_ea()
+            return
+        except Lost as err:
+            self.line_lost(err)
+            return
+        except LineTrouble as err:
+            self.misses += 1
+            found = str(err)
+        else:
+            if status.standby and not status.may_discharge:
+                self.confirm_tries = 0
+                if self.board["stop_asked"]:
+                    self.board["stop_confirmed"] = 1
+                return
+            found = str(status)
+        if self.board["stop_asked"]:
+            self.board["stop_confirmed"] = -1
+        left = self.confirm_tries
+        if left:
+            self.ea()
+        elif self.trip is None:
+            self.trip_with(Fault.UNIT_UNEXPECTED, f"the unit does not confirm that it is disarmed: {found}")
+            left = 0
+        self.confirm_tries = left
+
+    # ---- between requests
+
+    def step(self) -> None:
+        """Do what is due: EA, its confirmation, a keep-alive, a reading. At most one exchange."""
+        if self.urgent():
+            self.ea()
+        if not self._parent_alive():
+            self.leave("the engine's process is gone")
+        if self.lost or self._shut:
+            return
+        if self.confirm_tries:
+            self.confirm()
+            return
+        now_s = self.clock.now_s()
+        if not self.board.age_s("engine") <= HEARTBEAT_FRESH_S:
+            return
+        if -QUIET_AFTER_DUE_S <= self.due_s - now_s <= QUIET_BEFORE_DUE_S:
+            return
+        try:
+            if now_s >= self.look_at_s:
+                self.look()
+            elif now_s >= self._read_at_s:
+                self._read_at_s = now_s + READ_OFTEN_S / 2
+                self._read_power_next = not self._read_power_next
+                if self._read_power_next:
+                    self.read_power()
+                else:
+                    self._read_temperature()
+            else:
+                return
+            self.misses = 0
+        except Cut:
+            self.after_ea()
+        except Lost as err:
+            self.line_lost(err)
+        except LineTrouble as err:
+            self._missed(err)
+
+    def _missed(self, err: LineTrouble) -> None:
+        """A keep-alive or reading failed: at once a trip while armed, in standby the second in a row."""
+        self.misses += 1
+        self._miss, self._miss_s = err, self.clock.now_s()
+        if self.may_discharge() or self.misses >= 2:
+            self.trip_with(err.fault, str(err))
+
+    def as_status(self, reply: Reply) -> UnitStatus:
+        """A reply's status byte with the power and temperature last read."""
+        return UnitStatus.from_instr(
+            reply.instr, t_s=reply.t_s, power_pct_mso=self.power_pct_mso, coil_temp_c=self.temp_c
+        )
+
+    def forget_power(self) -> None:
+        """The power is being changed: unknown until read back."""
+        self.power_pct_mso, self.board["unit_power"] = None, -1
+
+    def _publish(self, reply: Reply) -> UnitStatus:
+        """A status byte that says how the unit is now (replies to Q, J, F; not those to E and @)."""
+        board = self.board
+        self.status = self.as_status(reply)
+        board["unit_instr"], board["unit_t"] = reply.instr, int(reply.t_s * 1e9)
+        board["unit_power"] = -1 if self.power_pct_mso is None else self.power_pct_mso
+        board["unit_temp_mc"] = -1 if self.temp_c is None else round(1000 * self.temp_c)
+        return self.status
+
+    def look(self) -> UnitStatus:
+        """Q@: keep-alive and status byte, and what follows from it."""
+        status = self._publish(self.unit.take_control())
+        if not self._opening:
+            self._judge(status)
+        every_s = self.facts.keep_armed_s if self.may_discharge() else self.facts.keep_standby_s
+        self.look_at_s = self.clock.now_s() + every_s
+        return status
+
+    def _judge(self, status: UnitStatus) -> None:
+        if status.may_discharge and not self.armed:
+            self.trip_with(Fault.UNIT_UNEXPECTED, "the unit is armed though nobody asked for it")
+        elif self.armed:
+            wrong = wrong_with(status)
+            if wrong:
+                self.trip_with(Fault.UNIT_UNEXPECTED, f"armed, and {wrong}")
+            elif status.standby and not self.arming:
+                self.armed = False  # it disarmed itself; the status on the board shows it
+
+    def read_power(self) -> int:
+        """J: the power, read back."""
+        reply = self.unit.parameters()
+        power, wanted = reply.power_pct_mso, self.power_pct_mso
+        if power is None:
+            raise Refused("no power in the reply to J", written=True)
+        self.power_pct_mso = power
+        self._publish(reply)
+        if self.armed and wanted is not None and power != wanted:
+            self.trip_with(Fault.UNIT_UNEXPECTED, f"armed at {wanted} %, and the unit says {power} %")
+        return power
+
+    def _read_temperature(self) -> None:
+        reply = self.unit.temperature()
+        self.temp_c = reply.coil_temp_c
+        self._publish(reply)
+
+
+def wrong_with(status: UnitStatus) -> str:
+    """What forbids a pulse, in words; "" when nothing does."""
+    wrong = {
+        "no coil": not status.coil_present, "the coil must be replaced": status.replace_coil,
+        "an error": status.error or status.error_fatal, "remote control is lost": not status.remote,
+    }  # fmt: skip
+    return ", ".join(words for words, true in wrong.items() if true)
