@@ -1,0 +1,162 @@
+"""Owns the order of the cleaning stages, raw epoch in, clean trial out; owns no stage and no sum over trials.
+
+Order: load -> decay -> bridge -> decimate -> detrend -> judge channels -> average reference -> judge trial ->
+analytic signal. The decay is fitted on samples outside the gap only, so that the bridge can rest on what is
+left; no filter ever sees the raw pulse.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from rtloop.clock import WALL, Clock
+from rtloop.dsp.analytic import BandKernels
+from rtloop.dsp.bridge import Bridge, gap_columns
+from rtloop.dsp.decay import DecayFit
+from rtloop.dsp.decimate import Decimator
+from rtloop.dsp.quality import Judge, prepare
+from rtloop.dsp.spec import ChainSpec
+from rtloop.errors import ValidationProblem
+from rtloop.model.montage import Montage
+from rtloop.model.samples import F32, F64, Bool, Epoch
+from rtloop.model.trial import CleanTrial
+
+
+class Chain:
+    """The fast chain for one stream; all matrices are made here, once.
+
+    ``times_s`` float64[n_times] seconds from the pulse; ``valid`` bool[n_times] False in the gaps;
+    ``kernels`` the instants, bands and leakage of the analytic signal.
+    """
+
+    def __init__(self, spec: ChainSpec, *, rate_hz: float, montage: Montage, clock: Clock = WALL) -> None:
+        if montage.n_channels < 2:
+            raise ValidationProblem(
+                "too few channels", expected="at least 2 EEG channels", found=str(montage.n_channels),
+                todo="connect more electrodes or correct the channel list",
+            )  # fmt: skip
+        self.spec, self.rate_hz, self.montage, self._clock = spec, rate_hz, montage, clock
+        self.before = int(np.floor(-spec.epoch_s[0] * rate_hz + 1e-6))
+        self.after = int(np.floor(spec.epoch_s[1] * rate_hz + 1e-6))
+        n_in = self.before + self.after + 1
+        times_in_s: F64 = (np.arange(n_in) - self.before) / rate_hz
+        gaps = [gap_columns(g, rate_hz=rate_hz, pulse_sample=self.before) for g in spec.gaps_s]
+        edges = np.array([0, *(c for a, b in gaps for c in (a, b + 1)), n_in], dtype=np.int64)
+        self._outside = np.ascontiguousarray(edges.reshape(-1, 2))
+        self._baseline = np.searchsorted(times_in_s, [spec.baseline_s[0] - 1e-9, spec.baseline_s[1] + 1e-9])
+        self._baseline = self._baseline.astype(np.int64)
+        flank = max(2, round(spec.flank_s * rate_hz))
+        self._bridges = [Bridge(first=a, last=b, flank=flank, n_samples=n_in) for a, b in gaps]
+        self._decay = DecayFit(
+            times_in_s, start_s=spec.gap_s[1] + 1e-9, end_s=spec.decay_end_s, baseline_s=spec.baseline_s,
+            tau_s=spec.decay_tau_s, taus=spec.decay_taus, min_uv=spec.decay_min_uv,
+            noise_ratio=spec.decay_noise_ratio, min_share=spec.decay_min_share,
+        )  # fmt: skip
+        self._decimator = Decimator(
+            n_in=n_in, pulse_sample=self.before, rate_hz=rate_hz, rate_out_hz=spec.rate_out_hz,
+            pass_hz=spec.pass_hz, stop_hz=spec.stop_hz, stop_db=spec.stop_db,
+        )  # fmt: skip
+        self.times_s = t = self._decimator.times_s
+        self.valid: Bool = np.ones(t.size, dtype=np.bool_)
+        for a_s, b_s in spec.gaps_s:
+            self.valid[(t >= a_s - 1e-9) & (t <= b_s + 1e-9)] = False
+        self._functional, self._line = _line(t, spec)
+        self._judge = Judge(spec, montage, t, self.valid)
+        self.kernels = BandKernels(
+            t, gaps_s=spec.gaps_s, window_s=spec.window_s, points=spec.points,
+            max_gap_share=spec.max_gap_share, kernel_sigmas=spec.kernel_sigmas,
+        )  # fmt: skip
+        self._work: F32 = np.zeros((montage.n_channels, n_in), dtype=np.float32)
+
+    def process(
+        self, epoch: Epoch, *, trial_id: int, target: str = "target", known_bad: tuple[int, ...] = ()
+    ) -> CleanTrial:
+        """Clean and judge one epoch; ``known_bad`` channels never count.
+
+        Raises
+        ------
+        ValidationProblem : the epoch's rate, channels or length do not fit this chain
+        """
+        marks = [("", self._clock.now_s())]
+
+        def mark(stage: str) -> None:
+            marks.append((stage, self._clock.now_s()))
+
+        spec, x = self.spec, self._load(epoch)
+        n = x.shape[0]
+        spread = np.empty(n, dtype=np.float32)
+        prepare(x, self._baseline, self._outside, spread)
+        bad = dict.fromkeys(known_bad, "declared bad")
+        for c in np.flatnonzero(~(spread >= spec.flat_uv) | ~np.isfinite(spread)):
+            flat = bool(np.isfinite(spread[c]))
+            bad[int(c)] = f"flat (mean deviation {spread[c]:.2g} µV)" if flat else "not a number or infinite"
+            x[c] = 0.0
+        usable = np.ones(n, dtype=np.bool_)
+        usable[list(bad)] = False
+        mark("load")
+        removed, residual = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
+        if spec.decay:
+            removed, residual = self._decay.apply(x, usable)
+        mark("decay")
+        if spec.bridge:
+            for bridge in self._bridges:
+                bridge.apply(x)
+        mark("bridge")
+        y = self._decimator.apply(x)
+        mark("decimate")
+        y -= (y @ self._functional) @ self._line
+        mark("detrend")
+        if not spec.bridge:  # NaN and clipping inside the gap would reach the kernels
+            np.nan_to_num(y, copy=False, posinf=0.0, neginf=0.0)
+        bad, mean = self._judge.channels(y, bad)
+        good = np.ones(n, dtype=np.bool_)
+        good[list(bad)] = False
+        if spec.average_reference:
+            y -= mean
+        y[~good] = 0.0
+        verdict = self._judge.trial(y, good, removed_uv=removed, residual_uv=residual)
+        mark("quality")
+        re, im, ongoing_re, ongoing_im = self.kernels.apply(y)
+        mark("analytic")
+        return CleanTrial(
+            target=target, trial_id=trial_id, verdict=verdict, eeg_uv=y, valid=self.valid,
+            analytic_re=re, analytic_im=im, ongoing_re=ongoing_re, ongoing_im=ongoing_im, decay_uv=removed,
+            bad_channels=bad, stage_s={b[0]: b[1] - a[1] for a, b in pairwise(marks)},
+        )  # fmt: skip
+
+    def _load(self, epoch: Epoch) -> F32:
+        data, first = epoch.data, epoch.pulse_sample - self.before
+        stop = epoch.pulse_sample + self.after + 1
+        fits = data.shape[0] == self.montage.n_channels and first >= 0 and stop <= data.shape[1]
+        if not (fits and abs(epoch.rate_hz - self.rate_hz) <= 1e-6 * self.rate_hz):
+            raise ValidationProblem(
+                "the epoch does not fit the cleaning chain",
+                expected=f"{self.montage.n_channels} channels, {self.before} samples before and {self.after} after "
+                f"the pulse at {self.rate_hz:g} Hz",
+                found=f"{data.shape[0]} channels, {epoch.pulse_sample} before and "
+                f"{data.shape[1] - 1 - epoch.pulse_sample} after at {epoch.rate_hz:g} Hz",
+                todo="cut a longer epoch, or make the chain with ChainSpec.fitted_to",
+            )
+        if data.strides[1] == data.itemsize:
+            self._work[...] = data[:, first:stop]
+        else:  # a transposed view of the ring: copy in pieces that stay in the cache
+            for a in range(0, stop - first, 128):
+                b = min(a + 128, stop - first)
+                self._work[:, a:b] = data[:, first + a : first + b]
+        return self._work
+
+
+def _line(t: F64, spec: ChainSpec) -> tuple[F32, F32]:
+    """Linear functionals [n, 2] giving (baseline value, slope), and the rows [2, n] they multiply."""
+    base = (t >= spec.baseline_s[0] - 1e-9) & (t <= spec.baseline_s[1] + 1e-9)
+    centre = t[base].mean()
+    functional = np.zeros((t.size, 2))
+    functional[base, 0] = 1 / base.sum()
+    if spec.detrend:
+        used = base | (t >= max(t[-1] - 0.15, spec.gap_s[1]))
+        lag = t[used] - t[used].mean()
+        functional[used, 1] = lag / (lag @ lag)
+    rows = np.stack([np.ones_like(t), t - centre])
+    return np.ascontiguousarray(functional, dtype=np.float32), rows.astype(np.float32)

@@ -1,0 +1,97 @@
+"""Owns the removal of the electrode decay after the pulse, where there clearly is one; owns no other
+artifact.
+
+Model (Freche 2018, 10.1371/journal.pcbi.1006177): A/(1 + t/tau)^2 + offset, fitted by variable projection
+(Golub & Pereyra 1973) over a fixed grid of tau. Fitting where there is no decay removes brain signal, so a
+channel is touched only if the fitted amplitude at the end of the gap exceeds a floor in µV AND several times
+the amplitude which the same fit finds in the ongoing EEG before the pulse AND explains most of the window's
+variance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtloop.model.samples import F32, F64, Bool
+
+
+class DecayFit:
+    """Precomputed fit for one epoch layout.
+
+    Parameters
+    ----------
+    times_s : float64[n_samples], seconds from the pulse
+    start_s, end_s : stretch fitted; the model is subtracted from ``start_s`` to the end of the epoch
+    baseline_s : ongoing EEG, where the fit's own noise is measured
+    """
+
+    def __init__(
+        self,
+        times_s: F64,
+        *,
+        start_s: float,
+        end_s: float,
+        baseline_s: tuple[float, float],
+        tau_s: tuple[float, float] = (0.0005, 0.05),
+        taus: int = 24,
+        min_uv: float = 20.0,
+        noise_ratio: float = 4.0,
+        min_share: float = 0.5,
+        windows: int = 6,
+    ) -> None:
+        self.first = int(np.searchsorted(times_s, start_s, side="right"))
+        self.stop = int(np.searchsorted(times_s, end_s, side="right"))
+        n = self.stop - self.first
+        t = times_s[self.first :]
+        tau = np.geomspace(*tau_s, taus)[:, None]
+        shape = (1 + t / tau) ** -2
+        shape /= shape[:, :1]  # amplitude = value at the end of the gap
+        centred = shape[:, :n] - shape[:, :n].mean(axis=1, keepdims=True)
+        self._norm = np.linalg.norm(centred, axis=1).astype(np.float32)
+        self._unit: F32 = np.ascontiguousarray((centred / self._norm[:, None]).T, dtype=np.float32)
+        self._shape: F32 = shape.astype(np.float32)
+        self._gates = (min_uv, noise_ratio, min_share)
+        a = int(np.searchsorted(times_s, baseline_s[0], side="left"))
+        b = int(np.searchsorted(times_s, baseline_s[1], side="right"))
+        last = max(a, b - n)
+        self._starts = sorted({int(s) for s in np.linspace(a, last, windows)}) if b - a >= n else []
+
+    def amplitude_uv(self, stretch_uv: F32) -> tuple[F32, F32, F32]:
+        """Best tau's index, amplitude (µV at the end of the gap) and explained energy of float32[n_channels,
+        n]."""
+        along = stretch_uv @ self._unit  # [n_channels, taus]
+        best = np.abs(along).argmax(axis=1)
+        value = along[np.arange(along.shape[0]), best]
+        return best.astype(np.float32), value / self._norm[best], value * value
+
+    def apply(self, data_uv: F32, usable: Bool) -> tuple[F32, F32]:
+        """Subtract in place from the channels whose gate opens.
+
+        Returns
+        -------
+        removed_uv : float32[n_channels], amplitude removed at the end of the gap, 0 where nothing was done
+        residual_uv : float32[n_channels], amplitude which the same fit still finds afterwards
+        """
+        min_uv, noise_ratio, min_share = self._gates
+        stretch = data_uv[:, self.first : self.stop]
+        best, amplitude, energy = self.amplitude_uv(stretch)
+        n = self.stop - self.first
+        mean = stretch.mean(axis=1)
+        total = np.einsum("ij,ij->i", stretch, stretch) - n * mean * mean
+        size = np.abs(amplitude)
+        opened = usable & (size >= min_uv) & (energy >= min_share * total)
+        near = np.flatnonzero(opened)
+        if near.size and self._starts:
+            noise = np.zeros(near.size, dtype=np.float32)
+            for s in self._starts:
+                noise += self.amplitude_uv(data_uv[near, s : s + n])[1] ** 2
+            opened[near] = size[near] >= noise_ratio * np.sqrt(noise / np.float32(len(self._starts)))
+        removed = np.where(opened, amplitude, np.float32(0))
+        which = np.flatnonzero(opened)
+        residual = size
+        if which.size:
+            picked = best[which].astype(np.intp)
+            data_uv[which, self.first :] -= removed[which, None] * self._shape[picked]
+            residual = size.copy()
+            residual[which] = np.abs(self.amplitude_uv(data_uv[which, self.first : self.stop])[1])
+        return removed.astype(np.float32), residual.astype(np.float32)

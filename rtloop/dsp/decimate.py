@@ -1,0 +1,103 @@
+"""Owns the step from the amplifier's rate to the working rate; owns no other filter.
+
+A zero-phase Kaiser-windowed sinc evaluated at every output instant (Crochiere & Rabiner 1983): one row of
+taps per output sample, so any ratio, 4800 Hz to 1000 Hz included, is exact and the pulse stays at exactly t =
+0. Rows that reach over the ends of the epoch are cut and renormalised: only samples nearer to an end than
+``half_s`` are affected.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtloop.errors import ValidationProblem
+from rtloop.jit import kernel
+from rtloop.model.samples import F32, F64, I64
+
+
+@kernel("void(float32[:,::1], int64[::1], float32[:,::1], float32[:,::1])", sums=True)
+def _rows(x: F32, first: I64, taps: F32, out: F32) -> None:  # type: ignore[type-arg,unused-ignore]
+    n_taps = taps.shape[1]
+    for c in range(x.shape[0]):
+        row = x[c]
+        target = out[c]
+        for j in range(out.shape[1]):
+            piece = row[first[j] : first[j] + n_taps]
+            weights = taps[j]
+            acc = np.float32(0.0)
+            for k in range(n_taps):
+                acc += weights[k] * piece[k]
+            target[j] = acc
+
+
+class Decimator:
+    """float32[n_channels, n_in] -> float32[n_channels, n_out]; identity when the rates agree.
+
+    ``times_s`` float64[n_out] are the output instants, seconds from the pulse.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_in: int,
+        pulse_sample: int,
+        rate_hz: float,
+        rate_out_hz: float = 1000.0,
+        pass_hz: float = 300.0,
+        stop_hz: float = 600.0,
+        stop_db: float = 60.0,
+    ) -> None:
+        if not rate_out_hz - 1e-6 <= rate_hz <= 25000.0 + 1e-6:
+            raise ValidationProblem(
+                "sampling rate outside what the chain can take", expected=f"{rate_out_hz:g}-25000 Hz",
+                found=f"{rate_hz:g} Hz", todo="set the amplifier to 1-25 kHz",
+            )  # fmt: skip
+        self.n_in = n_in
+        self.identity = abs(rate_hz - rate_out_hz) < 1e-6
+        if self.identity:
+            self.times_s: F64 = (np.arange(n_in) - pulse_sample) / rate_hz
+            self.half_s = 0.0
+            return
+        j = np.arange(
+            np.ceil(-pulse_sample / rate_hz * rate_out_hz - 1e-6),
+            np.floor((n_in - 1 - pulse_sample) / rate_hz * rate_out_hz + 1e-6) + 1,
+        )
+        self.times_s = j / rate_out_hz
+        width = (stop_db - 7.95) / (2.285 * 2 * np.pi * (stop_hz - pass_hz) / rate_hz)
+        beta = (
+            0.1102 * (stop_db - 8.7)
+            if stop_db > 50
+            else 0.5842 * (stop_db - 21) ** 0.4 + 0.07886 * (stop_db - 21)
+        )
+        half = width / 2
+        self.half_s = half / rate_hz
+        n_taps = min(16 * int(np.ceil((width + 1) / 16)), n_in)
+        centre = pulse_sample + self.times_s * rate_hz
+        first = np.clip(np.round(centre - (n_taps - 1) / 2).astype(np.int64), 0, n_in - n_taps)
+        offset = first[:, None] + np.arange(n_taps)[None, :] - centre[:, None]
+        cut = (pass_hz + stop_hz) / rate_hz  # = 2 * mean of both, in cycles per sample
+        inside = np.abs(offset) <= half
+        window = np.i0(beta * np.sqrt(np.where(inside, 1 - (offset / half) ** 2, 0.0)))
+        taps = np.where(inside, np.sinc(cut * offset) * window, 0.0)
+        taps /= taps.sum(axis=1, keepdims=True)
+        self._first: I64 = np.ascontiguousarray(first)
+        self._taps: F32 = np.ascontiguousarray(taps, dtype=np.float32)
+
+    def apply(self, data_uv: F32) -> F32:
+        """A new array at the output rate."""
+        if self.identity:
+            return data_uv.copy()
+        out = np.empty((data_uv.shape[0], self.times_s.size), dtype=np.float32)
+        _rows(data_uv, self._first, self._taps, out)
+        return out
+
+
+def decimate(
+    data_uv: F32, *, rate_hz: float, pulse_sample: int, rate_out_hz: float = 1000.0
+) -> tuple[F32, F64]:
+    """Decimated copy of a bridged epoch float32[n_channels, n_samples], and its instants in seconds from the
+    pulse."""
+    step = Decimator(
+        n_in=data_uv.shape[1], pulse_sample=pulse_sample, rate_hz=rate_hz, rate_out_hz=rate_out_hz
+    )
+    return step.apply(np.ascontiguousarray(data_uv, dtype=np.float32)), step.times_s

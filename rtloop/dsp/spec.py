@@ -1,0 +1,130 @@
+"""Owns the named settings of the fast cleaning chain; owns no processing.
+
+Every default is an assumption of this project ([A] in the design notes) unless the comment names a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from rtloop.errors import ValidationProblem
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainSpec:
+    """How a raw epoch becomes a clean trial. Times are seconds from the pulse."""
+
+    epoch_s: Span = (-0.8, 0.6)
+    baseline_s: Span = (-0.6, -0.01)
+    rate_out_hz: float = 1000.0
+    # 1 bridge
+    bridge: bool = True
+    gap_s: Span = (-0.002, 0.012)  # pulse and amplifier recovery; missing data, not repairable
+    recharge_gap_s: Span | None = None  # a second gap at the unit's recharge spike
+    flank_s: float = 0.010
+    # 2 decay, power law A/(1+t/tau)^2 (Freche 2018, 10.1371/journal.pcbi.1006177)
+    decay: bool = True
+    decay_end_s: float = 0.150
+    decay_tau_s: Span = (0.0005, 0.05)
+    decay_taus: int = 24
+    decay_min_uv: float = 20.0  # gate: amplitude at the end of the gap
+    decay_noise_ratio: float = 4.0  # gate: amplitude over that of the same fit to ongoing EEG
+    decay_min_share: float = 0.5  # gate: share of the window's variance explained
+    # 3 anti-alias and decimation
+    pass_hz: float = 300.0
+    stop_hz: float = 600.0
+    stop_db: float = 60.0
+    detrend: bool = True  # line through baseline and the last 150 ms, instead of a high-pass filter
+    # 4 reference
+    average_reference: bool = True
+    # 5 quality
+    quality: bool = True
+    flat_uv: float = 0.2  # peak to peak over the epoch
+    channel_sd_ratio: float = 5.0  # over the median SD of the channels, before the pulse
+    channel_sd_min_uv: float = 30.0  # and at least this
+    post_s: Span = (0.015, 0.59)
+    muscle_s: Span = (0.012, 0.060)
+    max_pre_pp_uv: float = 200.0
+    max_post_pp_uv: float = 600.0
+    max_blink_uv: float = 120.0
+    max_residual_decay_uv: float = 150.0
+    max_muscle_pre_uv: float = 30.0
+    max_muscle_post_uv: float = 150.0
+    max_bad_channels_pct: float = 30.0  # Casarotto 2022, 10.1016/j.jneumeth.2022.109486
+    min_channels: int = 4
+    # 6 analytic signal
+    window_s: Span = (0.015, 0.300)
+    points: tuple[int, int, int] = (32, 32, 64)  # per band of BANDS_HZ
+    max_gap_share: float = 0.125  # share of a kernel's energy inside the gap; the band starts where it is met
+    kernel_sigmas: float = 3.5
+    # what is kept of every trial for the average
+    average_s: Span = (-0.3, 0.5)
+
+    def __post_init__(self) -> None:
+        ok = (
+            self.epoch_s[0] <= self.baseline_s[0] < self.baseline_s[1] <= self.gap_s[0] < 0 < self.gap_s[1]
+            and self.gap_s[1] <= self.window_s[0] < self.window_s[1] <= self.epoch_s[1]
+            and self.gap_s[1] < self.decay_end_s <= self.epoch_s[1]
+            and self.epoch_s[0] <= self.average_s[0] < self.average_s[1] <= self.epoch_s[1]
+            and self.gap_s[1] <= self.post_s[0] < self.post_s[1] <= self.epoch_s[1]
+            and self.gap_s[1] <= self.muscle_s[0] < self.muscle_s[1] <= self.epoch_s[1]
+            and 0 < self.pass_hz < self.stop_hz
+            and min(self.points) >= 1
+            and self.flank_s >= 0.003
+        )
+        second = self.recharge_gap_s
+        if second is not None:
+            ok = (
+                ok and self.gap_s[1] + self.flank_s <= second[0] < second[1] <= self.epoch_s[1] - self.flank_s
+            )
+        if not ok:
+            raise ValidationProblem(
+                "the settings of the cleaning chain contradict each other",
+                expected="epoch start <= baseline <= gap < pulse < gap end <= windows <= epoch end",
+                found=f"epoch {self.epoch_s}, baseline {self.baseline_s}, gap {self.gap_s}, window {self.window_s}",
+                todo="correct the times; a longer gap needs later windows",
+            )
+
+    @property
+    def gaps_s(self) -> tuple[Span, ...]:
+        """All stretches that are missing data."""
+        return (self.gap_s,) if self.recharge_gap_s is None else (self.gap_s, self.recharge_gap_s)
+
+    def fitted_to(self, start_s: float, end_s: float) -> ChainSpec:
+        """The same settings on a recording that only reaches from ``start_s`` to ``end_s``."""
+        a, b = max(self.epoch_s[0], start_s), min(self.epoch_s[1], end_s)
+
+        def within(span: Span) -> Span:
+            return (max(span[0], a), min(span[1], b))
+
+        return replace(
+            self,
+            epoch_s=(a, b),
+            baseline_s=within(self.baseline_s),
+            average_s=within(self.average_s),
+            window_s=within(self.window_s),
+            post_s=within(self.post_s),
+            muscle_s=within(self.muscle_s),
+            decay_end_s=min(self.decay_end_s, b),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the record."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> ChainSpec:
+        """Inverse of ``to_dict`` (lists become tuples); unknown names are refused."""
+        unknown = sorted(set(d) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ValidationProblem(
+                "unknown setting(s) of the cleaning chain",
+                expected="names of ChainSpec",
+                found=", ".join(unknown),
+            )
+        values: dict[str, Any] = {k: (tuple(v) if isinstance(v, list) else v) for k, v in d.items()}
+        return cls(**values)

@@ -1,0 +1,178 @@
+"""Owns the running sums of one target's pairs and the history behind them; owns no scope, weight or interval.
+
+Adding and removing a trial cost the same whatever the number of trials; the history of complex values makes
+removal, reinstatement and exact leave-one-out possible. float32 for the stream, float64 as the exact twin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtloop.errors import ValidationProblem
+from rtloop.measures import kernels
+from rtloop.measures.history import TrialSlots, grown
+from rtloop.model.estimate import MEASURES
+from rtloop.model.samples import F32, F64, Bool
+
+Real = npt.NDArray[np.floating[Any]]
+
+
+class RunningConnectivity:
+    """dwPLI², wPLI, PLV, PPC per pair and band, ITC per channel and band, over the trials that count.
+
+    Parameters
+    ----------
+    bands : band -> columns (slice) of the analytic signal that belong to it
+    dtype : float32 (within 1e-5 of exact) or float64 (within 1e-9)
+    """
+
+    def __init__(
+        self, n_channels: int, bands: Mapping[str, slice], *, capacity: int = 400, dtype: type = np.float32
+    ) -> None:
+        if n_channels < 2:
+            raise ValidationProblem(
+                "connectivity needs pairs", expected="at least 2 channels", found=str(n_channels)
+            )
+        self.bands = tuple(bands)
+        self._columns = np.array([[s.start, s.stop] for s in bands.values()], dtype=np.int64)
+        n_points = int(self._columns.max())
+        self.first, self.second = np.triu_indices(n_channels, 1)
+        n_pairs = self.first.size
+        self._sums: list[Real] = [np.zeros((n_pairs, n_points), dtype=dtype) for _ in range(5)]
+        self._count: Real = np.zeros(n_pairs, dtype=dtype)
+        self.slots = TrialSlots(capacity)
+        shape = (self.slots.capacity, n_channels, n_points)
+        self._re: Real = np.empty(shape, dtype=dtype)
+        self._im: Real = np.empty(shape, dtype=dtype)
+        self._unit_re: Real = np.empty(shape, dtype=dtype)
+        self._unit_im: Real = np.empty(shape, dtype=dtype)
+        self._good: Bool = np.zeros(shape[:2], dtype=np.bool_)
+        self._itc: F64 = np.zeros((2, n_channels, n_points))
+        self._channel_count: F64 = np.zeros(n_channels)
+        self._values: F64 = np.zeros((4, n_pairs, len(self.bands)))
+        self._one = np.dtype(dtype).type(1)
+
+    @property
+    def n(self) -> int:
+        """Trials that count."""
+        return self.slots.n
+
+    @property
+    def pair_counts(self) -> Real:
+        """float[n_pairs]: trials in which both channels were good."""
+        return self._count.copy()
+
+    def add(
+        self, trial_id: int, re: F32 | F64, im: F32 | F64, good: Bool | None = None, *, counts: bool = True
+    ) -> None:
+        """Keep one trial's analytic signal [n_channels, n_points] and, if it ``counts``, add it to the sums.
+
+        Raises
+        ------
+        ValidationProblem : wrong shape, NaN or infinity in a good channel, or an id seen before
+        """
+        wanted = self._re.shape[1:]
+        if re.shape != wanted or im.shape != wanted:
+            raise ValidationProblem(
+                "wrong shape of an analytic signal", expected=str(wanted), found=str(re.shape)
+            )
+        good = np.ones(wanted[0], dtype=np.bool_) if good is None else good
+        if not (np.isfinite(re[good]).all() and np.isfinite(im[good]).all()):
+            raise ValidationProblem(
+                f"trial {trial_id} holds values that are no numbers", expected="finite values in good channels",
+                found="NaN or infinity", todo="mark those channels bad",
+            )  # fmt: skip
+        if self.slots.full:
+            self.make_room()
+        slot = self.slots.enter(trial_id)
+        self._re[slot], self._im[slot], self._good[slot] = re, im, good
+        kernels.unit(
+            self._re[slot], self._im[slot], self._unit_re[slot], self._unit_im[slot], self._good[slot]
+        )
+        if counts:
+            self.reinstate(trial_id)
+
+    def remove(self, trial_id: int) -> bool:
+        """Subtract a trial; it stays in the history. False if it did not count."""
+        slot = self.slots.count(trial_id, False)
+        return slot is not None and self._apply(slot, -self._one)
+
+    def reinstate(self, trial_id: int) -> bool:
+        """Add a trial of the history again. False if it counts already."""
+        slot = self.slots.count(trial_id, True)
+        return slot is not None and self._apply(slot, self._one)
+
+    def make_room(self, spare: int = 1) -> None:
+        """Double the history when fewer than ``spare`` slots are free; call it between pulses."""
+        if len(self.slots) + spare <= self.slots.capacity:
+            return
+        self.slots.grow()
+        for name in ("_re", "_im", "_unit_re", "_unit_im", "_good"):
+            setattr(self, name, grown(getattr(self, name), self.slots.capacity))
+
+    def pair_values(self) -> dict[str, F64]:
+        """Measure -> float64[n_pairs, n_bands], means over the band's instants; never clipped."""
+        s_im, s_sq, s_abs, s_ure, s_uim = self._sums
+        kernels.values(s_im, s_sq, s_abs, s_ure, s_uim, self._count, self._columns, self._values)
+        return dict(zip(MEASURES, self._values.copy(), strict=True))
+
+    def without_each(self, weights: F64, *, lagged_only: bool = False) -> dict[str, F64]:
+        """Weighted scores with each trial left out, exactly: measure -> float64[n_trials, 2, n_bands].
+
+        weights : float64[2, n_pairs], (global, local), each summing to one (or all zero)
+        """
+        slots = self.slots.counting()
+        dtype, n_points = self._re.dtype, self._re.shape[2]
+        out = {
+            m: np.zeros((slots.size, 2, len(self.bands))) for m in (MEASURES[:2] if lagged_only else MEASURES)
+        }
+        s_im, s_sq, s_abs, s_ure, s_uim = self._sums
+        for scope in range(2):
+            w = np.ascontiguousarray(weights[scope], dtype=dtype)
+            at_points = np.zeros((len(out), slots.size, n_points), dtype=dtype)
+            kernels.without_each_lagged(
+                self._re, self._im, slots, s_im, s_sq, s_abs, w, at_points[0], at_points[1]
+            )
+            if not lagged_only:
+                kernels.without_each_locked(
+                    self._unit_re, self._unit_im, self._good, slots, s_ure, s_uim, self._count, w,
+                    at_points[2], at_points[3],
+                )  # fmt: skip
+            for measure, values in zip(out, at_points, strict=True):
+                out[measure][:, scope] = self._means(values)
+        return out
+
+    def itc(self) -> F64:
+        """Inter-trial coherence (Delorme & Makeig 2004), band means float64[n_channels, n_bands]; 0 without
+        trials."""
+        size = np.hypot(self._itc[0], self._itc[1]) / np.maximum(self._channel_count, 1)[:, None]
+        return self._means(size)
+
+    def itc_without_each(self, channels: tuple[int, ...]) -> F64:
+        """The same with each trial left out, float64[n_trials, n_selected, n_bands]."""
+        chosen = np.array(channels, dtype=np.int64)
+        pick = np.ix_(self.slots.counting(), chosen)
+        left = np.maximum(self._channel_count[chosen][None] - self._good[pick], 1)
+        re = self._itc[0][chosen][None] - self._unit_re[pick]
+        im = self._itc[1][chosen][None] - self._unit_im[pick]
+        return self._means(np.hypot(re, im) / left[..., None])
+
+    def _means(self, at_points: Real) -> F64:
+        return np.stack(
+            [at_points[..., a:b].mean(axis=-1, dtype=np.float64) for a, b in self._columns], axis=-1
+        )
+
+    def _apply(self, slot: int, sign: Any) -> bool:
+        s_im, s_sq, s_abs, s_ure, s_uim = self._sums
+        kernels.add(
+            self._re[slot], self._im[slot], self._unit_re[slot], self._unit_im[slot], sign, self._good[slot],
+            s_im, s_sq, s_abs, s_ure, s_uim, self._count,
+        )  # fmt: skip
+        self._itc[0] += sign * self._unit_re[slot]
+        self._itc[1] += sign * self._unit_im[slot]
+        self._channel_count += sign * self._good[slot]
+        return True

@@ -1,0 +1,135 @@
+"""Owns the running average of one target with GMFP, LMFP, early response and SNR; owns no pair measure.
+
+GMFP (Lehmann & Skrandies 1980, amplitude form) over all good channels; LMFP is the root mean square over the
+region of the average referenced to ALL good channels. Both are means over their window; times the window's
+length they are the integrals of the norm tables. SNR is a single-trial power ratio in the band, (Ppost -
+Ppre)/Ppre.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtloop.measures import kernels
+from rtloop.measures.history import TrialSlots, grown
+from rtloop.model.samples import F32, F64, Bool
+
+
+class RunningEvoked:
+    """Average over the trials that count; ``times_s`` float64[n_times] seconds from the pulse; ``valid``
+    bool[n_times]."""
+
+    def __init__(
+        self, n_channels: int, times_s: F64, valid: Bool, n_bands: int, *, capacity: int = 400
+    ) -> None:
+        self.times_s, self.valid = times_s, valid
+        self.slots = TrialSlots(capacity)
+        self._x: F32 = np.empty((self.slots.capacity, n_channels, times_s.size), dtype=np.float32)
+        self._good: Bool = np.zeros((self.slots.capacity, n_channels), dtype=np.bool_)
+        #: mean |A|² per trial, channel, band; after and before the pulse
+        self._power: F64 = np.zeros((self.slots.capacity, 2, n_channels, n_bands))
+        self._sum: F64 = np.zeros((n_channels, times_s.size))
+        self._power_sum: F64 = np.zeros((2, n_channels, n_bands))
+        self._count: F64 = np.zeros(n_channels)
+
+    @property
+    def n(self) -> int:
+        """Trials that count."""
+        return self.slots.n
+
+    @property
+    def channel_counts(self) -> F64:
+        """float64[n_channels]: trials in which the channel was good."""
+        return self._count.copy()
+
+    def add(self, trial_id: int, x: F32, good: Bool, power: F64, *, counts: bool = True) -> None:
+        """Keep float32[n_channels, n_times] µV and the band powers float64[2, n_channels, n_bands] of one
+        trial."""
+        if self.slots.full:
+            self.make_room()
+        slot = self.slots.enter(trial_id)
+        self._x[slot], self._good[slot] = x, good
+        self._power[slot] = power * good[None, :, None]
+        if counts:
+            self.reinstate(trial_id)
+
+    def remove(self, trial_id: int) -> bool:
+        """Subtract a trial; False if it did not count."""
+        slot = self.slots.count(trial_id, False)
+        if slot is not None:
+            self._sum[self._good[slot]] -= self._x[slot][self._good[slot]]
+            self._power_sum -= self._power[slot]
+            self._count -= self._good[slot]
+        return slot is not None
+
+    def reinstate(self, trial_id: int) -> bool:
+        """Add a trial of the history again; False if it counts already."""
+        slot = self.slots.count(trial_id, True)
+        if slot is not None:
+            good = self._good[slot]
+            if good.all():
+                self._sum += self._x[slot]
+            else:
+                self._sum[good] += self._x[slot][good]
+            self._power_sum += self._power[slot]
+            self._count += good
+        return slot is not None
+
+    def make_room(self, spare: int = 1) -> None:
+        """Double the history when fewer than ``spare`` slots are free; call it between pulses."""
+        if len(self.slots) + spare <= self.slots.capacity:
+            return
+        self.slots.grow()
+        for name in ("_x", "_good", "_power"):
+            setattr(self, name, grown(getattr(self, name), self.slots.capacity))
+
+    def average(self) -> F32:
+        """float32[n_channels, n_times] µV; zeros for a channel without trials."""
+        return (self._sum / np.maximum(self._count, 1)[:, None]).astype(np.float32)
+
+    def fields(
+        self, used: Bool, roi: tuple[int, ...], span_s: tuple[float, float], *, each: bool = True
+    ) -> tuple[F64, F64]:
+        """GMFP and LMFP window means: value float64[2], and without each trial float64[n_trials, 2], µV.
+
+        used : bool[n_channels]; each must have at least 2 trials. ``each`` False leaves the second empty
+        """
+        a, b = np.searchsorted(self.times_s, [span_s[0] - 1e-9, span_s[1] + 1e-9])
+        slots = self.slots.counting()[: None if each else 0]
+        inside = np.zeros(used.size, dtype=np.bool_)
+        inside[[c for c in roi if used[c]]] = True
+        out = np.empty((slots.size + 1, 2, int(b - a)))
+        total = np.ascontiguousarray(self._sum[:, a:b])
+        kernels.field_power(self._x, self._good, slots, total, self._count, int(a), used, inside, out)
+        means = out[:, :, self.valid[a:b]].mean(axis=2)
+        return means[-1], means[:-1]
+
+    def early_response(
+        self, roi: tuple[int, ...], span_s: tuple[float, float], *, each: bool = True
+    ) -> tuple[float, F64]:
+        """Peak to peak (µV) of the region's mean average over valid instants, and without each trial
+        float64[n]."""
+        inside = (self.times_s >= span_s[0] - 1e-9) & (self.times_s <= span_s[1] + 1e-9)
+        at, chosen = np.flatnonzero(self.valid & inside), np.array(roi, dtype=np.int64)
+        total, count = self._sum[np.ix_(chosen, at)], self._count[chosen]
+        whole = (total / np.maximum(count, 1)[:, None]).mean(axis=0)
+        slots = self.slots.counting()[: None if each else 0]
+        good = self._good[np.ix_(slots, chosen)]
+        x = self._x[np.ix_(slots, chosen, at)] * good[..., None]
+        left = np.maximum(count[None] - good, 1)[..., None]
+        return float(np.ptp(whole)), np.ptp(((total[None] - x) / left).mean(axis=1), axis=1)
+
+    def snr(self, used: Bool, *, each: bool = True) -> tuple[F64, F64]:
+        """(Ppost - Ppre)/Ppre per band, power pooled over trials and used channels, and without each trial.
+
+        Returns float64[n_bands] and float64[n_trials, n_bands]; NaN where there is no power before the pulse.
+        """
+        slots = self.slots.counting()[: None if each else 0]
+        total = self._power_sum[:, used].sum(axis=1)
+        without = total[None] - self._power[slots][:, :, used].sum(axis=2)
+        return _ratio(total[None])[0], _ratio(without)
+
+
+def _ratio(power: F64) -> F64:
+    before = np.where(power[:, 1] > 0, power[:, 1], np.nan)
+    return np.asarray((power[:, 0] - before) / before)

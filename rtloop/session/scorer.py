@@ -1,0 +1,330 @@
+"""Owns the line raw epoch -> clean trial -> scores of one target, live and offline alike; owns no algorithm
+of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from rtloop.clock import WALL, Clock
+from rtloop.dsp.analytic import Leakage
+from rtloop.dsp.chain import Chain
+from rtloop.dsp.spec import ChainSpec
+from rtloop.errors import ValidationProblem
+from rtloop.measures.connectivity import RunningConnectivity
+from rtloop.measures.evoked import RunningEvoked
+from rtloop.measures.scopes import usable, weights
+from rtloop.measures.uncertainty import estimate, jackknife_se
+from rtloop.model.estimate import MEASURES, POOLED, Estimate, Scores, Verdict
+from rtloop.model.montage import Montage
+from rtloop.model.samples import F32, F64, Epoch
+from rtloop.model.trial import CleanTrial
+
+SCOPES = ("global", "local")
+LOCAL_COUNT = 4  # electrodes nearest the coil
+EARLY_S = (0.008, 0.050)  # Casarotto 2022; the gap is left out
+FEWEST = 3  # trials below which nothing is reported
+
+
+class TargetScorer:
+    """Cleans, judges and sums the trials of one target.
+
+    Parameters
+    ----------
+    coil_m : float64[3], metres in the frame of the montage; None: every local number is absent, with that
+    reason
+    bad_channels : names that never count at this target
+    capacity : trials kept before the history has to grow (``make_room`` grows it between pulses)
+    """
+
+    def __init__(
+        self,
+        target: str,
+        spec: ChainSpec,
+        rate_hz: float,
+        montage: Montage,
+        coil_m: F64 | None = None,
+        capacity: int = 400,
+        *,
+        bad_channels: Sequence[str] = (),
+        clock: Clock = WALL,
+        exact: bool = False,
+    ) -> None:
+        self.target, self.spec, self.montage, self._clock = target, spec, montage, clock
+        self.chain = Chain(spec, rate_hz=rate_hz, montage=montage, clock=clock)
+        self._known_bad = tuple(montage.index(name) for name in bad_channels)
+        self.local_channels = () if coil_m is None else montage.nearest(np.asarray(coil_m), LOCAL_COUNT)
+        t = self.chain.times_s
+        a, b = np.searchsorted(t, [spec.average_s[0] - 1e-9, spec.average_s[1] + 1e-9])
+        self._kept = slice(int(a), int(b))
+        self.times_s: F64 = t[self._kept]
+        k = self.chain.kernels
+        self._bands = k.bands
+        self._connectivity = RunningConnectivity(
+            montage.n_channels, k.slices, capacity=capacity, dtype=np.float64 if exact else np.float32
+        )
+        self._evoked = RunningEvoked(
+            montage.n_channels, self.times_s, self.chain.valid[self._kept], len(k.bands), capacity=capacity
+        )
+        self._last_se: dict[tuple[str, ...], tuple[float, int]] = {}
+
+    @property
+    def leakage(self) -> Mapping[str, Leakage]:
+        """Band -> instants scored, and what of the gap and of the time before the pulse leaks into them."""
+        return self.chain.kernels.leakage
+
+    def process(self, epoch: Epoch, trial_id: int) -> CleanTrial:
+        """Clean and judge one epoch; it counts if accepted. A rejected one is kept and may be reinstated.
+
+        Raises
+        ------
+        ValidationProblem : the epoch does not fit the chain, or the id was seen before
+        """
+        if trial_id in self._connectivity.slots:
+            raise ValidationProblem(f"trial {trial_id} is already there", todo="give every trial its own id")
+        trial = self.chain.process(epoch, trial_id=trial_id, target=self.target, known_bad=self._known_bad)
+        start_s = self._clock.now_s()
+        good, counts = trial.good, trial.verdict.accepted
+        power = np.stack([
+            self._power(trial.analytic_re, trial.analytic_im, self.chain.kernels.slices),
+            self._power(trial.ongoing_re, trial.ongoing_im, self.chain.kernels.ongoing_slices),
+        ])  # fmt: skip
+        self._connectivity.add(trial_id, trial.analytic_re, trial.analytic_im, good, counts=counts)
+        self._evoked.add(trial_id, trial.eeg_uv[:, self._kept], good, power, counts=counts)
+        return replace(trial, stage_s={**trial.stage_s, "add": self._clock.now_s() - start_s})
+
+    def take_out(self, trial_id: int) -> bool:
+        """Stop counting a trial; False if it did not count."""
+        self._evoked.remove(trial_id)
+        return self._connectivity.remove(trial_id)
+
+    def reinstate(self, trial_id: int) -> bool:
+        """Count a trial again, or a rejected one after all; False if it counts already."""
+        self._evoked.reinstate(trial_id)
+        return self._connectivity.reinstate(trial_id)
+
+    def make_room(self, spare: int = 1) -> None:
+        """Grow the history if fewer than ``spare`` slots are free; slow, so call it between pulses."""
+        self._connectivity.make_room(spare)
+        self._evoked.make_room(spare)
+
+    def average(self) -> F32:
+        """float32[n_channels, n_times] µV, running average of the trials that count, at ``times_s``."""
+        return self._evoked.average()
+
+    def scores(self, se: bool = True) -> Scores:
+        """Everything known now.
+
+        ``se`` True: exact jackknife standard errors (grows with the number of trials; off the critical path).
+        False: constant cost; each standard error is the last exact one times sqrt(n then / n now). Until
+        there has been an exact one it is computed.
+        """
+        n = self._connectivity.n
+        seen = len(self._connectivity.slots)
+        if n < FEWEST:
+            why = f"only {n} accepted trial(s) of {seen}; at least {FEWEST} are needed"
+            return self._all_absent(why, n, seen)
+        pairs = usable(np.asarray(self._connectivity.pair_counts, dtype=np.float64), n)
+        channels = usable(self._evoked.channel_counts, n)
+        roi = tuple(c for c in self.local_channels if channels[c])
+        w = weights(self.montage.positions_m, pairs, roi)
+        exact = se or not self._last_se
+        return Scores(
+            target=self.target, n_accepted=n, n_rejected=seen - n,
+            connectivity=self._pair_scores(n, w, exact), evoked=self._evoked_scores(n, channels, roi, exact),
+        )  # fmt: skip
+
+    # -- pairs ------------------------------------------------------------------------------------------------------
+
+    def _pair_scores(self, n: int, w: F64, exact: bool) -> dict[str, dict[str, dict[str, Estimate]]]:
+        values = self._connectivity.pair_values()
+        each = self._connectivity.without_each(w) if exact else {}
+        out: dict[str, dict[str, dict[str, Estimate]]] = {}
+        for measure in MEASURES:
+            out[measure] = {}
+            for s, scope in enumerate(SCOPES):
+                if not w[s].any():
+                    out[measure][scope] = self._per_band(Estimate.absent(self._why_no(scope), n=n))
+                    continue
+                by_band = w[s] @ values[measure]
+                left_out = _with_mean(each[measure][:, s]) if exact else None
+                sqrt_scope = scope if measure == "dwpli2" else None
+                out[measure][scope] = {
+                    band: self._estimate(
+                        (measure, scope, band),
+                        float(v),
+                        None if left_out is None else left_out[:, j],
+                        n,
+                        "",
+                        sqrt_scope,
+                    )
+                    for j, (band, v) in enumerate(
+                        zip((*self._bands, POOLED), _with_mean(by_band), strict=True)
+                    )
+                }
+        return out
+
+    # -- evoked -----------------------------------------------------------------------------------------------------
+
+    def _evoked_scores(
+        self, n: int, channels: npt.NDArray[np.bool_], roi: tuple[int, ...], exact: bool
+    ) -> dict[str, Estimate]:
+        out: dict[str, Estimate] = {}
+        window = self.spec.window_s
+        value, each = self._evoked.fields(channels, roi, window, each=exact)
+        names = (*self._bands, POOLED)
+        if channels.sum() >= 2:
+            out["gmfp_uv"] = self._estimate(("gmfp_uv",), value[0], each[:, 0] if exact else None, n, "µV")
+        else:
+            out["gmfp_uv"] = Estimate.absent(self._why_no("global"), n=n, unit="µV")
+        snr, snr_each = self._evoked.snr(channels, each=exact)
+        snr, snr_each = _with_mean(snr), _with_mean(snr_each)
+        for j, band in enumerate(names):
+            key = "snr" if band == POOLED else f"snr:{band}"
+            out[key] = self._estimate((key,), snr[j], snr_each[:, j] if exact else None, n)
+        if not roi:
+            why = self._why_no("local")
+            out["lmfp_uv"] = out["early_local_pp_uv"] = Estimate.absent(why, n=n, unit="µV")
+            return out | {f"itc_local:{band}": Estimate.absent(why, n=n) for band in names}
+        out["lmfp_uv"] = self._estimate(("lmfp_uv",), value[1], each[:, 1] if exact else None, n, "µV")
+        early, early_each = self._evoked.early_response(roi, EARLY_S, each=exact)
+        out["early_local_pp_uv"] = self._estimate(("early",), early, early_each if exact else None, n, "µV")
+        itc = _with_mean(self._connectivity.itc()[list(roi)].mean(axis=0))
+        itc_each = _with_mean(self._connectivity.itc_without_each(roi).mean(axis=1)) if exact else None
+        for j, band in enumerate(names):
+            key = f"itc_local:{band}"
+            out[key] = self._estimate((key,), itc[j], None if itc_each is None else itc_each[:, j], n)
+        return out
+
+    # -- common -----------------------------------------------------------------------------------------------------
+
+    def _estimate(
+        self,
+        key: tuple[str, ...],
+        value: float,
+        each: F64 | None,
+        n: int,
+        unit: str = "",
+        sqrt_scope: str | None = None,
+    ) -> Estimate:
+        if each is not None:
+            se = float(jackknife_se(each))
+            self._last_se[key] = (se, n)
+        else:
+            then_se, then_n = self._last_se.get(key, (math.nan, n))
+            se = then_se * math.sqrt(then_n / n)
+        return estimate(float(value), se, n=n, unit=unit, sqrt_scope=sqrt_scope)
+
+    def _why_no(self, scope: str) -> str:
+        if scope == "local" and not self.local_channels:
+            return "no coil position was given, so no electrodes are nearest to it"
+        where = "near the coil" if scope == "local" else "at all"
+        return f"too few good channels {where}: a pair needs both good in half of the accepted trials"
+
+    def _per_band(self, e: Estimate) -> dict[str, Estimate]:
+        return dict.fromkeys((*self._bands, POOLED), e)
+
+    def _all_absent(self, why: str, n: int, seen: int) -> Scores:
+        none = Estimate.absent(why, n=n)
+        micro = Estimate.absent(why, n=n, unit="µV")
+        evoked = dict.fromkeys(("gmfp_uv", "lmfp_uv", "early_local_pp_uv"), micro)
+        evoked |= dict.fromkeys((f"itc_local:{b}" for b in (*self._bands, POOLED)), none)
+        evoked |= dict.fromkeys((*(f"snr:{b}" for b in self._bands), "snr"), none)
+        pairs = {m: {s: self._per_band(none) for s in SCOPES} for m in MEASURES}
+        return Scores(
+            target=self.target, n_accepted=n, n_rejected=seen - n, connectivity=pairs, evoked=evoked
+        )
+
+    @staticmethod
+    def _power(re: F32, im: F32, slices: Mapping[str, slice]) -> F64:
+        square = re * re + im * im
+        return np.stack([
+            square[:, s].mean(axis=1, dtype=np.float64) if s.stop > s.start else np.zeros(re.shape[0])
+            for s in slices.values()
+        ], axis=1)  # fmt: skip
+
+
+def _with_mean(by_band: F64) -> F64:
+    """Append the pooled value: the mean of the bands along the last axis."""
+    return np.concatenate([by_band, by_band.mean(axis=-1, keepdims=True)], axis=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredTrials:
+    """What ``score_trials`` found: scores, a verdict per trial, the average float32[n_channels, n_times]
+    µV."""
+
+    scores: Scores
+    verdicts: tuple[Verdict, ...]
+    average_uv: F32
+    times_s: F64
+    leakage: Mapping[str, Leakage]
+    spec: ChainSpec
+
+
+def score_trials(
+    trials: npt.NDArray[np.floating],
+    *,
+    rate_hz: float,
+    montage: Montage | Sequence[str],
+    pulse_sample: int,
+    target: str = "target",
+    coil: str | F64 | None = None,
+    spec: ChainSpec | None = None,
+    bad_channels: Sequence[str] = (),
+    exact: bool = False,
+) -> ScoredTrials:
+    """Score an array of raw (or already decimated) trials with the very objects of the live loop.
+
+    Parameters
+    ----------
+    trials : float[n_trials, n_channels, n_samples], µV, the pulse at column ``pulse_sample`` of each
+    rate_hz : 1000-25000; at 1000 nothing is decimated
+    montage : a Montage, or channel names of the 10-5 system
+    coil : name of the channel under the coil, or float64[3] in metres; None: local numbers are absent
+    spec : settings; its times are narrowed to what the trials offer (``ScoredTrials.spec`` says to what)
+    exact : float64 sums
+
+    Raises
+    ------
+    ValidationProblem : shapes, names or times that do not fit
+    """
+    montage = montage if isinstance(montage, Montage) else Montage.from_names(list(montage))
+    trials = np.asarray(trials)
+    if trials.ndim != 3 or trials.shape[1] != montage.n_channels or trials.shape[0] < 1:
+        raise ValidationProblem(
+            "wrong shape of the trials", expected=f"[n_trials >= 1, {montage.n_channels} channels, n_samples]",
+            found=str(trials.shape), todo="put trials first, then channels, then samples",
+        )  # fmt: skip
+    if not (0 < pulse_sample < trials.shape[2] and rate_hz > 0):
+        raise ValidationProblem(
+            "the pulse lies outside the trials", expected=f"0 < pulse_sample < {trials.shape[2]}, rate_hz > 0",
+            found=f"{pulse_sample} at {rate_hz} Hz",
+        )  # fmt: skip
+    coil_m: F64 | None = None
+    if isinstance(coil, str):
+        if coil not in montage.names:
+            raise ValidationProblem(
+                "no such channel for the coil", expected=", ".join(montage.names), found=coil
+            )
+        coil_m = montage.positions_m[montage.index(coil)]
+    elif coil is not None:
+        coil_m = np.asarray(coil, dtype=np.float64)
+    fitted = (spec or ChainSpec()).fitted_to(
+        -pulse_sample / rate_hz, (trials.shape[2] - 1 - pulse_sample) / rate_hz
+    )
+    scorer = TargetScorer(
+        target, fitted, rate_hz, montage, coil_m, trials.shape[0], bad_channels=bad_channels, exact=exact
+    )
+    verdicts = []
+    for i, data in enumerate(trials):
+        epoch = Epoch(data=np.asarray(data, dtype=np.float32), rate_hz=rate_hz, pulse_sample=pulse_sample)
+        verdicts.append(scorer.process(epoch, i).verdict)
+    return ScoredTrials(
+        scores=scorer.scores(), verdicts=tuple(verdicts), average_uv=scorer.average(), times_s=scorer.times_s,
+        leakage=scorer.leakage, spec=fitted,
+    )  # fmt: skip
