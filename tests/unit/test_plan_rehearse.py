@@ -8,6 +8,7 @@ from itertools import islice
 import pytest
 from plan_tools import GOOD, spoiled
 
+from drivers.magstim.units import interval_200_s
 from rtloop.errors import ValidationProblem
 from rtloop.model.pulse import Purpose
 from rtloop.model.status import Mode
@@ -18,6 +19,7 @@ from rtloop.plan.rehearse import rehearse
 from rtloop.plan.schema import Timing
 from rtloop.safety.ledger import Counts
 from rtloop.safety.limits import load_limits
+from rtloop.safety.rules import MotorThreshold
 
 TODAY = date(2026, 11, 22)
 
@@ -38,10 +40,28 @@ def test_percent_of_threshold_rounds_down_exactly(rmt: float, threshold: int, ms
     assert pct_mso_from_rmt(rmt, threshold) == mso
 
 
+@pytest.mark.parametrize("threshold", [33, 49, 50, 67, 100])
+def test_the_gate_rounds_the_same_way(threshold: int) -> None:
+    bound = MotorThreshold(
+        participant="P01",
+        pct_mso=threshold,
+        date="2026-11-20",
+        method="EMG",
+        coil="c",
+        waveform="w",
+        unit_model="200",
+    )
+    for rmt in (0.1, 90.0, 99.9, 100.0, 110.0, 110.1, 120.0, 140.0):
+        assert pct_mso_from_rmt(rmt, threshold) == bound.to_mso(rmt)
+
+
 def test_gap_of_the_unit() -> None:
     assert [unit_gap_s(p) for p in (0, 49, 50, 79, 80, 100)] == [2.0, 2.0, 3.0, 3.0, 4.0, 4.0]
     with pytest.raises(ValueError, match="outside 0-100"):
         unit_gap_s(101)
+    assert [unit_gap_s(p) for p in range(101)] == [
+        interval_200_s(p) for p in range(101)
+    ]  # as the driver has it
 
 
 def test_the_steps_in_order() -> None:
