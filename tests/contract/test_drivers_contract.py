@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from contract_tools import EA, EB, EH, KEY, Bench, bench
+from contract_tools import EA, EB, EH, KEY, Bench, Q, bench
 
 from drivers.trouble import UnitProblem
 from hardware_sim.faults import FaultKind
@@ -170,12 +170,37 @@ class Whole(Core):
 
     def test_two_pulses_closer_than_the_unit_allows_are_refused_by_the_driver_itself(self, b: Bench) -> None:
         b.ready(40)
+        b.inject(FaultKind.FIRE_WITHOUT_DISCHARGE, times=1)  # so the unit itself would be ready again at once
         assert b.unit.fire(b.permit(40)).delivery is Delivery.DELIVERED
-        b.sleep(1.0)
+        b.sleep(1.5)
+        assert b.unit.status().ready
         receipt = b.unit.fire(b.permit(40))
-        assert receipt.delivery is Delivery.NOT_DELIVERED
-        assert receipt.t_sent_s is None
+        assert (receipt.delivery, receipt.t_sent_s) == (Delivery.NOT_DELIVERED, None)
+        assert "2 s needed" in receipt.reason
         assert len(b.sent(EH)) == 1
+
+    def test_a_unit_that_is_still_charging_is_not_fired(self, b: Bench) -> None:
+        b.ready(40)
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.DELIVERED
+        b.sleep(0.3)
+        assert "not ready" in b.unit.fire(b.permit(40)).reason
+        assert len(b.sent(EH)) == 1
+
+    def test_an_acknowledged_pulse_with_a_bad_status_byte_is_uncertain(self, b: Bench) -> None:
+        b.ready(40)
+        b.inject(FaultKind.REPLACE_COIL)
+        receipt = b.unit.fire(b.permit(40))
+        assert receipt.delivery is Delivery.UNCERTAIN
+        assert "replaced" in receipt.reason
+        b.until(lambda: not b.armed(), within_s=0.1)
+
+    def test_two_missed_keep_alives_in_standby_trip_and_one_does_not(self, b: Bench) -> None:
+        b.inject(FaultKind.MUTE, times=1)
+        b.sleep(4.0)
+        assert b.unit.trouble() is None
+        b.inject(FaultKind.MUTE)
+        b.sleep(5.0)
+        assert b.unit.trouble().fault is Fault.UNIT_SILENT
 
     def test_not_armed_does_not_fire(self, b: Bench) -> None:
         b.unit.set_power(40)
@@ -262,13 +287,16 @@ class Whole(Core):
     def test_nothing_is_sent_just_before_an_announced_pulse(self, b: Bench) -> None:
         b.ready()
         for _ in range(4):
-            due_s = b.clock.now_s() + 0.25
+            with b.lock():
+                seen = len(b.sim.packets)
+            b.until(lambda seen=seen: len(b.sim.packets) > seen, within_s=0.6)
+            due_s = b.sim.packets[-1][0] + 0.42  # the next keep-alive would fall just before it
             b.unit.announce(due_s)
             b.sleep(due_s - b.clock.now_s())
-            with b.lock():
-                times = [t_s for t_s, _ in b.sim.packets]
-            assert not [t_s for t_s in times if due_s - 0.05 < t_s < due_s]
-            b.sleep(0.03)
+            assert not [t_s for t_s, _ in b.sim.packets if due_s - 0.05 < t_s < due_s]
+            b.sleep(0.08)
+            assert b.sent(Q, since_s=due_s)  # put off, not left out
+            assert b.armed()
 
     def test_the_sim_was_given_only_well_known_commands(self, b: Bench) -> None:
         b.ready()
