@@ -90,7 +90,8 @@ class BandKernels:
             fine = [i for i, (gap, _) in enumerate(shares) if gap <= max_gap_share]
             if not fine:
                 raise ValidationProblem(
-                    f"no instant of the {band} band can be scored", todo="record a longer epoch around the pulse",
+                    f"no instant of the {band} band can be scored",
+                    todo="record a longer epoch around the pulse",
                     expected=f"kernels of ±{1e3 * reach:.0f} ms inside the epoch, window {window_s} s",
                     found=f"epoch {times_s[0]:.3f}..{times_s[-1]:.3f} s",
                 )  # fmt: skip
@@ -107,7 +108,8 @@ class BandKernels:
             self.ongoing_slices[band] = _next(pre, rows)
             self.leakage[band] = Leakage(
                 band=band, points_s=at, reach_s=reach,
-                gap_share=np.array([shares[i][0] for i in chosen]), pre_share=np.array([shares[i][1] for i in chosen]),
+                gap_share=np.array([shares[i][0] for i in chosen]),
+                pre_share=np.array([shares[i][1] for i in chosen]),
             )  # fmt: skip
             for kind, instants, where in ((0, at, self.slices[band]), (1, rows, self.ongoing_slices[band])):
                 if instants.size:

@@ -22,8 +22,10 @@ class Bridge:
     def __init__(self, *, first: int, last: int, flank: int, n_samples: int) -> None:
         if not (flank >= 2 and first - flank >= 0 and last + flank < n_samples and first <= last):
             raise ValidationProblem(
-                "no room for the bridge over the pulse", expected=f"{flank} (>= 2) samples on both sides of the gap",
-                found=f"gap {first}..{last} in {n_samples} samples", todo="use a longer epoch or a shorter gap",
+                "no room for the bridge over the pulse",
+                expected=f"{flank} (>= 2) samples on both sides of the gap",
+                found=f"gap {first}..{last} in {n_samples} samples",
+                todo="use a longer epoch or a shorter gap",
             )  # fmt: skip
         self.first, self.last = first, last
         self._left = slice(first - flank, first)

@@ -133,8 +133,8 @@ class Chain:
         if not (fits and abs(epoch.rate_hz - self.rate_hz) <= 1e-6 * self.rate_hz):
             raise ValidationProblem(
                 "the epoch does not fit the cleaning chain",
-                expected=f"{self.montage.n_channels} channels, {self.before} samples before and {self.after} after "
-                f"the pulse at {self.rate_hz:g} Hz",
+                expected=f"{self.montage.n_channels} channels, {self.before} samples before and {self.after} "
+                f"after the pulse at {self.rate_hz:g} Hz",
                 found=f"{data.shape[0]} channels, {epoch.pulse_sample} before and "
                 f"{data.shape[1] - 1 - epoch.pulse_sample} after at {epoch.rate_hz:g} Hz",
                 todo="cut a longer epoch, or make the chain with ChainSpec.fitted_to",

@@ -85,7 +85,8 @@ class ChainSpec:
             raise ValidationProblem(
                 "the settings of the cleaning chain contradict each other",
                 expected="epoch start <= baseline <= gap < pulse < gap end <= windows <= epoch end",
-                found=f"epoch {self.epoch_s}, baseline {self.baseline_s}, gap {self.gap_s}, window {self.window_s}",
+                found=f"epoch {self.epoch_s}, baseline {self.baseline_s}, gap {self.gap_s}, "
+                f"window {self.window_s}",
                 todo="correct the times; a longer gap needs later windows",
             )
 

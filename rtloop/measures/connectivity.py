@@ -81,9 +81,11 @@ class RunningConnectivity:
                 "wrong shape of an analytic signal", expected=str(wanted), found=str(re.shape)
             )
         good = np.ones(wanted[0], dtype=np.bool_) if good is None else good
-        if not (np.isfinite(re[good]).all() and np.isfinite(im[good]).all()):
+        finite = np.isfinite(re).all(axis=1) & np.isfinite(im).all(axis=1)
+        if not finite[good].all():
             raise ValidationProblem(
-                f"trial {trial_id} holds values that are no numbers", expected="finite values in good channels",
+                f"trial {trial_id} holds values that are no numbers",
+                expected="finite values in good channels",
                 found="NaN or infinity", todo="mark those channels bad",
             )  # fmt: skip
         if self.slots.full:

@@ -27,25 +27,21 @@ def _both(signature: str) -> list[str]:
 @kernel(_both("void(T[:,::1], T[:,::1], T[:,::1], T[:,::1], boolean[::1])"))
 def unit(re: Any, im: Any, unit_re: Any, unit_im: Any, good: Any) -> None:
     """A/|A| per channel and instant; 0 where A is 0 or the channel is bad (then A becomes 0 too)."""
+    real = re.dtype.type
+    one, zero = real(1), real(0)
     for c in range(re.shape[0]):
         if not good[c]:
-            re[c, :] = 0.0
-            im[c, :] = 0.0
-        for k in range(re.shape[1]):
-            size = np.sqrt(re[c, k] * re[c, k] + im[c, k] * im[c, k])
-            if size > 0.0:
-                unit_re[c, k] = re[c, k] / size
-                unit_im[c, k] = im[c, k] / size
-            else:
-                unit_re[c, k] = 0.0
-                unit_im[c, k] = 0.0
+            re[c, :] = zero
+            im[c, :] = zero
+        x, y, u, v = re[c], im[c], unit_re[c], unit_im[c]
+        for k in range(x.size):
+            size = np.sqrt(x[k] * x[k] + y[k] * y[k])
+            share = np.divide(one, size if size > zero else one)
+            u[k] = x[k] * share
+            v[k] = y[k] * share
 
 
-@kernel(
-    _both(
-        "void(T[:,::1], T[:,::1], T[:,::1], T[:,::1], T, boolean[::1], T[:,::1], T[:,::1], T[:,::1], T[:,::1], T[:,::1], T[::1])"
-    )
-)
+@kernel(_both("void(" + "T[:,::1], " * 4 + "T, boolean[::1], " + "T[:,::1], " * 5 + "T[::1])"))
 def add(
     re: Any, im: Any, unit_re: Any, unit_im: Any, sign: Any, good: Any,
     s_im: Any, s_sq: Any, s_abs: Any, s_ure: Any, s_uim: Any, count: Any,
@@ -156,7 +152,8 @@ def without_each_lagged(
 
 @kernel(
     _both(
-        "void(T[:,:,::1], T[:,:,::1], boolean[:,::1], int64[::1], T[:,::1], T[:,::1], T[::1], T[::1], T[:,::1], T[:,::1])"
+        "void(T[:,:,::1], T[:,:,::1], boolean[:,::1], int64[::1],"
+        "T[:,::1], T[:,::1], T[::1], T[::1], T[:,::1], T[:,::1])"
     )
 )
 def without_each_locked(
@@ -195,7 +192,8 @@ def without_each_locked(
 
 
 @kernel(
-    "void(float32[:,:,::1], boolean[:,::1], int64[::1], float64[:,::1], float64[::1], int64, boolean[::1], boolean[::1], float64[:,:,::1])",
+    "void(float32[:,:,::1], boolean[:,::1], int64[::1], float64[:,::1], float64[::1], int64,"
+    "boolean[::1], boolean[::1], float64[:,:,::1])",
     sums=True,
 )
 def field_power(

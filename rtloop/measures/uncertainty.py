@@ -13,7 +13,7 @@ import numpy as np
 from rtloop.model.estimate import Estimate
 from rtloop.model.samples import F64
 
-#: constants c*N of the square-root scale, by scope; assumptions of the design notes, simulated coverage 94-99 %
+#: constants c*N of the square-root scale, by scope; assumptions of the design notes, coverage 94-99 %
 SQRT_CONSTANT = {"global": 0.12, "local": 0.8, "local_8": 0.4}
 
 

@@ -138,8 +138,6 @@ class TargetScorer:
             connectivity=self._pair_scores(n, w, exact), evoked=self._evoked_scores(n, channels, roi, exact),
         )  # fmt: skip
 
-    # -- pairs ------------------------------------------------------------------------------------------------------
-
     def _pair_scores(self, n: int, w: F64, exact: bool) -> dict[str, dict[str, dict[str, Estimate]]]:
         values = self._connectivity.pair_values()
         each = self._connectivity.without_each(w) if exact else {}
@@ -167,8 +165,6 @@ class TargetScorer:
                     )
                 }
         return out
-
-    # -- evoked -----------------------------------------------------------------------------------------------------
 
     def _evoked_scores(
         self, n: int, channels: npt.NDArray[np.bool_], roi: tuple[int, ...], exact: bool
@@ -199,8 +195,6 @@ class TargetScorer:
             key = f"itc_local:{band}"
             out[key] = self._estimate((key,), itc[j], None if itc_each is None else itc_each[:, j], n)
         return out
-
-    # -- common -----------------------------------------------------------------------------------------------------
 
     def _estimate(
         self,
@@ -297,12 +291,14 @@ def score_trials(
     trials = np.asarray(trials)
     if trials.ndim != 3 or trials.shape[1] != montage.n_channels or trials.shape[0] < 1:
         raise ValidationProblem(
-            "wrong shape of the trials", expected=f"[n_trials >= 1, {montage.n_channels} channels, n_samples]",
+            "wrong shape of the trials",
+            expected=f"[n_trials >= 1, {montage.n_channels} channels, n_samples]",
             found=str(trials.shape), todo="put trials first, then channels, then samples",
         )  # fmt: skip
     if not (0 < pulse_sample < trials.shape[2] and rate_hz > 0):
         raise ValidationProblem(
-            "the pulse lies outside the trials", expected=f"0 < pulse_sample < {trials.shape[2]}, rate_hz > 0",
+            "the pulse lies outside the trials",
+            expected=f"0 < pulse_sample < {trials.shape[2]}, rate_hz > 0",
             found=f"{pulse_sample} at {rate_hz} Hz",
         )  # fmt: skip
     coil_m: F64 | None = None

@@ -1,0 +1,130 @@
+"""Last sample of an epoch -> clean trial -> scores, against scipy and MNE doing the same steps.
+
+Run as a script; prints a table of medians and ratios, asserts nothing about time.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402
+import os
+
+for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import time
+
+import numpy as np
+
+from rtloop.dsp.spec import ChainSpec
+from rtloop.model.montage import Montage, names_for
+from rtloop.model.samples import Epoch
+from rtloop.session.scorer import TargetScorer
+
+
+def scipy_chain(x, rate_hz, pulse):
+    """Cubic bridge, decay fit of every channel, anti-alias and decimate, detrend, reference, three bands."""
+    from scipy import optimize, signal
+
+    x = x.astype(float)
+    a, b, flank = pulse - round(0.002 * rate_hz), pulse + round(0.012 * rate_hz), round(0.01 * rate_hz)
+    known = np.r_[a - flank : a, b + 1 : b + 1 + flank]
+    t = np.arange(b + 1, pulse + round(0.15 * rate_hz)) - pulse
+    for c in range(x.shape[0]):
+        best = optimize.minimize_scalar(
+            lambda tau, c=c: np.linalg.lstsq(
+                np.stack([(1 + t / tau) ** -2, np.ones(t.size)], axis=1), x[c, t + pulse], rcond=None
+            )[1][0],
+            bounds=(2, 250), method="bounded", options={"maxiter": 12},
+        )  # fmt: skip
+        assert best.x > 0
+        x[c, a : b + 1] = np.polyval(np.polyfit(known - pulse, x[c, known], 3), np.arange(a, b + 1) - pulse)
+    y = signal.decimate(x, round(rate_hz / 1000), ftype="fir", axis=1)
+    y = signal.detrend(y, axis=1)
+    y -= y.mean(axis=0)
+    out = []
+    for low, high in ((8, 12), (13, 20), (21, 30)):
+        sos = signal.butter(3, (low, high), "bandpass", fs=1000, output="sos")
+        out.append(signal.hilbert(signal.sosfiltfilt(sos, y, axis=1), axis=1))
+    return out
+
+
+def mne_chain(x, rate_hz, pulse, montage):
+    """fix_stim_artifact, resample, detrend, average reference, three filter + Hilbert bands."""
+    import mne
+
+    info = mne.create_info(list(montage.names), rate_hz, "eeg")
+    epochs = mne.EpochsArray(x[None] * 1e-6, info, tmin=-pulse / rate_hz, verbose="error")
+    mne.preprocessing.fix_stim_artifact(
+        epochs, events=epochs.events, event_id=1, tmin=-0.002, tmax=0.012, mode="window"
+    )
+    epochs.resample(1000, verbose="error")
+    epochs.set_eeg_reference("average", projection=False, verbose="error")
+    out = []
+    for low, high in ((8, 12), (13, 20), (21, 30)):
+        band = epochs.copy().filter(low, high, verbose="error")
+        out.append(band.apply_hilbert(verbose="error").get_data())
+    return out
+
+
+def quantiles_ms(spent) -> str:
+    p50, p95 = 1e3 * np.percentile(spent, [50, 95])
+    return f"{p50:9.2f} {p95:9.2f}"
+
+
+def main() -> None:
+    import warnings
+
+    warnings.simplefilter("ignore")
+    print("ms per pulse                             p50       p95   ratio to ours")
+    for rate_hz, channels in ((1000.0, 64), (4800.0, 63), (5000.0, 64), (25000.0, 64), (5000.0, 128)):
+        montage = Montage.from_names(names_for(channels))
+        n_pulses = 60 if rate_hz <= 5000 and channels < 100 else 20
+        scorer = TargetScorer("M1", ChainSpec(), rate_hz, montage, montage.positions_m[5], capacity=n_pulses)
+        rng = np.random.default_rng(0)
+        n = scorer.chain.before + scorer.chain.after + 1
+        x = (
+            np.cumsum(rng.standard_normal((channels, n)), axis=1) * 0.3 + rng.standard_normal((channels, n))
+        ).astype(np.float32)
+        clean, all_of_it, stages = [], [], []
+        for i in range(n_pulses):
+            data = np.roll(x, 37 * i, axis=1)
+            epoch = Epoch(data=data, rate_hz=rate_hz, pulse_sample=scorer.chain.before)
+            start = time.perf_counter()
+            trial = scorer.process(epoch, i)
+            end = time.perf_counter()
+            if i == 2:
+                scorer.reinstate(0), scorer.reinstate(1), scorer.reinstate(2)
+                scorer.scores()
+            elif i > 2:
+                again = time.perf_counter()
+                scorer.scores(se=False)
+                all_of_it.append(end - start + time.perf_counter() - again)
+                clean.append(end - start)
+                stages.append(trial.stage_s)
+        title = f"{channels} ch, {rate_hz:.0f} Hz"
+        print(f"{title:18s} -> clean, added   {quantiles_ms(clean)}")
+        print(f"{title:18s} -> scores (no SE){quantiles_ms(all_of_it)}")
+        print("     " + "  ".join(f"{k} {1e3 * np.median([s[k] for s in stages]):.2f}" for k in stages[0]))
+        if (rate_hz, channels) == (5000.0, 64):
+            ours = float(np.median(clean))
+            for name, chain in (
+                ("scipy", scipy_chain),
+                ("MNE", lambda d, r, p, m=montage: mne_chain(d, r, p, m)),
+            ):
+                spent = []
+                for _ in range(4):
+                    start = time.perf_counter()
+                    chain(x, rate_hz, scorer.chain.before)
+                    spent.append(time.perf_counter() - start)
+                print(
+                    f"     {name:5s} same, clean only {quantiles_ms(spent)}   {np.median(spent) / ours:5.0f}x"
+                )
+            start = time.perf_counter()
+            scorer.scores()
+            print(
+                f"     exact jackknife of all, N = {n_pulses}: {1e3 * (time.perf_counter() - start):.1f} ms"
+            )
+
+
+if __name__ == "__main__":
+    main()
