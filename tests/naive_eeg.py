@@ -18,7 +18,7 @@ class NaiveRing:
 
 
 def naive_runs(eeg: np.ndarray, rail_uv: float, within: int) -> tuple[list[int], list[int], list[int], int]:
-    """Per channel: equal values before the newest, run at the rail, index after the last non-finite; repeated rows."""
+    """Per channel: equal values before the newest, run at the rail, end of the last NaN; repeated rows."""
     flat, rail, bad = [], [], []
     for column in eeg.T:
         n = 0
@@ -41,12 +41,19 @@ def naive_runs(eeg: np.ndarray, rail_uv: float, within: int) -> tuple[list[int],
 
 
 def naive_onsets(
-    eeg: np.ndarray, span: int, floor_uv: float, factor: float, needed: int, refractory: int, start_median_uv: float
+    eeg: np.ndarray,
+    span: int,
+    floor_uv: float,
+    factor: float,
+    needed: int,
+    refractory: int,
+    start_median_uv: float,
+    settle: int,
 ) -> list[int]:
     """Artifact onsets in eeg[n, channels], sample by sample, from sample ``span`` on."""
     medians = np.full(eeg.shape[1], start_median_uv, np.float32)
     out: list[int] = []
-    quiet = 0
+    quiet = settle
     for i in range(span, len(eeg)):
         d = np.abs(eeg[i] - eeg[i - span])
         limit = np.maximum(floor_uv, factor * medians.astype(float))

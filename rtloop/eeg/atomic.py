@@ -11,6 +11,7 @@ from typing import Any
 import numba
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 _I64 = ir.IntType(64)
@@ -74,6 +75,16 @@ def _call_pull(
     return types.int64(i64, i64, i64, i64, i64, i64, types.float64, i64), build
 
 
+def _copy_bytes(typingctx: Any, target: Any, source: Any, count: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        target, source, count = args
+        cgutils.raw_memcpy(builder, builder.inttoptr(target, byte), builder.inttoptr(source, byte), count, 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), build
+
+
 if numba.config.DISABLE_JIT:  # plain Python twins, for debugging only
 
     def store_release(address: int, value: int) -> None:
@@ -81,6 +92,9 @@ if numba.config.DISABLE_JIT:  # plain Python twins, for debugging only
 
     def load_acquire(address: int) -> int:
         return ctypes.c_int64.from_address(int(address)).value
+
+    def copy_bytes(target: int, source: int, count: int) -> None:
+        ctypes.memmove(int(target), int(source), int(count))
 
     def call_clock(function: int) -> float:
         return float(ctypes.CFUNCTYPE(ctypes.c_double)(int(function))())
@@ -101,6 +115,7 @@ if numba.config.DISABLE_JIT:  # plain Python twins, for debugging only
 else:
     store_release = intrinsic(_store_release)
     load_acquire = intrinsic(_load_acquire)
+    copy_bytes = intrinsic(_copy_bytes)
     call_clock = intrinsic(_call_clock)
     #: pull(function, inlet, data, stamps, n_data, n_stamps, timeout, error): addresses and counts as int64
     call_pull = intrinsic(_call_pull)

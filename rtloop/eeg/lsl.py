@@ -93,6 +93,19 @@ def _listing(info: Any) -> StreamListing:
     )
 
 
+def clock_difference_s() -> float:
+    """LSL's local clock minus the project's monotonic clock, s (bounded by the two readings around it)."""
+    before_s = WALL.now_s()
+    lsl_s = float(_pylsl().local_clock())
+    return lsl_s - 0.5 * (before_s + WALL.now_s())
+
+
+def library_words() -> str:
+    """Versions of liblsl and its binding, for the doctor."""
+    pylsl = _pylsl()
+    return f"pylsl {pylsl.__version__} with liblsl {pylsl.library_version() / 100:.2f}"
+
+
 def list_streams(wait_s: float = RESOLVE_S) -> list[StreamListing]:
     """Everything visible within ``wait_s`` seconds, each outlet once."""
     found = {s.uid: s for s in map(_listing, _pylsl().resolve_streams(wait_s))}
@@ -357,6 +370,8 @@ __all__ = [
     "OutletWatch",
     "StreamListing",
     "another_outlet",
+    "clock_difference_s",
     "find_stream",
+    "library_words",
     "list_streams",
 ]

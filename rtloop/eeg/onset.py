@@ -24,11 +24,13 @@ class OnsetLimits:
     refractory_s: float = (
         0.015  # after an onset (muscle, decay, ringing); bounds the pulse rate that is resolved
     )
+    settle_s: float = 0.5  # from the start: the channels' noise is learnt, no artifact is looked for
     trigger_rise: float = 0.5  # a step up of at least this in the trigger channel is an edge
 
 
 @kernel(
-    "int64(float32[:, ::1], int64, int64[::1], int64, float32[::1], int64[::1], float64, float64,"
+    "int64(Array(float32, 2, 'C', readonly=True),"
+    "int64, int64[::1], int64, float32[::1], int64[::1], float64, float64,"
     "int64, int64, float64, int64[::1], int64[::1])"
 )
 def find(
@@ -119,7 +121,7 @@ class Onsets:
         self._columns = np.array(columns, np.int64)
         self._trigger = -1 if trigger is None else trigger
         self._medians = np.full(len(columns), 2.0, np.float32)
-        self._state = np.array([0, 0, self.span, 0], np.int64)
+        self._state = np.array([round(self.limits.settle_s * rate_hz), 0, self.span, 0], np.int64)
         self._refractory = max(1, round(self.limits.refractory_s * rate_hz))
         self._needed = max(
             min(self.limits.least_channels, len(columns)), round(self.limits.share * len(columns))

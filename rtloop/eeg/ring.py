@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtloop.eeg.atomic import load_acquire, store_release
+from rtloop.eeg.atomic import copy_bytes, load_acquire, store_release
 from rtloop.eeg.pages import GRANULE, can_mirror, map_mirrored, map_plain
 from rtloop.errors import IntegrityProblem, NotReady
 from rtloop.jit import kernel
@@ -46,11 +46,12 @@ def publish(header: Any, log: F64, first: int, count: int, t_last_s: float, t_re
 @kernel("void(float32[::1], int64, int64, int64, int64)")
 def copy_to_twin(data: F32, pos: int, count: int, n_channels: int, capacity: int) -> None:
     """Without mirrored pages: repeat frames ``pos .. pos + count`` in the other half, one ring apart."""
-    for r in range(pos, pos + count):
-        a = r * n_channels
-        b = (r + capacity if r < capacity else r - capacity) * n_channels
-        for c in range(n_channels):
-            data[b + c] = data[a + c]
+    base, row = data.ctypes.data, 4 * n_channels
+    low = min(count, capacity - pos)  # frames below the middle; the rest went above it
+    if low > 0:
+        copy_bytes(base + (pos + capacity) * row, base + pos * row, low * row)
+    if count > low:
+        copy_bytes(base, base + capacity * row, (count - low) * row)
 
 
 @kernel("void(float32[::1], float64[::1], int64[::1], float32[::1], int64, float64, float64)")
@@ -61,9 +62,8 @@ def write_frames(
     n_channels, capacity = header[_CHANNELS], header[_CAPACITY]
     head = header[HEAD]
     pos = head & (capacity - 1)
-    start = pos * n_channels
-    for i in range(count * n_channels):
-        data[start + i] = frames[i]
+    row = 4 * n_channels
+    copy_bytes(data.ctypes.data + pos * row, frames.ctypes.data, count * row)
     if header[_DOUBLED]:
         copy_to_twin(data, pos, count, n_channels, capacity)
     publish(header, log, head, count, t_last_s, t_received_s)
@@ -102,6 +102,8 @@ class Ring:
             data = map_mirrored(fd, offset, size, writable=writable)
         else:
             data = map_plain(fd, offset, 2 * size, writable=writable)
+            if writable:
+                data[::4096] = 0  # touch every page now, not in the acquisition path
         self._data: F32 = data.view(np.float32)
         self._rows: F32 = self._data.reshape(2 * self.capacity, self.n_channels)
         self._rows.flags.writeable = False

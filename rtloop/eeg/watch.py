@@ -43,7 +43,8 @@ class WatchLimits:
 
 
 @kernel(
-    "void(float32[:, ::1], int64, int64[::1], float32, float32[::1], int64[:, ::1], int64[::1],"
+    "void(Array(float32, 2, 'C', readonly=True),"
+    "int64, int64[::1], float32, float32[::1], int64[:, ::1], int64[::1],"
     "uint64[::1], int64[::1], int64)"
 )
 def scan(

@@ -19,11 +19,18 @@ from rtloop.eeg.pages import can_mirror
 from rtloop.eeg.ring import MIN_ROWS, Ring
 from rtloop.errors import IntegrityProblem, NotReady
 
-BOTH = [pytest.param(True, marks=pytest.mark.skipif(not can_mirror(), reason="no double mapping here")), False]
+BOTH = [
+    pytest.param(True, marks=pytest.mark.skipif(not can_mirror(), reason="no double mapping here")),
+    False,
+]
 
 
 @pytest.mark.parametrize("mirror", BOTH)
-@given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=14), n_channels=st.integers(1, 7), data=st.data())
+@given(
+    sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=14),
+    n_channels=st.integers(1, 7),
+    data=st.data(),
+)
 @settings(max_examples=25, deadline=None)
 def test_random_writes_and_reads_equal_a_plain_array(mirror, sizes, n_channels, data):
     with tempfile.TemporaryDirectory() as folder:
