@@ -71,6 +71,7 @@ class FakeUnit:
         self.instr, self.power, self.temp_c = STANDBY, 0, 25.0
         self.discharges: list[tuple[float, int, int]] = []  # instant, permit_id, power
         self.disarms = 0
+        self.unready_discharges = 0  # sent to a unit that was not armed and ready
         self.next_fire = "deliver"  # deliver, refuse, lost, lost_undelivered, raise, interrupt, nonsense
         self.next_arm = "ready"  # ready, standby, silent
         self.next_power = "follow"  # follow, other, silent
@@ -110,6 +111,7 @@ class FakeUnit:
         t_s = self.clock.now_s()
         if how not in ("refuse", "lost_undelivered", "raise"):
             self.discharges.append((t_s, permit.permit_id, self.power))
+            self.unready_discharges += self.instr != READY
         self.clock.advance(0.008)
         if how in ("raise", "interrupt"):
             raise RuntimeError("broken driver") if how == "raise" else KeyboardInterrupt

@@ -148,6 +148,16 @@ def test_interval_holds_for_the_stronger_of_two_pulses(bench: Bench) -> None:
 
 
 @pytest.mark.req("R-RATE")
+def test_interval_counts_from_the_latest_instant_the_pulse_may_have_come(bench: Bench) -> None:
+    sent_s = bench.clock.now_s()
+    assert bench.shoot().receipt.t_reply_s - sent_s == pytest.approx(0.008, abs=1e-5)
+    bench.clock.sleep_until(sent_s + 3.004)
+    assert [r.rule for r in bench.shoot()] == ["interval"]
+    bench.clock.sleep_until(sent_s + 3.009)
+    assert bench.shoot().outcome is Outcome.FIRED
+
+
+@pytest.mark.req("R-RATE")
 def test_our_own_rate_limit_holds_when_the_unit_allows_more(bench: Bench) -> None:
     bench.unit.gap_s = 0.0
     bench.shoot()
