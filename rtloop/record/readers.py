@@ -150,8 +150,8 @@ def _through_mne(path: Path, reader: str) -> Recording:
         volts = raw.get_data(verbose="error")
     except Exception as err:  # mne raises whatever the format's own parser raises
         raise ValidationProblem(
-            f"{path.name} cannot be read as continuous EEG", expected=f"a file for mne's {reader}", found=str(err),
-            todo="check that all of its files are there, and that it is not cut into epochs",
+            f"{path.name} cannot be read as continuous EEG", expected=f"a file for mne's {reader}",
+            found=str(err), todo="check that all of its files are there, and that it is not cut into epochs",
         ) from err  # fmt: skip
     types = tuple(_type(t) for t in raw.get_channel_types())
     factors = np.array([1e6 if t in _VOLTAGES else 1.0 for t in types])
@@ -166,7 +166,8 @@ def _through_mne(path: Path, reader: str) -> Recording:
             events += _edges(volts[row], rate_hz)
     return Recording(
         data=np.ascontiguousarray(volts * factors[:, None], dtype=np.float32), rate_hz=rate_hz,
-        names=tuple(_clean(n) for n in raw.ch_names), types=types, events=tuple(sorted(events)), origin=str(path),
+        names=tuple(_clean(n) for n in raw.ch_names), types=types,
+        events=tuple(sorted(events)), origin=str(path),
     )  # fmt: skip
 
 

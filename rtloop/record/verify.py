@@ -46,7 +46,8 @@ class Findings:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.counts: dict[str, int] = {}
-        self.crashed = False
+        self.crashed = False  # nothing says that the session ended
+        self.aborted = False  # it crashed, or says itself that it did not end cleanly
 
     def fact(self, words: str) -> None:
         self.lines.append(words)
@@ -58,8 +59,12 @@ class Findings:
         self.lines.append(f"PROBLEM: {words}")
 
     def explained(self, words: str) -> None:
-        """A note after a crash, a problem after a clean end."""
+        """A note after a crash, a problem after an end in order."""
         (self.note if self.crashed else self.problem)(words)
+
+    def left_open(self, words: str) -> None:
+        """A note after a crash or an abort, a problem after a clean end."""
+        (self.note if self.aborted else self.problem)(words)
 
 
 def verify(path: str | Path) -> VerifyResult:
@@ -91,6 +96,7 @@ def _check_journal(folder: SessionFolder, out: Findings) -> JournalRead | None:
         return None
     ended = [e for e in journal.events if e.kind == SESSION_ENDED]
     out.crashed = not ended
+    out.aborted = not ended or ended[-1].data.get("clean") is not True
     out.counts["journal_records"] = len(journal.events)
     out.fact(f"journal: {len(journal.events)} records, head {journal.head_hash}")
     for words in journal.problems:

@@ -45,7 +45,7 @@ def check_pulses(events: Sequence[Event], end_sample: int | None, out: Out) -> N
             counts["not_seen"] += 1
             words = "NOT SEEN in the EEG"
             if pulse_id not in not_seen:
-                out.explained(f"{what}{outcome}, and the journal does not say whether it was seen")
+                out.left_open(f"{what}{outcome}, and the journal does not say whether it was seen")
         else:
             words = "nothing to see"
         out.fact(f"{what}{outcome}, {words}")
@@ -53,6 +53,7 @@ def check_pulses(events: Sequence[Event], end_sample: int | None, out: Out) -> N
         if pulse_id not in intents and data.get("outcome") in _DELIVERED:
             out.problem(f"pulse {pulse_id} was closed as {data.get('outcome')} but never intended")
     _check_samples(events, end_sample, out)
+    counts["seen_only"] = len(set(seen) - set(intents))  # listening: nobody commands
     counts["uncommanded"] = sum(e.kind == PULSE_UNCOMMANDED for e in events)
     out.counts |= {f"pulses_{name}": value for name, value in counts.items()}
     out.fact("pulses: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))

@@ -34,6 +34,7 @@ def session(
     events: list[tuple[str, dict]],
     *,
     end: bool = True,
+    clean: bool = True,
     run_id: str = "run1",
     samples: int = 3000,
 ) -> SessionFolder:
@@ -53,7 +54,7 @@ def session(
         clock.advance(3.0)
         recording.turn()
     if end:
-        journal.append("session_ended", {"clean": True, "durable_sample": samples, "durable_journal": 0})
+        journal.append("session_ended", {"clean": clean, "durable_sample": samples, "durable_journal": 0})
     recording.turn()
     if end:
         recording.finish("stopped by the engine")
@@ -91,6 +92,7 @@ def test_a_whole_session_is_called_whole(tmp_path: Path) -> None:
     assert counted == {
         "pulses_commanded": 3, "pulses_fired": 2, "pulses_uncertain": 0, "pulses_not_fired": 1,
         "pulses_seen": 1, "pulses_not_seen": 1, "pulses_open": 0, "pulses_uncommanded": 0,
+        "pulses_seen_only": 0,
     }  # fmt: skip
     assert result.counts["samples"] == 3000
     assert result.counts["checkpoints"] >= 2
@@ -204,6 +206,21 @@ def test_the_cut_tail_of_a_session_is_found_from_the_next(tmp_path: Path) -> Non
     assert verify(second.path).ok
     cut_journal(first)
     assert f"({first.path.name}) was cut or altered" in problems(verify(second.path))
+
+
+def test_an_abort_right_after_a_pulse_is_no_damage(tmp_path: Path) -> None:
+    """The session ended before it could say whether the pulse was seen, and says that it was not clean."""
+    result = verify(session(tmp_path, pulse(1), clean=False).path)
+    assert result.ok, result.lines
+    assert any("does not say whether it was seen" in line for line in result.lines)
+    assert result.counts["pulses_not_seen"] == 1
+
+
+def test_pulses_heard_while_listening_are_counted(tmp_path: Path) -> None:
+    heard = [("pulse_seen", {"pulse_id": k, "sample": 100 * k, "source": "artifact"}) for k in (1, 2)]
+    result = verify(session(tmp_path, heard).path)
+    assert result.ok, result.lines
+    assert result.counts["pulses_seen_only"] == 2
 
 
 def test_an_absent_folder_is_said(tmp_path: Path) -> None:
