@@ -46,7 +46,8 @@ class Estimate:
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Estimate:
-        return cls(**{k: (math.nan if v is None else v) for k, v in d.items()})
+        made: dict[str, Any] = {k: (math.nan if v is None else v) for k, v in d.items()}
+        return cls(**made)
 
 
 @dataclass(frozen=True, kw_only=True)

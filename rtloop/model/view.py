@@ -120,13 +120,13 @@ def fold(view: View, event: Event) -> View:
         case "fault_cleared":
             left = {k: v for k, v in view.faults.items() if k != d["fault"]}
             return _note(replace(view, faults=left), event)
-        case "operator_said" | "disarmed" | "power_set":
+        case "command_received" | "arm_requested" | "arm_confirmed" | "disarmed" | "power_set" | "refused" | "note_written":
             return _note(view, event)
         case "pulse_intended":
             return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
         case "pulse_refused" | "pulse_closed":
             return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
-        case "pulse_seen":
+        case "pulse_seen" | "pulse_uncommanded":
             return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
         case "pulse_not_seen":
             return _pulse(view, d["pulse_id"], not_seen=True)
@@ -145,7 +145,7 @@ def fold(view: View, event: Event) -> View:
             return _put(view, replace(t, scores=d["scores"]))
         case "target_accepted":
             return _put(view, replace(_target(view, d["target"], "run"), accepted_by_operator=True))
-        case "ranking_displayed":
+        case "ranking_made":
             return replace(view, ranking=dict(d))
         case "decision_made":
             return replace(view, decision=dict(d))

@@ -7,13 +7,13 @@ operator between targets, gives no pulse unless the status says ARMED, and goes 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rtloop.model.pulse import Outcome, Pulse, Purpose
+from rtloop.model.pulse import Outcome, Pulse
 from rtloop.model.status import Lamp
-from rtloop.plan.expand import Control, GoNoGo, Place, Preview, Review, Run, Step
+from rtloop.plan.expand import Control, GoNoGo, Listen, Place, Preview, Review, Run, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,14 @@ class Judged:
     accepted: bool
 
 
-Message: TypeAlias = Said | Closed | Judged
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """An order could not be carried out; it is tried again only after the operator was asked."""
+
+    words: str
+
+
+Message: TypeAlias = Said | Closed | Judged | Failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +116,9 @@ class Finish:
 
 Order: TypeAlias = Ask | Enter | Power | Give | Disarm | Restart | AcceptTarget | Finish
 
-PURPOSE = {"preview": Purpose.PREVIEW, "run": Purpose.MAPPING, "control": Purpose.CONTROL}
-BLOCK_OF = {Preview: "preview", Run: "run", Control: "control"}
+#: so many pulses refused or missed in a row pause the plan
+IN_VAIN = 3
+BLOCK_OF = {Preview: "preview", Run: "run", Control: "control", Listen: "run"}
 
 
 class Engine:
@@ -119,6 +127,7 @@ class Engine:
     Parameters
     ----------
     steps : the expanded plan, in order
+    places : target -> where the coil goes, in words
     isi_s : (low, high) uniform inter-pulse interval, seconds, never below the unit's gap (the rehearsal checked)
     seed : of the interval's jitter, recorded
     enough : (n_accepted, n_given, wanted, most) -> whether a run needs no further pulse
@@ -129,21 +138,24 @@ class Engine:
         self,
         steps: Sequence[Step],
         *,
+        places: Mapping[str, str],
         isi_s: tuple[float, float],
         seed: int,
         enough: Callable[[int, int, int, int], bool],
-        probe: bool = False,
         slack_s: float = 0.1,
         first_delay_s: float = 0.3,
+        listening: bool = False,
     ) -> None:
-        self._steps = tuple(steps)
+        self._steps, self._places = tuple(steps), places
         self._isi_s, self._rng = isi_s, random.Random(seed)
         self._enough, self._slack_s, self._first_delay_s = enough, slack_s, first_delay_s
-        self._purposes = {**PURPOSE, "run": Purpose.PROBE if probe else Purpose.MAPPING}
+        self._listening = listening
         self._at = 0
         self._entered = False
         self._asked: str | None = None
         self._paused = False
+        self._trouble = ""
+        self._in_vain = 0
         self._given = self._accepted = 0
         self._next_due_s: float | None = None
         self._last_sent_s: float | None = None
@@ -172,11 +184,20 @@ class Engine:
             if message.outcome in (Outcome.FIRED, Outcome.UNCERTAIN):
                 self._given += 1
                 self._last_sent_s = now_s
+                self._in_vain = 0
+            else:
+                self._in_vain += 1
+                if self._in_vain >= IN_VAIN:
+                    self._in_vain = 0
+                    self._trouble = f"{IN_VAIN} pulses in a row were {message.outcome.value}"
             self._next_due_s = now_s + self._rng.uniform(*self._isi_s)
             return []
         if isinstance(message, Judged):
             mine = step is not None and (message.target, message.block) == (step.target, self._block)
             self._accepted += mine and message.accepted
+            return []
+        if isinstance(message, Failed):
+            self._trouble = message.words
             return []
         return self._said(message, step)
 
@@ -190,7 +211,7 @@ class Engine:
                 self._paused, self._asked = True, None
                 return [Disarm(reason="paused by the operator")]
             case "resume":
-                self._paused, self._asked = False, None
+                self._paused, self._asked, self._trouble = False, None, ""
                 return []
             case "skip":
                 return [Disarm(reason=f"{step.target} skipped by the operator"), *self._jump_past(step.target)]
@@ -200,7 +221,7 @@ class Engine:
                 return [Restart(target=step.target, block="run"), *self._next()]
             case "redo" if isinstance(step, GoNoGo | Review):
                 return self._back_to_place(step.target)
-            case "accept" | "next" if isinstance(step, Review):
+            case "accept" | "next" if isinstance(step, Review | Listen):
                 return [AcceptTarget(target=step.target), *self._next()]
         return []
 
@@ -243,20 +264,30 @@ class Engine:
             return self._finish("the plan is complete", complete=True)
         if standing.lamp is Lamp.TRIPPED:
             return self._finish("the interlock tripped", complete=False)
-        if self._paused:
-            return self._ask("paused", "paused; the unit is disarmed", "resume", "skip")
+        if self._paused or self._trouble:
+            words = self._trouble or "paused by the operator"
+            ask = self._ask("paused", f"{words}; the unit is disarmed", "resume", "skip")
+            return ([Disarm(reason=words)] if standing.lamp in (Lamp.ARMED, Lamp.HELD) else []) + ask
         orders: list[Order] = []
+        if self._listening and isinstance(step, Place) and self._at == 0:
+            return self._next()  # somebody else's stimulator fires already
         if isinstance(step, Place | GoNoGo | Review):
             if not self._entered:
                 self._entered = True
                 if standing.lamp in (Lamp.ARMED, Lamp.HELD):
                     orders.append(Disarm(reason="between blocks the unit is disarmed"))
             return orders + self._question(step)
+        if isinstance(step, Listen):
+            if self._accepted >= step.pulses_wanted and not standing.outstanding:
+                return [AcceptTarget(target=step.target), *self._next()]
+            words = f"listening at {step.target}: {step.pulses_wanted} accepted pulses wanted"
+            return self._ask("listen", words, "next", "skip")
         return self._pulses(now_s, step, standing)
 
     def _question(self, step: Place | GoNoGo | Review) -> list[Order]:
         if isinstance(step, Place):
-            return self._ask("place", f"place the coil at {step.target} ({step.coil_at})", "placed", "skip")
+            where = self._places.get(step.target, "as planned")
+            return self._ask("place", f"place the coil at {step.target} ({where})", "placed", "skip")
         if isinstance(step, GoNoGo):
             words = f"{step.target}: look at the preview trials; go on at the plan's intensity?"
             return self._ask("go", words, "go", "redo", "skip")
@@ -296,7 +327,7 @@ class Engine:
         self._in_flight = Pulse(
             pulse_id=self._pulse_id,
             target=step.target,
-            purpose=self._purposes[self._block],
+            purpose=step.purpose,
             power_pct_mso=step.power_pct_mso,
             power_pct_rmt=step.power_pct_rmt,
             due_s=due_s,
@@ -306,5 +337,5 @@ class Engine:
 
     def _done(self, step: Preview | Run | Control) -> bool:
         if isinstance(step, Run):
-            return self._enough(self._accepted, self._given, step.wanted, step.most)
+            return self._enough(self._accepted, self._given, step.pulses_wanted, step.pulses_max)
         return self._given >= step.pulses

@@ -5,13 +5,13 @@ The same object serves a mapping, a probe, listen-only and a replay; only who na
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from rtloop.clock import WALL
+from rtloop.dsp.spec import ChainSpec
 from rtloop.model.estimate import Scores, Verdict
 from rtloop.model.montage import Montage
 from rtloop.model.pulse import PulseSeen
@@ -19,7 +19,7 @@ from rtloop.model.samples import F64, Epoch
 from rtloop.model.trial import CleanTrial
 from rtloop.model.view import key_of
 from rtloop.ports import SampleSource
-from rtloop.session.scorer import ChainSpec, TargetScorer
+from rtloop.session.scorer import TargetScorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,6 @@ class SignalLine:
     ----------
     source : where samples and pulses come from
     spec : the chain's settings
-    label : names the block of a seen pulse, or None when it is to be left alone
     spots : target -> where its coil is
     """
 
@@ -67,10 +66,9 @@ class SignalLine:
         self,
         source: SampleSource,
         spec: ChainSpec,
-        label: Callable[[PulseSeen], Label | None],
         spots: dict[str, Spot],
     ) -> None:
-        self._source, self._spec, self._label, self._spots = source, spec, label, spots
+        self._source, self.spec, self._spots = source, spec, spots
         self._pending: list[tuple[PulseSeen, Label]] = []
         self._all_seen: list[int] = []
         self._next_trial = 0
@@ -78,12 +76,17 @@ class SignalLine:
         self.trial_block: dict[int, tuple[Label, Trial]] = {}
         rate = source.rate_hz
         self._before = int(round(-spec.epoch_s[0] * rate))
-        self._count = self._before + int(round(spec.epoch_s[1] * rate))
+        self._count = self._before + int(round(spec.epoch_s[1] * rate)) + 1
 
     @property
-    def outstanding(self) -> int:
-        """Pulses seen whose trial is not judged yet."""
-        return len(self._pending)
+    def epoch_after(self) -> int:
+        """Samples from the pulse to the end of an epoch."""
+        return self._count - self._before
+
+    @property
+    def waiting(self) -> set[int]:
+        """Ids of pulses whose trial still waits for its last sample."""
+        return {label.pulse_id for _, label in self._pending}
 
     @property
     def montage(self) -> Montage:
@@ -95,7 +98,7 @@ class SignalLine:
         if key not in self.scorers:
             spot = self._spots.get(target, Spot(coil_m=None))
             self.scorers[key] = TargetScorer(
-                target, self._spec, self._source.rate_hz, self._source.montage, spot.coil_m
+                target, self.spec, self._source.rate_hz, self._source.montage, spot.coil_m
             )
         return self.scorers[key]
 
@@ -104,16 +107,20 @@ class SignalLine:
         self.scorers.pop(key_of(target, block), None)
         self.scorer(target, block)
 
-    def look(self, now_s: float) -> list[tuple[PulseSeen, Label | None]]:
-        """Pulses newly found in the stream, with the block each belongs to."""
-        out: list[tuple[PulseSeen, Label | None]] = []
-        for seen in self._source.pulses(now_s):
-            label = self._label(seen)
-            self._all_seen.append(seen.sample)
-            if label is not None:
-                self._pending.append((seen, label))
-            out.append((seen, label))
-        return out
+    def look(self, now_s: float) -> list[PulseSeen]:
+        """Pulses newly found in the stream; give those that matter to ``take``."""
+        found = self._source.pulses(now_s)
+        self._all_seen += [seen.sample for seen in found]
+        return found
+
+    def note(self, sample: int) -> None:
+        """A pulse is known to be at this sample (replay): it spoils the epochs of its neighbours."""
+        if sample not in self._all_seen:
+            self._all_seen.append(sample)
+
+    def take(self, seen: PulseSeen, label: Label) -> None:
+        """Judge the trial around this pulse as soon as its last sample is there."""
+        self._pending.append((seen, label))
 
     def trials(self) -> list[Trial]:
         """Trials whose last sample has arrived, judged and summed."""
@@ -160,7 +167,7 @@ class SignalLine:
             return ("gap in the samples of the epoch", 1.0, 0.0, "gaps")
         others = [s for s in self._all_seen[-6:] if s != sample and first <= s < first + self._count]
         if others:
-            return ("another pulse inside the epoch", abs(others[0] - sample) / rate, self._spec.epoch_s[1], "s")
+            return ("another pulse inside the epoch", abs(others[0] - sample) / rate, self.spec.epoch_s[1], "s")
         return None
 
     def take_out(self, trial_id: int) -> Scores:

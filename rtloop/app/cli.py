@@ -1,0 +1,224 @@
+"""Owns the command line: options, words on the terminal, exit codes; owns no work. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from rtloop import __version__
+from rtloop.errors import RtloopError, UsageProblem
+
+app = typer.Typer(
+    name="rtloop", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="TMS-EEG in real time: map, probe, or only listen. Research software; not a medical device.",
+)  # fmt: skip
+config_app = typer.Typer(help="The settings of this site.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+Simulate = Annotated[bool, typer.Option("--simulate", help="Start the simulated bedside and work on it.")]
+Json = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout; progress on stderr.")]
+Site = Annotated[Path | None, typer.Option("--site", help="Site file; else RTLOOP_SITE, ./rtloop.toml, the user's.")]
+Stream = Annotated[str | None, typer.Option("--stream", help="Name of the LSL stream of the amplifier.")]
+Source = Annotated[str | None, typer.Option("--source-id", help="source_id of that stream, where names repeat.")]
+Markers = Annotated[str | None, typer.Option("--markers", help="Name of an LSL marker stream with pulse markers.")]
+Unit = Annotated[str | None, typer.Option("--unit", help="Stimulator model: 200.")]
+Port = Annotated[str | None, typer.Option("--port", help="Serial port of the unit, or socket://host:port.")]
+ModeName = Annotated[str | None, typer.Option("--mode", help="simulated, bench (coil on a phantom) or human.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where session folders are made.")]
+Code = Annotated[str | None, typer.Option("--participant", help="Pseudonymous code; never a name.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Only with --simulate: a simulated operator answers (the default there).")]
+AskMe = Annotated[bool, typer.Option("--ask", help="With --simulate: you answer, as at a real bedside.")]
+Background = Annotated[Path | None, typer.Option("--background", help="With --simulate: a recording as ongoing EEG.")]
+Scene = Annotated[str, typer.Option("--scene", help="With --simulate: which scene (known truth) the head follows.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="With --simulate: seed of the head. Also jitters the intervals.")]
+Channels = Annotated[int, typer.Option("--channels", min=8, max=256, help="With --simulate: EEG channels.")]
+Rate = Annotated[float, typer.Option("--rate-hz", min=1000, max=25000, help="With --simulate: samples per second.")]
+Transport = Annotated[str, typer.Option("--transport", help="With --simulate: socket or pty.")]
+Faults = Annotated[Path | None, typer.Option("--faults", help="With --simulate: a scenario file of the unit's faults.")]
+Plan = Annotated[str | None, typer.Option("--plan", help="A TOML plan, or the name of one in the library.")]
+
+
+@app.command("map")
+def map_(
+    plan: Plan = None, simulate: Simulate = False, yes: Yes = False, ask: AskMe = False, stream: Stream = None,
+    source_id: Source = None, markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None,
+    participant: Code = None, data_dir: DataDir = None, background: Background = None, scene: Scene = "default",
+    seed: SeedOption = 1, channels: Channels = 63, rate_hz: Rate = 5000.0, transport: Transport = "socket",
+    faults: Faults = None, site: Site = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """Map four targets: place, preview, run, accept; scores with intervals after every pulse."""
+    _session("map", plan or ("quick" if simulate else "map-200"), locals())
+
+
+@app.command()
+def probe(
+    target: Annotated[str, typer.Argument(help="Target to probe; must be in the plan.")] = "M1", plan: Plan = None,
+    simulate: Simulate = False, yes: Yes = False, ask: AskMe = False, stream: Stream = None, source_id: Source = None,
+    markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None, participant: Code = None,
+    data_dir: DataDir = None, background: Background = None, scene: Scene = "default", seed: SeedOption = 1,
+    channels: Channels = 63, rate_hz: Rate = 5000.0, transport: Transport = "socket", faults: Faults = None,
+    site: Site = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """Probe local M1 connectivity, LMFP and ITC, beside the person's earlier probes. Information, no verdict."""
+    _session("probe", plan or ("probe-m1-quick" if simulate else "probe-m1"), locals())
+
+
+@app.command()
+def watch(
+    plan: Plan = None, simulate: Simulate = False, yes: Yes = False, ask: AskMe = False, stream: Stream = None,
+    source_id: Source = None, markers: Markers = None, participant: Code = None, data_dir: DataDir = None,
+    background: Background = None, scene: Scene = "default", seed: SeedOption = 1, channels: Channels = 63,
+    rate_hz: Rate = 5000.0, site: Site = None, json_: Json = False,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="End after so many seconds.")] = None,
+    coil: Annotated[str | None, typer.Option("--coil", help="Electrode the coil lies over; else the plan's.")] = None,
+) -> None:  # fmt: skip
+    """Listen only: any stimulator fires; pulses are found, cleaned, scored, recorded. No unit is connected."""
+    _session("watch", plan or "watch", locals())
+
+
+def _session(kind: str, plan: str, options: dict[str, Any]) -> NoReturn:
+    if options["yes"] and not options["simulate"]:
+        raise UsageProblem(
+            "--yes works only with --simulate", expected="an operator at a real bedside", found="--yes",
+            todo="leave --yes away; arming takes two steps by a person",
+        )  # fmt: skip
+    from rtloop.app.sitting import Request, hold
+
+    options = {k: v for k, v in options.items() if k not in ("plan", "yes")}
+    request = Request(kind=kind, plan=plan, **options)
+    result = hold(request, _say)
+    if options["json_"]:
+        typer.echo(json.dumps(result.data, allow_nan=False))
+    else:
+        typer.echo(result.text)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def check(
+    plan: Annotated[str, typer.Argument(help="A TOML plan, or the name of one in the library.")],
+    site: Site = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """Rehearse a plan: duration, pulses, every rule it breaks with its step. Exit 3 if it breaks any."""
+    from rtloop.app.look import check_plan
+
+    _tell(check_plan(plan, site), json_)
+
+
+@app.command()
+def sim(
+    scene: Scene = "default", seed: SeedOption = 1, channels: Channels = 63, rate_hz: Rate = 5000.0,
+    transport: Transport = "socket", background: Background = None, faults: Faults = None,
+    target: Annotated[str, typer.Option("--target", help="Where the coil lies at the start.")] = "M1",
+    fire_every_s: Annotated[float | None, typer.Option("--fire-every-s", help="An external stimulator fires so often.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="End after so many seconds.")] = None,
+) -> None:  # fmt: skip
+    """The simulated amplifier and stimulator alone, for other programs (LSL outlet, serial protocol)."""
+    from rtloop.app.look import serve_bedside
+
+    raise typer.Exit(
+        serve_bedside(
+            scene=scene, seed=seed, channels=channels, rate_hz=rate_hz, transport=transport, background=background,
+            faults=faults, target=target, fire_every_s=fire_every_s, seconds=seconds, say=_say,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def streams(wait_s: Annotated[float, typer.Option("--wait-s")] = 2.0, json_: Json = False) -> None:
+    """List the LSL streams that can be seen, and what rtloop makes of each."""
+    from rtloop.app.look import list_found
+
+    _tell(list_found(wait_s), json_)
+
+
+@app.command()
+def doctor(site: Site = None, json_: Json = False) -> None:
+    """Whether this machine is fit: clock, LSL, compiler cache, disk, ports, limits nobody has verified."""
+    from rtloop.app.doctor import examine
+
+    _tell(examine(site), json_)
+
+
+@app.command()
+def verify(folder: Annotated[Path, typer.Argument(help="A session folder.")], json_: Json = False) -> None:
+    """Whether a session's record is whole: chain, counts, gaps, every pulse accounted for. Exit 7 if not."""
+    from rtloop.app.look import verify_folder
+
+    _tell(verify_folder(folder), json_)
+
+
+@app.command()
+def replay(folder: Annotated[Path, typer.Argument(help="A session folder.")], json_: Json = False) -> None:
+    """Run a recorded session through the same code again and compare the scores. Exit 7 if they differ."""
+    from rtloop.app.look import replay_folder
+
+    _tell(replay_folder(folder), json_)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A session folder.")], json_: Json = False) -> None:
+    """Write the report of a session again, from its recording and journal."""
+    from rtloop.app.look import report_folder
+
+    _tell(report_folder(folder), json_)
+
+
+@app.command()
+def stop(
+    folder: Annotated[Path | None, typer.Argument(help="A running session's folder; else all that run.")] = None,
+    site: Site = None, data_dir: DataDir = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """STOP: disarm at once, straight to the process that owns the unit's line. The unit's own stop is the last line."""
+    from rtloop.app.halt import stop_sessions
+
+    _tell(stop_sessions(folder, site, data_dir), json_)
+
+
+@config_app.command("show")
+def config_show(site: Site = None) -> None:
+    """Every setting, its value and where it comes from."""
+    from rtloop.app.config import load_site, show
+
+    typer.echo(show(load_site(site)))
+
+
+def _say(words: str) -> None:
+    """Progress, for people."""
+    typer.echo(words, err=True)
+
+
+def _tell(told: tuple[str, Any, int], as_json: bool) -> NoReturn:
+    text, data, exit_code = told
+    typer.echo(json.dumps(data, allow_nan=False) if as_json else text)
+    raise typer.Exit(exit_code)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The ``rtloop`` script."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        typer.echo(f"rtloop {__version__}")
+        return
+    try:
+        app(args=given)
+    except RtloopError as err:
+        typer.echo(f"rtloop: {err.what}", err=True)
+        for name in ("expected", "found"):
+            if getattr(err, name):
+                typer.echo(f"  {name}: {getattr(err, name)}", err=True)
+        if err.todo:
+            typer.echo(f"  what to do: {err.todo}", err=True)
+        if "--json" in given:
+            problem = {"error": err.what, "expected": err.expected, "found": err.found, "todo": err.todo}
+            typer.echo(json.dumps({**problem, "exit_code": err.exit_code}))
+        raise SystemExit(err.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Owns ``rtloop doctor``: whether this machine is fit, each finding with what to do; changes nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rtloop.clock import WALL
+
+OK, NOTE, BAD = "ok", "note", "BAD"
+
+
+def examine(site: Path | None) -> tuple[str, dict[str, Any], int]:
+    """Run every check; exit 4 when something needed is missing."""
+    from rtloop.app.config import load_site
+
+    settings = load_site(site)
+    found = [
+        _python(), _packages(), _clock(), _lsl(), _compiler_cache(), _disk(Path(settings.data_dir)), *_limits(),
+        _scratch(), _recordings(), _qt(),
+    ]  # fmt: skip
+    lines = [f"[{level:4s}] {name}: {words}" for level, name, words in found]
+    code = 4 if any(level == BAD for level, _, _ in found) else 0
+    lines.append("fit" if code == 0 else "NOT fit: see the lines marked BAD")
+    return "\n".join(lines), {"checks": [{"level": a, "name": b, "words": c} for a, b, c in found]}, code
+
+
+def _python() -> tuple[str, str, str]:
+    words = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info < (3, 11):
+        return BAD, "python", f"{words}; expected 3.11 or newer"
+    tested = platform.system() == "Linux"
+    return (OK if tested else NOTE), "python", words + ("" if tested else "; only Linux is tested")
+
+
+def _packages() -> tuple[str, str, str]:
+    owners = importlib.metadata.packages_distributions()
+    foreign = {n: owners[n] for n in ("rtloop", "drivers", "gui", "hardware_sim") if set(owners.get(n, ["rtloop"])) != {"rtloop"}}
+    if foreign:
+        return BAD, "packages", f"names also shipped by others: {foreign}; remove the other distribution"
+    return OK, "packages", f"rtloop {importlib.metadata.version('rtloop')}; its four package names are its own"
+
+
+def _clock() -> tuple[str, str, str]:
+    from rtloop.eeg.lsl import clock_difference_s
+
+    worst_s = max(abs(clock_difference_s()) for _ in range(5))
+    words = f"the monotonic clock and LSL's clock differ by at most {worst_s * 1e6:.0f} µs"
+    return (OK if worst_s < 1e-3 else BAD), "clock", words + ("" if worst_s < 1e-3 else "; expected < 1000 µs")
+
+
+def _lsl() -> tuple[str, str, str]:
+    from rtloop.eeg.lsl import library_words
+
+    try:
+        return OK, "LSL", library_words()
+    except Exception as err:
+        return BAD, "LSL", f"liblsl cannot be loaded ({err}); its Linux wheel needs x86_64 and glibc >= 2.35"
+
+
+def _compiler_cache() -> tuple[str, str, str]:
+    t0_s = WALL.now_s()
+    import rtloop.session.scorer  # noqa: F401  (its kernels compile or load at import)
+
+    took_s = WALL.now_s() - t0_s
+    hint = "" if took_s < 5 else "; the first time compiles, later ones load from the cache"
+    return OK, "kernels", f"ready after {took_s:.1f} s{hint}"
+
+
+def _disk(data_dir: Path) -> tuple[str, str, str]:
+    place = data_dir
+    while not place.exists():
+        place = place.parent
+    free_gb = shutil.disk_usage(place).free / 1e9
+    if not os.access(place, os.W_OK):
+        return BAD, "disk", f"{data_dir} cannot be written; set data_dir in the site file"
+    words = f"{free_gb:.0f} GB free at {data_dir} (64 channels at 5 kHz take 4.6 GB an hour)"
+    return (OK if free_gb > 10 else NOTE), "disk", words
+
+
+def _limits() -> list[tuple[str, str, str]]:
+    from rtloop.safety.limits import load_limits
+
+    names = load_limits().unverified
+    return [(NOTE, "limits", f"{len(names)} limits were typed from memory and verified by nobody: {', '.join(names[:4])} ...")]
+
+
+def _recordings() -> tuple[str, str, str]:
+    if importlib.util.find_spec("mne") is None:
+        return NOTE, "recordings", "EDF, BrainVision, EEGLAB, FIF need: pip install 'rtloop[recordings]'"
+    return OK, "recordings", f"mne {importlib.metadata.version('mne')}"
+
+
+def _qt() -> tuple[str, str, str]:
+    return NOTE, "window", "this version has no window; the terminal does everything"
+
+
+def _scratch() -> tuple[str, str, str]:
+    try:
+        with tempfile.NamedTemporaryFile(prefix="rtloop-") as file:
+            return OK, "scratch", f"temporary files can be made beside {file.name} (the lock of a unit's port lives there)"
+    except OSError as err:
+        return BAD, "scratch", f"no temporary file can be made: {err}"

@@ -1,0 +1,134 @@
+"""Owns the commands that look without pulsing: check, sim, streams, verify, replay, report; each returns words, JSON and exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rtloop.clock import WALL
+from rtloop.errors import UsageProblem, ValidationProblem
+
+Told = tuple[str, Any, int]
+
+
+def check_plan(plan: str, site: Path | None) -> Told:
+    """Rehearse; exit 3 when any rule is broken."""
+    from rtloop.app.config import load_site
+    from rtloop.app.sitting import chain_of
+    from rtloop.plan.load import load_plan
+    from rtloop.plan.rehearse import rehearse
+
+    loaded = load_plan(plan)
+    chain_of(loaded)
+    rehearsal = rehearse(loaded, limits=load_site(site).limits(), today=WALL.utc()[:10])
+    data = {
+        "plan": rehearsal.plan_name, "sha256": rehearsal.plan_sha256, "kind": rehearsal.kind.value,
+        "duration_s": rehearsal.duration_s, "pulses": rehearsal.pulses, "targets": [asdict(r) for r in rehearsal.table],
+        "breaches": [asdict(b) for b in rehearsal.breaches], "may_arm": rehearsal.may_arm,
+    }  # fmt: skip
+    return rehearsal.words(), data, 3 if rehearsal.breaches else 0
+
+
+def list_found(wait_s: float) -> Told:
+    """Every LSL stream that can be seen, and what rtloop makes of each EEG stream."""
+    from rtloop.eeg.lsl import find_stream, list_streams
+    from rtloop.errors import RtloopError
+
+    lines, data = [], []
+    for s in list_streams(wait_s):
+        words = s.words()
+        if s.kind.lower() == "eeg":
+            try:
+                found = find_stream(name=s.name, source_id=s.source_id)
+                assert found.layout is not None
+                trigger = found.layout.trigger_column
+                words += f": {len(found.layout.eeg_columns)} EEG channels with positions, " + (
+                    "no trigger channel" if trigger is None else f"trigger channel {found.layout.names[trigger]}"
+                )
+            except RtloopError as err:
+                words += f": NOT usable: {err}"
+        lines.append(words)
+        data.append({"name": s.name, "kind": s.kind, "source_id": s.source_id, "rate_hz": s.rate_hz, "words": words})
+    text = "\n".join(lines) or "no LSL stream can be seen; start the amplifier software's LSL output, check the firewall"
+    return text, {"streams": data}, 0
+
+
+def serve_bedside(
+    *, scene: str, seed: int, channels: int, rate_hz: float, transport: str, background: Path | None,
+    faults: Path | None, target: str, fire_every_s: float | None, seconds: float | None, say: Callable[[str], None],
+) -> int:  # fmt: skip
+    """The simulated bedside in this process until ``quit``, Ctrl-C, or ``seconds`` are over."""
+    import signal
+    import threading
+
+    from hardware_sim.bedside import BedsideSpec
+    from hardware_sim.bench import run_forever
+
+    if fire_every_s is not None and not fire_every_s >= 0.5:
+        raise UsageProblem("too fast", expected="--fire-every-s of at least 0.5", found=str(fire_every_s))
+    spec = BedsideSpec(
+        scene=scene, seed=seed, n_channels=channels, rate_hz=rate_hz, transport=transport,
+        background=None if background is None else str(background), unit_faults=faults.read_text() if faults else "",
+        target=target, auto_fire_s=None if fire_every_s is None else (fire_every_s, 1.1 * fire_every_s),
+    )  # fmt: skip
+    timer = None
+    if seconds is not None:
+        timer = threading.Timer(seconds, lambda: signal.raise_signal(signal.SIGINT))
+        timer.daemon = True
+        timer.start()
+    try:
+        run_forever(spec, say)
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return 0
+
+
+def _folder(folder: Path) -> Any:
+    from rtloop.record.folder import SessionFolder
+
+    if not (folder / "journal.jsonl").is_file():
+        raise ValidationProblem(
+            f"{folder} is no session folder", expected="a folder with journal.jsonl and recording.xdf",
+            found="no journal.jsonl there", todo="name the folder that the session printed",
+        )  # fmt: skip
+    return SessionFolder(path=folder)
+
+
+def verify_folder(folder: Path) -> Told:
+    """Walk journal and recording; exit 7 when anything is wrong that a crash does not explain."""
+    from rtloop.record.verify import verify
+
+    _folder(folder)
+    result = verify(folder)
+    words = "\n".join([*result.lines, "the record is whole" if result.ok else "the record is NOT whole"])
+    return words, {"ok": result.ok, "lines": list(result.lines), "counts": result.counts}, 0 if result.ok else 7
+
+
+def replay_folder(folder: Path) -> Told:
+    """Run the recording through the same code; exit 7 when pulses, verdicts or scores differ from the record."""
+    from rtloop.session.display import table
+    from rtloop.session.replay import replay
+
+    out = replay(_folder(folder))
+    same = not out.differences
+    lines = [table(out.view), *out.differences[:20]]
+    lines.append(
+        f"replayed {out.trials} trials, {out.scores} score updates, {out.pulses_found} pulses found again: "
+        + ("the same as recorded" if same else f"{len(out.differences)} difference(s)")
+    )
+    data = {"trials": out.trials, "scores": out.scores, "pulses": out.pulses_found, "differences": out.differences}
+    return "\n".join(lines), data, 0 if same else 7
+
+
+def report_folder(folder: Path) -> Told:
+    """Write report.html again from the recording and the journal."""
+    from rtloop.session.outcome import write_report
+    from rtloop.session.replay import replay
+
+    session = _folder(folder)
+    out = replay(session)
+    write_report(session, out.view, out.line, out.head_hash)
+    return f"report: {session.report}", {"report": str(session.report)}, 0

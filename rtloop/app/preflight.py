@@ -1,0 +1,118 @@
+"""Owns the pre-flight: expected against found, line by line, before anything may be armed; owns no rule of its own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rtloop.app.progress import Progress
+from rtloop.app.wiring import Bench
+from rtloop.clock import WALL
+from rtloop.eeg.lsl import clock_difference_s
+from rtloop.errors import NotReady, ValidationProblem
+from rtloop.model.status import Lamp
+from rtloop.session.loop import Loop
+from rtloop.session.vigil import Vigil
+
+if TYPE_CHECKING:
+    from rtloop.app.sitting import Setting
+
+#: how long stream, unit and recorder may take to be in order
+SETTLE_S = 10.0
+STEADY_S = 1.0
+#: free disk below which no session starts
+FREE_GB = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One line of the pre-flight."""
+
+    name: str
+    ok: bool
+    expected: str
+    found: str
+
+
+def preflight(loop: Loop, bench: Bench, vigil: Vigil, setting: Setting, progress: Progress) -> None:
+    """SAFE -> READY when every line is in order for a second; NotReady with every line that is not after 10 s."""
+    _local_electrodes(setting, bench)
+    end_s = WALL.now_s() + SETTLE_S
+    good_since_s: float | None = None
+    while True:
+        now_s = WALL.now_s()
+        bench.board.beat("engine")
+        bench.board.beat("operator")
+        vigil.look(now_s, Lamp.SAFE)
+        bench.source.pulses(now_s)
+        items = _items(bench, vigil, setting)
+        if all(i.ok for i in items):
+            good_since_s = now_s if good_since_s is None else good_since_s
+            if now_s - good_since_s >= STEADY_S:
+                break
+        else:
+            good_since_s = None
+        if now_s > end_s:
+            break
+        WALL.sleep_until(now_s + 0.01)
+    found = [{"name": i.name, "ok": i.ok, "expected": i.expected, "found": i.found} for i in items]
+    loop.emit("preflight_checked", items=found)
+    for i in items:
+        progress.say(f"   [{'ok' if i.ok else '!!'}] {i.name}: {i.found}" + ("" if i.ok else f" (expected {i.expected})"))
+    wrong = [i for i in items if not i.ok]
+    if wrong:
+        raise NotReady(
+            "the pre-flight did not pass", expected="; ".join(f"{i.name}: {i.expected}" for i in wrong),
+            found="; ".join(f"{i.name}: {i.found}" for i in wrong), todo="put it right and start again",
+        )  # fmt: skip
+    loop.preflight_passed()
+
+
+def _local_electrodes(setting: Setting, bench: Bench) -> None:
+    names = {n.upper() for n in bench.source.montage.names}
+    lacking = {t: [n for n in s.local if n.upper() not in names] for t, s in setting.spots.items()}
+    wrong = [f"{t}: {', '.join(n)}" for t, n in lacking.items() if n]
+    if wrong:
+        raise ValidationProblem(
+            "the stream lacks local electrodes of the plan", expected="every electrode the plan names",
+            found="; ".join(wrong), todo="correct local_electrodes in the plan, or leave it out",
+        )  # fmt: skip
+
+
+def _items(bench: Bench, vigil: Vigil, setting: Setting) -> list[Item]:
+    health, board = vigil.health, bench.board
+    assert health is not None
+    free_gb = shutil.disk_usage(setting.site.data_dir).free / 1e9
+    difference_us = abs(clock_difference_s()) * 1e6
+    n = bench.source.montage.n_channels
+    items = [
+        Item(
+            name="stream", ok=health.ok, expected="no breach",
+            found="; ".join(f"{b.what}: expected {b.expected}, found {b.found}" for b in health.breaches)
+            or f"{n} EEG channels, {health.rate_hz:.0f} Hz, {health.gaps} gaps, newest sample {health.age_s * 1e3:.0f} ms old"
+            + (f", bad: {', '.join(health.bad_channels)}" if health.bad_channels else ""),
+        ),
+        Item(
+            name="recorder", ok=board["recorder_state"] == 1 and board["durable_sample"] > 0, expected="recording",
+            found=f"{board['durable_sample']} samples on disk",
+        ),
+        Item(name="disk", ok=free_gb >= FREE_GB, expected=f">= {FREE_GB:g} GB free", found=f"{free_gb:.0f} GB free"),
+        Item(
+            name="clock", ok=difference_us < 1000, expected="LSL's clock within 1000 µs of ours",
+            found=f"{difference_us:.0f} µs",
+        ),
+    ]  # fmt: skip
+    if bench.unit is not None:
+        s = bench.unit.status()
+        words = "; ".join(
+            w for w, bad in (("not in standby", not s.standby), ("no coil", not s.coil_present), ("error", s.error),
+                             ("no remote control", not s.remote)) if bad
+        )  # fmt: skip
+        items.append(
+            Item(
+                name="unit", ok=not words, expected="standby, coil, remote control, no error",
+                found=words or f"standby, coil present at {s.coil_temp_c} °C, {s.power_pct_mso} % MSO",
+            )
+        )  # fmt: skip
+    return items

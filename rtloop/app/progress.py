@@ -1,0 +1,111 @@
+"""Owns what a terminal shows while a session runs, and what is typed there; owns no result."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections.abc import Callable
+
+from rtloop.model.event import Event
+from rtloop.model.view import View
+from rtloop.session.display import number, scores_of
+from rtloop.session.engine import Said
+
+
+class Progress:
+    """Takes events from the loop at once, shows them from the supervising thread."""
+
+    def __init__(self, say: Callable[[str], None], *, listening: bool) -> None:
+        self._say, self._listening = say, listening
+        self._events: queue.SimpleQueue[tuple[Event, View]] = queue.SimpleQueue()
+
+    def take(self, event: Event, view: View) -> None:
+        """Called by the loop; returns at once."""
+        self._events.put((event, view))
+
+    def show(self) -> list[Event]:
+        """Print what came since the last time; returns the events."""
+        shown = []
+        while not self._events.empty():
+            event, view = self._events.get_nowait()
+            words = self._words(event, view)
+            if words:
+                self._say(words)
+            shown.append(event)
+        return shown
+
+    def say(self, words: str) -> None:
+        """A line of its own."""
+        self._say(words)
+
+    def listen_to_terminal(self, put: Callable[[Said], None]) -> None:
+        """Turn typed lines into the operator's words. The thread ends with the process: a read cannot be cut short."""
+        threading.Thread(target=_read, args=(put,), name="rtloop-terminal", daemon=True).start()
+
+    def _words(self, event: Event, view: View) -> str:
+        d = event.data
+        match event.kind:
+            case "phase_entered":
+                if d["words"]:
+                    return f"-> {d['words']}  [{' | '.join(d['options'])}]"
+                return f"   {d['target']}: {d['phase']}"
+            case "lamp_changed":
+                return f"   unit {d['before']} -> {d['after']}" + (f" ({d['words']})" if d["words"] else "")
+            case "fault_raised":
+                return f"!! {d['words']} [{d['action']}]"
+            case "fault_cleared":
+                return f"   over: {d['fault']}"
+            case "disarmed":
+                return "" if d["confirmed"] else f"!! {d['words']}"
+            case "arm_requested" | "arm_confirmed":
+                return f"   {d['words']}"
+            case "pulse_refused" | "refused":
+                words = d.get("refusals") or d.get("words") or []
+                return "!! refused: " + " | ".join(words)
+            case "pulse_closed":
+                return "" if d["outcome"] == "fired" else f"!! pulse {d['pulse_id']}: {d['outcome']} {d['reason']}"
+            case "pulse_not_seen":
+                return f"!! pulse {d['pulse_id']} was not seen in the stream"
+            case "pulse_uncommanded":
+                return f"!! a pulse at sample {d['sample']} that nobody commanded"
+            case "trial_judged":
+                return self._trial(event, view)
+            case "scores_updated":
+                return self._scores(event, view)
+            case "trial_taken_out" | "trial_reinstated" | "note_written":
+                return f"   {d['words']}"
+        return ""
+
+    def _trial(self, event: Event, view: View) -> str:
+        d = event.data
+        if d["accepted"] and d["block"] == "run":
+            return ""
+        verdict = "good" if d["accepted"] else f"rejected: {d['words']}"
+        early = d["numbers"].get("early_local_pp_uv")
+        more = "" if early is None else f", early response {early:.1f} µV"
+        return f"   {d['target']} {d['block']} trial {d['trial_id']}: {verdict}{more}"
+
+    def _scores(self, event: Event, view: View) -> str:
+        d = event.data
+        key = d["target"] if d["block"] == "run" else f"{d['target']}/{d['block']}"
+        target = view.targets[key]
+        scores = scores_of(target)
+        assert scores is not None
+        if not scores.score("global").present:
+            return f"   {key} n={target.n_accepted}: {scores.score('global').why_absent}"
+        parts = [
+            f"GLOBAL {number(scores.score('global'), 1e3)}", f"LOCAL {number(scores.score('local'), 1e3)} (dwPLI² x1000)",
+            f"SNR {number(scores.evoked['snr'], 1, 2)}",
+        ]  # fmt: skip
+        for place in (view.ranking or {}).get("places", []):
+            if place["target"] == d["target"] and d["block"] == "run" and place["p_lowest"] is not None:
+                parts.append(f"P(lowest) {place['p_lowest']:.2f} P(highest) {place['p_highest']:.2f} (sampling error only)")
+        return f"   {key} n={target.n_accepted} rej={target.n_rejected}: " + " | ".join(parts)
+
+
+def _read(put: Callable[[Said], None]) -> None:
+    for line in sys.stdin:
+        word, *args = line.split() or [""]
+        if word:
+            put(Said(word=word.lower(), args=tuple(args)))

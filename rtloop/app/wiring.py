@@ -1,0 +1,128 @@
+"""Owns the only place that knows which hardware stands at the ends: starts it, hands it over, ends it in the right order."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.client import MagstimUnit
+from hardware_sim.bench import Bedside, start_bedside
+from hardware_sim.bedside import BedsideSpec
+from rtloop.board import Board
+from rtloop.clock import WALL
+from rtloop.eeg.lsl import FoundStream, find_stream
+from rtloop.eeg.source import EegSource
+from rtloop.errors import RtloopError
+from rtloop.record.folder import SessionFolder
+from rtloop.record.recorder import RecorderHandle, start_recorder
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamWanted:
+    """Which amplifier stream, and what it must look like; None: whatever the one stream is."""
+
+    name: str | None
+    source_id: str | None = None
+    rate_hz: float | None = None
+    channels: int | None = None
+    markers: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitWanted:
+    """Which stimulator, on which line."""
+
+    model: str
+    port: str
+    simulated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Everything that was started. ``unit`` is None when only listening, ``bedside`` unless it is simulated."""
+
+    board: Board
+    source: EegSource
+    stream: FoundStream
+    recorder: RecorderHandle
+    unit: MagstimUnit | None
+    bedside: Bedside | None
+    key: bytes
+
+
+@contextlib.contextmanager
+def simulated_bedside(spec: BedsideSpec | None) -> Iterator[Bedside | None]:
+    """The simulated bedside in a process of its own, or nothing."""
+    if spec is None:
+        yield None
+        return
+    bedside = start_bedside(spec)
+    try:
+        yield bedside
+    finally:
+        bedside.close()
+
+
+@contextlib.contextmanager
+def connected(
+    folder: SessionFolder, run_id: str, stream: StreamWanted, unit: UnitWanted | None, bedside: Bedside | None,
+    say: Callable[[str], None],
+) -> Iterator[Bench]:  # fmt: skip
+    """Board, acquisition, recorder, port process: started in this order, ended in the reverse, the unit disarmed first.
+
+    NotReady or ValidationProblem in words when any of them is not as wanted; what was started is ended.
+    """
+    with contextlib.ExitStack() as stack:
+        board = stack.enter_context(Board.create(folder.board))
+        stack.callback(board.end, "engine")
+        board.start("engine")
+        board.start("operator")
+        found = find_stream(
+            name=stream.name, source_id=stream.source_id, expected_rate_hz=stream.rate_hz,
+            expected_channels=stream.channels,
+        )  # fmt: skip
+        say(f"stream: {found.listing.words()}")
+        markers = [find_stream(name=stream.markers, kind="Markers")] if stream.markers else []
+        source = EegSource.from_lsl(found, folder.ring, markers=markers)
+        stack.callback(source.close)
+        recorder = start_recorder(
+            ring_path=folder.ring, journal_path=folder.journal, xdf_path=folder.recording, board_path=folder.board,
+            names=source.layout.names, types=tuple(c.kind.value for c in source.layout.channels),
+            units=tuple("microvolts" if c.unit == "µV" else c.unit for c in source.layout.channels),
+            rate_hz=source.rate_hz, stream_name=found.listing.name, source_id=found.listing.source_id,
+        )  # fmt: skip
+        stack.callback(_end_recorder, recorder, say)
+        recorder.wait_ready()
+        key = secrets.token_bytes(32)
+        driver = None
+        if unit is not None:
+            driver = MagstimUnit.open(
+                port=unit.port, model=unit.model, board_path=folder.board, run_id=run_id, key=key,
+                simulated=unit.simulated,
+            )  # fmt: skip
+            stack.callback(driver.close)
+            say(f"unit: {unit.model} on {unit.port}, standby read back, coil {driver.status().coil_temp_c} °C")
+        yield Bench(
+            board=board, source=source, stream=found, recorder=recorder, unit=driver, bedside=bedside, key=key
+        )
+
+
+def _end_recorder(recorder: RecorderHandle, say: Callable[[str], None]) -> None:
+    try:
+        if recorder.stop():
+            say(f"recorder: {recorder.words() or 'it failed'}")
+    except RtloopError as err:
+        say(f"recorder: {err}")
+
+
+def new_run_id() -> str:
+    """Eight random hexadecimal digits; the folder's name carries the time."""
+    return secrets.token_hex(4)
+
+
+def session_folder(data_dir: Path, run_id: str) -> SessionFolder:
+    """A new session folder."""
+    return SessionFolder.create(data_dir, run_id, clock=WALL)

@@ -1,0 +1,210 @@
+"""Owns what a session leaves for people: the result as JSON values and the report's input, both from the view; owns no layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from rtloop.decide.mapping import TRIAL_NOTE
+from rtloop.decide.ranking import SAMPLING_ONLY
+from rtloop.errors import RtloopError
+from rtloop.model.estimate import Estimate
+from rtloop.model.status import Mode
+from rtloop.model.view import TargetView, View, key_of
+from rtloop.record.folder import SessionFolder
+from rtloop.record.report import write_report as render
+from rtloop.record.report_input import (
+    Evoked,
+    HistoryRow,
+    PulseRow,
+    RankRow,
+    ReportInput,
+    TargetReport,
+    TimingRow,
+)
+from rtloop.record.verify import verify
+from rtloop.session.display import number, scores_of
+from rtloop.session.earlier import Visit
+from rtloop.session.line import SignalLine
+
+#: stages of a trial shown in the report, with their budget in ms (design note PERFORMANCE)
+STAGES = {
+    "clean_and_sum": ("cut, clean, judge, sum one trial", 2.0),
+    "scores": ("all scores with exact jackknife", None),
+    "sample_to_scores": ("last sample to every result", 10.0),
+}
+
+
+def result_dict(view: View, reason: str, head_hash: str) -> dict[str, Any]:
+    """The result as JSON values: scores, ranking as displayed, decision, accounting."""
+    pulses = list(view.pulses.values())
+    outcomes = [p.get("outcome") for p in pulses]
+    return {
+        "mode": view.started.get("mode"), "kind": view.started.get("kind"), "run_id": view.started.get("run_id"),
+        "participant": view.started.get("participant"), "plan": view.started.get("plan"),
+        "plan_sha256": view.started.get("plan_sha256"), "software_version": view.started.get("software_version"),
+        "journal_head": head_hash, "reason": reason,
+        "targets": {
+            key: {"n_accepted": t.n_accepted, "n_rejected": t.n_rejected, "rejected_for": dict(t.reasons), "scores": t.scores}
+            for key, t in view.targets.items()
+        },
+        "ranking": view.ranking, "decision": view.decision,
+        "pulses": {
+            "commanded": sum("permit_id" in p for p in pulses),
+            **{o: outcomes.count(o) for o in ("fired", "missed", "refused", "uncertain")},
+            "seen": sum("sample" in p for p in pulses), "not_seen": sum(bool(p.get("not_seen")) for p in pulses),
+        },
+        "faults": [h for h in view.history if h["kind"] == "fault_raised"],
+    }  # fmt: skip
+
+
+def write_report(
+    folder: SessionFolder, view: View, line: SignalLine, head_hash: str, earlier: tuple[Visit, ...] = ()
+) -> None:
+    """Render report.html into the session folder. IntegrityProblem when it cannot be written."""
+    render(folder.report, report_input(folder, view, line, head_hash, earlier))
+
+
+def report_input(
+    folder: SessionFolder, view: View, line: SignalLine, head_hash: str, earlier: tuple[Visit, ...] = ()
+) -> ReportInput:
+    """Everything on the report, from the view and the averages of the line."""
+    started = view.started
+    first_s = min((h["t_s"] for h in view.history), default=0.0)
+    ranked = view.ranking or {"places": [], "lowest_first": []}
+    places = {p["target"]: p for p in ranked["places"]}
+    decision = view.decision or {}
+    is_map = started.get("kind") == "map"
+    return ReportInput(
+        mode=Mode(started["mode"]), participant=started["participant"], plan_name=started["plan"],
+        plan_sha256=started["plan_sha256"], software_version=started["software_version"], run_id=started["run_id"],
+        journal_head=head_hash, started_utc=_utc(view, first=True), ended_utc=_utc(view, first=False),
+        title={"map": "Mapping", "probe": "Probe", "watch": "Listen-only"}.get(started.get("kind", ""), "Session"),
+        ended_words=str((view.ended or {}).get("words", "the session did not end in order")),
+        targets=tuple(
+            _target(t, line, earlier) for t in view.targets.values() if t.scores is not None and t.block != "preview"
+        ),
+        ranking=tuple(
+            RankRow(
+                target=name, score=Estimate.from_dict(places[name]["score"]), p_lowest=places[name]["p_lowest"],
+                p_highest=places[name]["p_highest"], n_accepted=view.targets[name].n_accepted,
+            )
+            for name in ranked["lowest_first"]
+        ),
+        ranking_words=f"Lowest GLOBAL score first, as displayed. P(lowest) and P(highest): {SAMPLING_ONLY}." if is_map else "",
+        decision_words=(decision["words"],) if decision else (),
+        trial_note=TRIAL_NOTE if is_map else "",
+        pulses=tuple(_pulse(p) for p in view.pulses.values()),
+        timings=tuple(_timings(view.timings_s)),
+        history=tuple(
+            HistoryRow(t_s=h["t_s"] - first_s, what=h["kind"].replace("_", " "), words=_history_words(h))
+            for h in view.history
+        ),
+        conditions=_conditions(view, line),
+        verified=_verified(folder),
+    )  # fmt: skip
+
+
+def _utc(view: View, *, first: bool) -> str:
+    stamps = [h["utc"] for h in view.history]
+    return (stamps[0] if first else stamps[-1]) if stamps else datetime.min.isoformat()
+
+
+def _target(t: TargetView, line: SignalLine, earlier: tuple[Visit, ...]) -> TargetReport:
+    scores = scores_of(t)
+    assert scores is not None
+    key = key_of(t.name, t.block)
+    scorer = line.scorers.get(key)
+    evoked = None
+    facts: dict[str, str] = {"block": t.block}
+    if scorer is not None:
+        local = tuple(line.montage.names[i] for i in scorer.local_channels)
+        facts["LOCAL electrodes"] = ", ".join(local) or "none"
+        for band, leak in scorer.leakage.items():
+            facts[f"{band.replace('_', ' ')}: leakage into the window"] = (
+                f"{100 * float(leak.gap_share.mean()):.0f} % gap, {100 * float(leak.pre_share.mean()):.0f} % before the pulse"
+            )
+        if t.n_accepted:
+            gap = line.spec.gap_s
+            evoked = Evoked(
+                data_uv=scorer.average(), times_ms=np.asarray(scorer.times_s * 1e3), montage=line.montage,
+                gap_ms=(gap[0] * 1e3, gap[1] * 1e3) if line.spec.bridge else None, local_names=local,
+            )  # fmt: skip
+    if t.bad_channels:
+        facts["bad channels in the last trial"] = ", ".join(t.bad_channels)
+    for visit in earlier:
+        facts[f"earlier probe {visit.utc[:10]}"] = (
+            f"LOCAL dwPLI² x1000 {number(visit.local, 1e3)}, LMFP {number(visit.lmfp_uv)} µV, n = {visit.n_accepted}"
+        )
+    return TargetReport(scores=scores, evoked=evoked, rejected_for=t.reasons, facts=facts)
+
+
+def _pulse(p: Mapping[str, Any]) -> PulseRow:
+    accepted = p.get("accepted")
+    return PulseRow(
+        pulse_id=int(p["pulse_id"]), target=str(p.get("target", "")),
+        purpose=str(p.get("purpose") or p.get("block") or "not commanded"),
+        power_pct_mso=p.get("power_pct_mso"), commanded_s=p.get("t_sent_s"),
+        permitted="permit_id" in p if "outcome" in p else None,
+        outcome=str(p.get("outcome", "heard")), unit_reply=str(p.get("reason", "")) or _reply(p),
+        seen_source=str(p.get("source", "")), sample=p.get("sample"),
+        disagreement_samples=p.get("disagreement_samples"),
+        verdict="not judged" if accepted is None else "accepted" if accepted else "rejected",
+        reasons="; ".join(x for x in (str(p.get("verdict", "")), str(p.get("alarm", "")), "; ".join(p.get("refusals", []))) if x),
+    )  # fmt: skip
+
+
+def _reply(p: Mapping[str, Any]) -> str:
+    sent, reply = p.get("t_sent_s"), p.get("t_reply_s")
+    return "" if sent is None or reply is None else f"acknowledged after {(reply - sent) * 1e3:.1f} ms"
+
+
+def _timings(timings_s: Mapping[str, tuple[float, ...]]) -> list[TimingRow]:
+    rows = []
+    for stage, (name, budget_ms) in STAGES.items():
+        ms = 1e3 * np.array(timings_s.get(stage, ()))
+        if len(ms):
+            p = [float(np.percentile(ms, q)) for q in (50, 95, 99)]
+            rows.append(
+                TimingRow(name=name, n=len(ms), median_ms=p[0], p95_ms=p[1], p99_ms=p[2], max_ms=float(ms.max()),
+                          budget_ms=budget_ms)
+            )  # fmt: skip
+    return rows
+
+
+def _history_words(h: Mapping[str, Any]) -> str:
+    match h["kind"]:
+        case "lamp_changed":
+            return f"{h['before']} -> {h['after']} {h['words']}"
+        case "command_received":
+            return " ".join([h["word"], *h["args"]])
+        case "power_set":
+            return f"{h['power_pct_mso']} % MSO, read back"
+        case "disarmed":
+            return str(h["words"])
+    words = h.get("words") or h.get("fault") or ""
+    return "; ".join(words) if isinstance(words, list) else str(words)
+
+
+def _conditions(view: View, line: SignalLine) -> dict[str, str]:
+    s = view.started
+    out = {
+        "EEG": f"{line.montage.n_channels} channels at {s['rate_hz']:g} Hz",
+        "score window": f"{1e3 * line.spec.window_s[0]:.0f} to {1e3 * line.spec.window_s[1]:.0f} ms after the pulse",
+        "seed of the intervals": str(s.get("seed")),
+    }
+    if s.get("scene"):
+        out["simulated scene"] = str(s["scene"])
+    stages = ("bridge", "decay", "detrend", "average_reference", "quality")
+    out["chain"] = ", ".join(f"{n.replace('_', ' ')} {'on' if getattr(line.spec, n) else 'off'}" for n in stages)
+    return out
+
+
+def _verified(folder: SessionFolder) -> tuple[str, ...]:
+    try:
+        return verify(folder.path).lines
+    except RtloopError as err:
+        return (f"PROBLEM: {err}",)

@@ -1,0 +1,207 @@
+"""Owns the running of a recorded session through the same line again, in the order of its journal; owns no comparison in words.
+
+The journal says which pulse belonged to which block, and when blocks were restarted or trials moved; the samples come from the
+recording. Pulses are looked for anew, trials are cleaned anew, scores are computed anew, and each is held against the record.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtloop.clock import SteppedClock
+from rtloop.eeg.layout import Channel, Kind, Layout
+from rtloop.eeg.source import EegSource
+from rtloop.errors import IntegrityProblem
+from rtloop.model.event import Event
+from rtloop.model.pulse import PulseSeen, Source
+from rtloop.model.samples import F32, F64
+from rtloop.model.view import View, fold_all
+from rtloop.record import kinds
+from rtloop.record.folder import SessionFolder
+from rtloop.record.journal import read_journal
+from rtloop.record.recorder_loop import NOTES_STREAM
+from rtloop.record.xdf_read import read_xdf
+from rtloop.session.line import Label, SignalLine, Spot
+from rtloop.dsp.spec import ChainSpec
+
+CHUNK = 250
+#: scores of the same samples through the same code on the same machine are equal; another machine may round differently
+RELATIVE = 1e-4
+
+
+@dataclass(kw_only=True)
+class Replay:
+    """What came of a replay. ``differences`` empty: pulses, verdicts and scores are the record's own."""
+
+    line: SignalLine
+    view: View
+    head_hash: str
+    pulses_found: int = 0
+    trials: int = 0
+    scores: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+def layout_dict(layout: Layout) -> list[dict[str, Any]]:
+    """The columns of a stream as JSON values."""
+    return [
+        {"name": c.name, "kind": c.kind.value, "unit": c.unit, "factor": 1.0, "position_m": c.position_m}
+        for c in layout.channels
+    ]
+
+
+def layout_from(columns: list[Mapping[str, Any]]) -> Layout:
+    """Inverse of ``layout_dict``; samples in the record are already scaled."""
+    return Layout(
+        channels=tuple(
+            Channel(
+                name=c["name"], kind=Kind(c["kind"]), unit=c["unit"],
+                position_m=None if c["position_m"] is None else tuple(c["position_m"]),
+            )
+            for c in columns
+        )
+    )  # fmt: skip
+
+
+def spots_dict(spots: Mapping[str, Spot]) -> dict[str, Any]:
+    """Coil places as JSON values."""
+    return {name: None if s.coil_m is None else [float(x) for x in s.coil_m] for name, s in spots.items()}
+
+
+def replay(folder: SessionFolder) -> Replay:
+    """Run a session again. IntegrityProblem when journal or recording cannot be read or lack what is needed."""
+    journal = read_journal(folder.journal)
+    if journal.problems:
+        raise IntegrityProblem(
+            f"the journal of {folder.path} is damaged", found="; ".join(journal.problems[:3]),
+            todo="run rtloop verify for the whole list",
+        )  # fmt: skip
+    started = next((x.data for x in journal.events if x.kind == kinds.SESSION_STARTED), None)
+    if started is None:
+        raise IntegrityProblem("the session never started", expected=kinds.SESSION_STARTED, found="no such record")
+    file = read_xdf(folder.recording)
+    eeg = next(s for s in file.streams if not s.text)
+    first = _first_sample(file.stream(NOTES_STREAM).texts)
+    with tempfile.TemporaryDirectory(prefix="rtloop-replay-") as scratch:
+        clock = SteppedClock(float(eeg.stamps_s[0]) if eeg.count else 0.0)
+        source = EegSource.pushed(
+            layout_from(started["layout"]), float(started["rate_hz"]), Path(scratch) / "ring", clock
+        )
+        try:
+            spots = {k: Spot(coil_m=None if v is None else np.array(v)) for k, v in started["spots"].items()}
+            line = SignalLine(source, ChainSpec.from_dict(started["chain"]), spots)
+            out = Replay(line=line, view=fold_all(journal.events), head_hash=journal.head_hash)
+            _walk(out, journal.events, _Feed(source, clock, eeg.data, eeg.stamps_s, first), int(started["epoch_after"]))
+        finally:
+            source.close()
+    return out
+
+
+def _first_sample(notes: list[str]) -> int:
+    for text in notes:
+        note = json.loads(text)
+        if note.get("note") == "started":
+            return int(note["first_sample"])
+    return 0
+
+
+class _Feed:
+    """Pushes the recording up to a sample and looks for pulses in what was pushed, as the live finder does."""
+
+    def __init__(self, source: EegSource, clock: SteppedClock, data: F32, stamps_s: F64, first: int) -> None:
+        self._source, self._clock, self._data, self._stamps_s, self._first = source, clock, data, stamps_s, first
+        self._at = 0
+        self.found: list[int] = []
+
+    def push(self, frames: F32, t_s: float) -> None:
+        self._clock.sleep_until(t_s)
+        self._source.push(frames, t_s)
+        self.found += [seen.sample for seen in self._source.pulses(t_s) if seen.source is not Source.HOST]
+
+    def until(self, sample: int) -> None:
+        if self._first and not self._at:
+            self._lead_in()
+        while self._source.head() < sample and self._at < len(self._stamps_s):
+            end = min(self._at + CHUNK, len(self._stamps_s))
+            frames = np.ascontiguousarray(self._data[self._at : end], dtype=np.float32)
+            self._at = end
+            self.push(frames, float(self._stamps_s[end - 1]))
+
+    def _lead_in(self) -> None:
+        """The recorder began ``first`` samples after the ring: zeros keep the indices."""
+        rate = self._source.rate_hz
+        t0_s = float(self._stamps_s[0]) - self._first / rate
+        for start in range(0, self._first, CHUNK):
+            n = min(CHUNK, self._first - start)
+            self.push(np.zeros((n, self._data.shape[1]), np.float32), t0_s + (start + n - 1) / rate)
+
+    def rest(self) -> None:
+        self.until(self._first + len(self._stamps_s))
+
+
+def _walk(out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int) -> None:
+    recorded: list[int] = []
+    seen: dict[int, PulseSeen] = {}
+    scored: dict[str, Any] | None = None
+    for event in events:
+        d = event.data
+        match event.kind:
+            case "block_restarted":
+                out.line.restart(d["target"], d["block"])
+            case kinds.PULSE_SEEN | kinds.PULSE_UNCOMMANDED:
+                recorded.append(int(d["sample"]))
+                out.line.note(int(d["sample"]))
+                seen[d["pulse_id"]] = PulseSeen(
+                    sample=int(d["sample"]), source=Source(d["source"]), t_s=float(d["t_seen_s"])
+                )
+            case kinds.TRIAL_JUDGED:
+                scored = _judge(out, feed, d, seen[d["pulse_id"]], epoch_after)
+            case "trial_taken_out":
+                scored = out.line.take_out(d["trial_id"]).to_dict()
+            case "trial_reinstated":
+                scored = out.line.reinstate(d["trial_id"]).to_dict()
+            case kinds.SCORES_UPDATED:
+                out.scores += 1
+                out.differences += [f"record {event.n}: {w}" for w in _compare("scores", d["scores"], scored)][:5]
+    feed.rest()
+    out.pulses_found = len(feed.found)
+    missing = sorted(set(recorded) - set(feed.found))
+    extra = sorted(set(feed.found) - set(recorded))
+    last = max(recorded, default=-1)
+    out.differences += [f"the pulse recorded at sample {s} was not found again" for s in missing]
+    out.differences += [f"a pulse was found at sample {s} that the record does not have" for s in extra if s <= last]
+
+
+def _judge(out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, after: int) -> dict[str, Any] | None:
+    feed.until(seen.sample + after)
+    label = Label(pulse_id=d["pulse_id"], target=d["target"], block=d["block"])
+    out.line.take(seen, label)
+    trials = out.line.trials()
+    out.trials += 1
+    if len(trials) != 1:
+        out.differences.append(f"trial {d['trial_id']}: the recording ends before its last sample")
+        return None
+    trial = trials[0]
+    if trial.verdict.accepted != d["accepted"]:
+        words = trial.verdict.words() or "accepted"
+        out.differences.append(f"trial {d['trial_id']}: recorded {d['words'] or 'accepted'}, replayed {words}")
+    return None if trial.scores is None else trial.scores.to_dict()
+
+
+def _compare(where: str, was: Any, now: Any) -> Iterator[str]:
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        for key in was:
+            yield from _compare(f"{where}.{key}", was[key], now.get(key))
+    elif isinstance(was, float) and isinstance(now, int | float):
+        if not math.isclose(was, now, rel_tol=RELATIVE, abs_tol=1e-9):
+            yield f"{where}: recorded {was!r}, replayed {now!r}"
+    elif was != now:
+        yield f"{where}: recorded {was!r}, replayed {now!r}"

@@ -1,0 +1,126 @@
+"""Owns the running of a loop in real time: its thread, its pace, its end on every path; owns no device.
+
+The loop has a thread of its own; the calling thread supervises. Whatever ends the session (the plan, a fault, an exception, a
+signal), the unit is disarmed first, and the reason is an event.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from types import FrameType
+
+from rtloop.clock import Clock
+from rtloop.errors import RtloopError
+from rtloop.model.status import Fault
+from rtloop.session.engine import Finish, Said
+from rtloop.session.loop import Loop
+
+TICK_S = 0.001
+SUPERVISE_S = 0.05
+#: a loop thread that has not ended this long after it was told to is given up (the port process disarms by itself)
+END_WITHIN_S = 5.0
+
+
+class LoopThread:
+    """Runs ``loop.step`` about every millisecond until it finishes or is told to end."""
+
+    def __init__(self, loop: Loop, clock: Clock) -> None:
+        self._loop, self._clock = loop, clock
+        self._told = threading.Event()
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="rtloop-loop")
+
+    def __enter__(self) -> LoopThread:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def _run(self) -> None:
+        gc.collect()
+        gc.disable()  # no collection inside the armed loop; what is made per pulse has no cycles
+        try:
+            while self._loop.finished is None and not self._told.is_set():
+                self._loop.step()
+                self._clock.sleep_until(self._clock.now_s() + TICK_S)
+        except BaseException as err:
+            self.failure = err
+            traceback.print_exc()
+            try:
+                self._loop.fault(Fault.BUG, f"{type(err).__name__}: {err}")
+            finally:
+                self._loop.disarm("the loop failed")
+        finally:
+            gc.enable()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> None:
+        self._thread.join(timeout_s)
+
+    def end(self) -> None:
+        """Tell it to end and wait, with a deadline."""
+        self._told.set()
+        if self._thread.ident is not None:
+            self._thread.join(END_WITHIN_S)
+
+
+class Signals:
+    """While entered: the first Ctrl-C or SIGTERM asks the session to end cleanly, the second asks for STOP."""
+
+    def __init__(self, say: Callable[[Said], None], stop: Callable[[], None]) -> None:
+        self._say, self._stop = say, stop
+        self._before: dict[int, object] = {}
+        self.count = 0
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count == 1:
+            self._say(Said(word="stop"))
+        else:
+            self._stop()
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)  # type: ignore[arg-type]
+
+
+def run_to_end(
+    loop: Loop, clock: Clock, *, stop: Callable[[], None], limit_s: float, meanwhile: Callable[[float], None]
+) -> tuple[Finish, bool]:
+    """Run until the loop finishes; returns how it ended and whether the operator interrupted.
+
+    ``meanwhile(now_s)`` is called by the supervising thread about 20 times a second (screen, operator, presence).
+    ``limit_s`` is the longest the session may last: a deadline for everything, an operator's absence included.
+    Raises the loop's own failure, after it was disarmed and journalled.
+    """
+    end_s = clock.now_s() + limit_s
+    with LoopThread(loop, clock) as thread, Signals(loop.inbox.put, stop) as signals:
+        while thread.alive and clock.now_s() < end_s:
+            thread.join(SUPERVISE_S)
+            meanwhile(clock.now_s())
+        thread.end()
+        meanwhile(clock.now_s())
+        interrupted = signals.count > 0
+    if thread.failure is not None:
+        if isinstance(thread.failure, RtloopError):
+            raise thread.failure
+        raise RuntimeError(f"the loop failed: {thread.failure}") from thread.failure
+    if thread.alive:
+        raise RuntimeError("the loop did not end within its deadline; the port process has disarmed the unit")
+    if loop.finished is None:
+        return Finish(reason=f"the session lasted longer than its limit of {limit_s:.0f} s", complete=False), interrupted
+    return loop.finished, interrupted

@@ -1,0 +1,97 @@
+"""Owns the looking-out: which faults stand now in the stream, the unit and the other processes; decides nothing about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtloop.board import ENDED, Board
+from rtloop.model.status import Fault, Lamp, StreamHealth, UnitStatus
+from rtloop.ports import SampleSource
+from rtloop.safety.limits import Limits
+
+#: a pass of the loop later than this after the one before could not have acted in time
+LOOP_LATE_S = 0.25
+#: how often stream and unit are looked at
+LOOK_EVERY_S = 0.01
+
+
+class Vigil:
+    """Compares what stands now with what stood at the last look.
+
+    Parameters
+    ----------
+    status : the unit's newest known status, or None when no unit is connected
+    recording : whether a recorder must live
+    """
+
+    def __init__(
+        self, *, source: SampleSource, board: Board, limits: Limits, status: Callable[[], UnitStatus] | None,
+        recording: bool = True,
+    ) -> None:  # fmt: skip
+        self._source, self._board, self._limits = source, board, limits
+        self._status, self._recording = status, recording
+        self.standing: dict[Fault, str] = {}
+        self.health: StreamHealth | None = None
+        self._last_s: float | None = None
+        self._looked_s = float("-inf")
+
+    def look(self, now_s: float, lamp: Lamp) -> tuple[list[tuple[Fault, str]], list[Fault]]:
+        """Faults that newly stand, with details; faults that stood and no longer do."""
+        late_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        if self._board["stop_asked"] == 0 and late_s <= LOOP_LATE_S and now_s - self._looked_s < LOOK_EVERY_S:
+            return [], []
+        self._looked_s = now_s
+        found = self._stream(now_s) | self._processes() | self._unit(now_s, lamp)
+        if late_s > LOOP_LATE_S:
+            found[Fault.ENGINE_LATE] = f"a pass of the loop came {late_s * 1e3:.0f} ms after the last"
+        raised = [(f, words) for f, words in found.items() if f not in self.standing]
+        cleared = [f for f in self.standing if f not in found]
+        self.standing = found
+        return raised, cleared
+
+    def waited(self, now_s: float) -> None:
+        """The loop waited for the unit (arming, a power ramp; bounded, its heartbeat kept): that is no lateness."""
+        self._last_s = now_s
+
+    def _stream(self, now_s: float) -> dict[Fault, str]:
+        health = self.health = self._source.health(now_s)
+        return {b.fault: f"{b.what}: expected {b.expected}, found {b.found}" for b in health.breaches}
+
+    def _processes(self) -> dict[Fault, str]:
+        found: dict[Fault, str] = {}
+        board, limits = self._board, self._limits
+        if board["stop_asked"]:
+            found[Fault.STOP] = "STOP was asked for"
+        if self._status is not None and not board.age_s("port") <= limits.port_max_age_s:
+            found[Fault.PORT_DEAD] = f"the port process is silent for {board.age_s('port'):.2f} s"
+        if self._recording:
+            state, age_s = board["recorder_state"], board.age_s("recorder")
+            lag_s = (self._source.head() - board["durable_sample"]) / self._source.rate_hz
+            if state == 2:
+                found[Fault.RECORDER_DEAD] = "the recorder cannot write (disk full, read-only or lost)"
+            elif board["beat_recorder"] == ENDED or not age_s <= limits.recorder_max_age_s:
+                found[Fault.RECORDER_DEAD] = f"the recorder is silent for {age_s:.2f} s"
+            elif not lag_s <= limits.durable_max_lag_s:
+                found[Fault.RECORDER_DEAD] = f"the recording lags {lag_s:.1f} s behind the stream"
+        return found
+
+    def _unit(self, now_s: float, lamp: Lamp) -> dict[Fault, str]:
+        if self._status is None:
+            return {}
+        found: dict[Fault, str] = {}
+        status, limits = self._status(), self._limits
+        armed = lamp in (Lamp.ARMED, Lamp.HELD)
+        if armed and not status.age_s(now_s) <= limits.status_max_age_s:
+            found[Fault.UNIT_STALE] = f"the unit's last status is {status.age_s(now_s):.2f} s old"
+        if status.error or status.error_fatal:
+            found[Fault.UNIT_UNEXPECTED] = "the unit reports an error"
+        elif not status.coil_present:
+            found[Fault.UNIT_UNEXPECTED] = "the unit reports no coil"
+        elif status.replace_coil:
+            found[Fault.UNIT_UNEXPECTED] = "the unit asks for another coil"
+        elif armed and not status.may_discharge:
+            found[Fault.UNIT_UNEXPECTED] = "believed armed, and the unit says standby"
+        if status.coil_temp_c is not None and not status.coil_temp_c < limits.coil_stop_c:
+            found[Fault.UNIT_HOT] = f"the coil is at {status.coil_temp_c:.1f} °C (stop at {limits.coil_stop_c:g})"
+        return found
