@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,17 @@ def _missing(what: str, err: ImportError) -> NotReady:
     )
 
 
+def _whole_lengths(most: int, from_hz: float, to_hz: float) -> tuple[int, int]:
+    """Lengths of the loop at both rates: whole, and quick for the FFT where the rates allow it."""
+    from scipy.fft import prev_fast_len
+
+    ratio = Fraction(to_hz / from_hz).limit_denominator(2000)
+    if abs(float(ratio) * from_hz / to_hz - 1.0) > 1e-9 or most < 2 * ratio.denominator:
+        return most, round(most * to_hz / from_hz)
+    times = prev_fast_len(most // ratio.denominator, real=True)
+    return times * ratio.denominator, times * ratio.numerator
+
+
 def background_loop(recording: Recording, rate_hz: float, montage: Montage | None = None) -> F32:
     """A seamless loop at the amplifier's rate: float32[n_samples, n_channels], µV, each channel without its
     mean.
@@ -178,14 +190,11 @@ def background_loop(recording: Recording, rate_hz: float, montage: Montage | Non
             "the recording is too short to loop", expected=f"at least {5 * _CROSS_FADE_S:g} s",
             found=f"{data.shape[1] / recording.rate_hz:.2f} s",
         )  # fmt: skip
-    ratio = rate_hz / recording.rate_hz
-    while n > 4 * fade and abs(n * ratio - round(n * ratio)) > 1e-6 and n % 1000:
-        n -= 1  # a length that is whole at both rates, where one is near
+    n, n_out = _whole_lengths(n, recording.rate_hz, rate_hz)
     piece = data[:, : n + fade] - data[:, : n + fade].mean(axis=1, keepdims=True)
     angle = (np.arange(fade) + 0.5) / fade * (np.pi / 2)
     loop = piece[:, :n].copy()
     loop[:, :fade] = np.sin(angle) * piece[:, :fade] + np.cos(angle) * piece[:, n:]
-    n_out = round(n * ratio)
     out = np.empty((n_out, len(loop)), np.float32)
     for i, channel in enumerate(loop):
         spectrum = np.fft.rfft(channel)

@@ -24,6 +24,8 @@ from hardware_sim.faults import load_faults
 from hardware_sim.line import SteppedLine
 from hardware_sim.magstim import Unit200
 from hardware_sim.sampler import FAULTS
+from hardware_sim.scene import load_scene
+from hardware_sim.truth import truth_of
 from rtloop.clock import SteppedClock
 from rtloop.errors import NotReady, RtloopError
 from rtloop.model.samples import F32
@@ -83,8 +85,9 @@ class Bedside:
         return list(self._ask("discharges"))
 
     def truth(self) -> dict[str, dict[str, Any]]:
-        """Per target, what is true: see ``hardware_sim.truth.truth_of``."""
-        return dict(self._ask("truth", timeout_s=30.0))
+        """Per target, what is true (hardware_sim.truth); computed here, not in the process of the stream."""
+        scene = load_scene(self.spec.scene)
+        return {name: truth_of(scene, name) for name in scene.targets}
 
     def state(self) -> dict[str, Any]:
         """Coil target, samples made, seconds spent making them, and the unit's own state."""

@@ -45,7 +45,11 @@ class Head:
         if background is None:
             frame = 4 * montage.n_channels
             n = int(min(60.0, _LOOP_BYTES / (frame * self.rate_hz)) * self.rate_hz)
-            background = Ongoing(scene, montage).stretch(max(n - n % 20, 200), self.rate_hz, made)
+            from scipy.fft import prev_fast_len
+
+            background = Ongoing(scene, montage).stretch(
+                prev_fast_len(max(n, 200), real=True), self.rate_hz, made
+            )
         if background.ndim != 2 or background.shape[1] != montage.n_channels:
             raise ValueError(f"background {background.shape} does not fit {montage.n_channels} channels")
         self._loop = np.ascontiguousarray(background, dtype=np.float32)
