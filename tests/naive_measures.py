@@ -1,4 +1,4 @@
-"""Slow, obvious twins of the measures, in complex128, from their definitions; leave-one-out by recomputing."""
+"""Slow, obvious twins of the measures, in complex128, from their definitions."""
 
 from __future__ import annotations
 

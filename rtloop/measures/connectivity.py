@@ -81,8 +81,7 @@ class RunningConnectivity:
                 "wrong shape of an analytic signal", expected=str(wanted), found=str(re.shape)
             )
         good = np.ones(wanted[0], dtype=np.bool_) if good is None else good
-        finite = np.isfinite(re).all(axis=1) & np.isfinite(im).all(axis=1)
-        if not finite[good].all():
+        if not (np.isfinite(re[good]).all() and np.isfinite(im[good]).all()):
             raise ValidationProblem(
                 f"trial {trial_id} holds values that are no numbers",
                 expected="finite values in good channels",
@@ -148,11 +147,14 @@ class RunningConnectivity:
                 out[measure][:, scope] = self._means(values)
         return out
 
-    def itc(self) -> F64:
-        """Inter-trial coherence (Delorme & Makeig 2004), band means float64[n_channels, n_bands]; 0 without
-        trials."""
-        size = np.hypot(self._itc[0], self._itc[1]) / np.maximum(self._channel_count, 1)[:, None]
-        return self._means(size)
+    def itc(self, channels: tuple[int, ...]) -> F64:
+        """Inter-trial coherence (Delorme & Makeig 2004), band means float64[n_selected, n_bands].
+
+        0 for a channel without trials.
+        """
+        chosen = np.array(channels, dtype=np.int64)
+        re, im = self._itc[:, chosen]
+        return self._means(np.hypot(re, im) / np.maximum(self._channel_count[chosen], 1)[:, None])
 
     def itc_without_each(self, channels: tuple[int, ...]) -> F64:
         """The same with each trial left out, float64[n_trials, n_selected, n_bands]."""

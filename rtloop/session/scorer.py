@@ -70,6 +70,7 @@ class TargetScorer:
         self._evoked = RunningEvoked(
             montage.n_channels, self.times_s, self.chain.valid[self._kept], len(k.bands), capacity=capacity
         )
+        self._weights: tuple[npt.NDArray[np.bool_], tuple[int, ...], F64] | None = None
         self._last_se: dict[tuple[str, ...], tuple[float, int]] = {}
 
     @property
@@ -131,12 +132,17 @@ class TargetScorer:
         pairs = usable(np.asarray(self._connectivity.pair_counts, dtype=np.float64), n)
         channels = usable(self._evoked.channel_counts, n)
         roi = tuple(c for c in self.local_channels if channels[c])
-        w = weights(self.montage.positions_m, pairs, roi)
+        w = self._weights_for(pairs, roi)
         exact = se or not self._last_se
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n,
             connectivity=self._pair_scores(n, w, exact), evoked=self._evoked_scores(n, channels, roi, exact),
         )  # fmt: skip
+
+    def _weights_for(self, pairs: npt.NDArray[np.bool_], roi: tuple[int, ...]) -> F64:
+        if self._weights is None or roi != self._weights[1] or not np.array_equal(pairs, self._weights[0]):
+            self._weights = (pairs, roi, weights(self.montage.positions_m, pairs, roi))
+        return self._weights[2]
 
     def _pair_scores(self, n: int, w: F64, exact: bool) -> dict[str, dict[str, dict[str, Estimate]]]:
         values = self._connectivity.pair_values()
@@ -189,7 +195,7 @@ class TargetScorer:
         out["lmfp_uv"] = self._estimate(("lmfp_uv",), value[1], each[:, 1] if exact else None, n, "µV")
         early, early_each = self._evoked.early_response(roi, EARLY_S, each=exact)
         out["early_local_pp_uv"] = self._estimate(("early",), early, early_each if exact else None, n, "µV")
-        itc = _with_mean(self._connectivity.itc()[list(roi)].mean(axis=0))
+        itc = _with_mean(self._connectivity.itc(roi).mean(axis=0))
         itc_each = _with_mean(self._connectivity.itc_without_each(roi).mean(axis=1)) if exact else None
         for j, band in enumerate(names):
             key = f"itc_local:{band}"
