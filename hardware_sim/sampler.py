@@ -86,7 +86,7 @@ class Sampler:
         self._start_s, self._start_n, self._factor = start_s, 0, 1.0
         self._inbox: deque[tuple[str, Any]] = deque()
         self._running: list[tuple[float, dict[str, Any]]] = []
-        self._trigger_until = self._trigger_from = -1
+        self._triggers: list[tuple[int, int]] = []  # sample ranges in which the trigger column is high
         self._misses = {"miss_pulses": 0, "miss_triggers": 0}
         self._skip = 0
         self._last: F32 | None = None
@@ -133,9 +133,9 @@ class Sampler:
         out = np.zeros((n, len(self.names)), np.float32)
         out[:, : self.head.montage.n_channels] = self.head.block(n)
         if self.trigger:
-            a, b = max(self._trigger_from, first) - first, min(self._trigger_until, first + n) - first
-            if a < b:
-                out[a:b, -1] = TRIGGER_LEVEL
+            for start, end in self._triggers:
+                out[max(start - first, 0) : max(end - first, 0), -1] = TRIGGER_LEVEL
+            self._triggers = [(start, end) for start, end in self._triggers if end > first + n]
         return self._spoilt(out, now_s), self.time_of(first + n - 1)
 
     def _read_inbox(self, now_s: float) -> None:
@@ -157,8 +157,8 @@ class Sampler:
             if self._misses["miss_triggers"] > 0:
                 self._misses["miss_triggers"] -= 1
             else:
-                self._trigger_from = sample
-                self._trigger_until = sample + max(1, round(TRIGGER_S * self.head.rate_hz))
+                end = sample + max(1, round(TRIGGER_S * self.head.rate_hz))
+                self._triggers.append((sample, end))
         else:
             self._misses["miss_pulses"] -= 1
         event = Discharge(
