@@ -75,6 +75,15 @@ def _hash(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical({k: v for k, v in record.items() if k != "hash"})).hexdigest()
 
 
+def _sealed(record: Mapping[str, Any]) -> tuple[str, bytes]:
+    """(hash, line) of a record without hash: as ``_hash`` and ``canonical`` would make them, ``data`` encoded
+    once."""
+    data = b'{"data":' + canonical(record["data"])
+    rest = b"," + canonical({k: v for k, v in record.items() if k != "data"})[1:]
+    digest = hashlib.sha256(data + rest).hexdigest()
+    return digest, data + b',"hash":"' + digest.encode() + b'"' + rest + b"\n"
+
+
 class Journal:
     """The journal of one run. ``append`` may be called from any thread; a journal that failed stays
     failed."""
@@ -158,8 +167,7 @@ class Journal:
                 "prev": self._head,
             }  # fmt: skip
             try:
-                record["hash"] = _hash(record)
-                line = canonical(record) + b"\n"
+                digest, line = _sealed(record)
             except UnicodeEncodeError as err:
                 raise ValidationProblem(
                     "the event holds text that is not valid Unicode", found=str(err)
@@ -168,7 +176,7 @@ class Journal:
                 write_all(self._fd, line)
             except OSError as err:
                 raise self._fail("cannot be written", err) from err
-            self._n, self._head, self._size = self._n + 1, str(record["hash"]), self._size + len(line)
+            self._n, self._head, self._size = self._n + 1, digest, self._size + len(line)
             event = Event(n=record["n"], t_s=record["t_s"], utc=record["utc"], kind=kind, data=kept)
         finally:
             self._lock.release()

@@ -139,7 +139,9 @@ def start_recorder(
     )  # fmt: skip
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=True)
-    process = context.Process(target=recorder_main, args=(spec, theirs), name="rtloop-recorder", daemon=False)
+    # daemon: when the engine's interpreter ends without having stopped it, it gets SIGTERM (and drains),
+    # instead of each waiting for the other for ever
+    process = context.Process(target=recorder_main, args=(spec, theirs), name="rtloop-recorder", daemon=True)
     process.start()
     theirs.close()
     return RecorderHandle(process, ours, Path(board_path))
