@@ -16,6 +16,7 @@ from rtloop.jit import kernel
 from rtloop.model.samples import F32, I64
 from rtloop.model.status import Breach, Fault, StreamHealth
 
+RATE_LOOK_S = 0.02  # the rate is measured anew this often
 _TABLE = 16384  # rows remembered by their hash
 #: columns of the per-channel state, int64[n_channels, 3]
 _FLAT, _RAIL, _BAD = 0, 1, 2
@@ -35,7 +36,7 @@ class WatchLimits:
     gap_hold_s: float = 1.0  # a gap stays a breach this long
     nan_hold_s: float = 1.0
     flat_s: float = 1.0
-    rail_uv: float = 400_000.0  # at or beyond this a sample counts as saturated
+    rail_uv: float = 100_000.0  # at or beyond this a sample counts as saturated
     rail_s: float = 0.5  # uninterrupted; pulses interrupt
     repeat_s: float = 0.1  # rows seen before, uninterrupted
     repeat_within_s: float = 2.0  # how far back a row counts as seen before
@@ -125,6 +126,7 @@ class StreamWatch:
         self._seen = np.full(_TABLE, -1, np.int64)
         self._cursor = 0
         self._missed_until = -1
+        self._rate_hz, self._rate_again_s = math.nan, -math.inf
 
     def note_pulse(self) -> None:
         """A pulse was found in the stream: saturation up to here is its artifact."""
@@ -154,7 +156,9 @@ class StreamWatch:
                     f"nothing for {age_s * 1e3:.0f} ms",
                 )
             )
-        measured_hz = self._rate()
+        if not now_s < self._rate_again_s:
+            self._rate_hz, self._rate_again_s = self._rate(), now_s + RATE_LOOK_S
+        measured_hz = self._rate_hz
         if not abs(measured_hz - rate) <= limits.rate_tolerance * rate:
             breaches.append(
                 _bad(

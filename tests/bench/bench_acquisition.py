@@ -206,9 +206,8 @@ def main() -> None:
         child.join(3.0)
         child.kill()
     print(f"{options.channels} ch x {options.rate:g} Hz, chunks of {options.chunk / options.rate * 1e3:g} ms")
-    print(
-        f"{'':30s}{'lock':>6s}{'p50 µs':>10s}{'p99 µs':>10s}{'max µs':>10s}{'x p50':>8s}{'x p99':>8s}{'CPU':>7s}{'n':>8s}"
-    )
+    heads = [("p50 µs", 10), ("p99 µs", 10), ("max µs", 10), ("x p50", 8), ("x p99", 8), ("CPU", 7), ("n", 8)]
+    print(f"{'':30s}{'lock':>6s}" + "".join(f"{text:>{width}s}" for text, width in heads))
     base = {loaded: (p50, p99) for name, loaded, p50, p99, *_ in rows if name == "rtloop"}
     for name, loaded, p50, p99, most, share, count in rows:
         b50, b99 = base.get(loaded, (np.nan, np.nan))

@@ -1,4 +1,4 @@
-"""Prints what one frame costs to write into the ring, beside np.roll and a plain copy: python tests/bench/bench_ring.py."""
+"""Prints what writing a frame costs, beside np.roll and a copy: python tests/bench/bench_ring.py."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ RATE_HZ, CHUNK = 5000.0, 10
 
 
 class Feed:
-    """Chunks with exponential lateness into a ring of one channel; ``t_s`` is the true time of the last sample."""
+    """Chunks with exponential lateness into a ring of one channel; ``t_s``: true time of the last sample."""
 
     def __init__(self, path, *, jitter_s=0.0, ppm=0.0, seed=3):
         self.ring = Ring.create(path, n_channels=1, rate_hz=RATE_HZ)

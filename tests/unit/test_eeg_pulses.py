@@ -20,7 +20,7 @@ N = 32
 
 
 class Scene:
-    """Noise of 10 µV on 32 channels (+ trigger); ``put`` places things; ``play`` pushes it and collects pulses."""
+    """Noise of 10 µV on 32 channels (+ trigger); ``play`` pushes it and collects the pulses."""
 
     def __init__(self, path, *, trigger=True, seconds=3.0, **limits):
         self.clock = SteppedClock(100.0)
