@@ -89,9 +89,12 @@ class Chain:
         spread = np.empty(n, dtype=np.float32)
         prepare(x, self._baseline, self._outside, spread)
         bad = dict.fromkeys(known_bad, "declared bad")
-        for c in np.flatnonzero(~(spread >= spec.flat_uv) | ~np.isfinite(spread)):
-            flat = bool(np.isfinite(spread[c]))
-            bad[int(c)] = f"flat (mean deviation {spread[c]:.2g} µV)" if flat else "not a number or infinite"
+        for c in np.flatnonzero(~((spread >= spec.flat_uv) & (spread <= spec.wild_uv))):
+            found = float(spread[c])
+            if not np.isfinite(found):
+                bad[int(c)] = "not a number or infinite"
+            else:
+                bad[int(c)] = f"{'flat' if found < spec.flat_uv else 'wild'} (mean deviation {found:.2g} µV)"
             x[c] = 0.0
         usable = np.ones(n, dtype=np.bool_)
         usable[list(bad)] = False

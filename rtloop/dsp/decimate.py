@@ -44,7 +44,7 @@ class Decimator:
         rate_hz: float,
         rate_out_hz: float = 1000.0,
         pass_hz: float = 300.0,
-        stop_hz: float = 600.0,
+        stop_hz: float = 700.0,
         stop_db: float = 60.0,
     ) -> None:
         if not rate_out_hz - 1e-6 <= rate_hz <= 25000.0 + 1e-6:

@@ -36,7 +36,7 @@ class ChainSpec:
     decay_min_share: float = 0.5  # gate: share of the window's variance explained
     # 3 anti-alias and decimation
     pass_hz: float = 300.0
-    stop_hz: float = 600.0
+    stop_hz: float = 700.0  # folds to 300 Hz and above: nothing aliases into the pass band
     stop_db: float = 60.0
     detrend: bool = True  # line through baseline and the last 150 ms, instead of a high-pass filter
     # 4 reference
@@ -44,13 +44,14 @@ class ChainSpec:
     # 5 quality
     quality: bool = True
     flat_uv: float = 0.2  # peak to peak over the epoch
+    wild_uv: float = 1e5  # mean deviation over the epoch: no EEG, whatever the amplifier
     channel_sd_ratio: float = 5.0  # over the median SD of the channels, before the pulse
     channel_sd_min_uv: float = 30.0  # and at least this
     post_s: Span = (0.015, 0.59)
     muscle_s: Span = (0.012, 0.060)
     max_pre_pp_uv: float = 200.0
     max_post_pp_uv: float = 600.0
-    max_blink_uv: float = 120.0
+    max_blink_uv: float = 80.0
     max_residual_decay_uv: float = 150.0
     max_muscle_pre_uv: float = 30.0
     max_muscle_post_uv: float = 150.0

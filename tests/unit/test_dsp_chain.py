@@ -67,18 +67,20 @@ def test_same_epoch_transposed_or_longer_gives_the_same_trial():
 
 def test_bad_channels_are_named_with_reasons_zeroed_and_do_not_touch_the_others():
     data = raw(5)
-    reference = CHAIN.process(epoch(data), trial_id=1, known_bad=(3, 7, 11))
+    reference = CHAIN.process(epoch(data), trial_id=1, known_bad=(0, 3, 7, 11))
     bad = data.copy()
     bad[3, 100] = np.nan
     bad[7] = 12.5
+    bad[0, ::2] = 1e30
     bad[11] += 3000 * np.sin(np.arange(bad.shape[1])).astype(np.float32)
     trial = CHAIN.process(epoch(bad), trial_id=2)
     assert "not a number" in trial.bad_channels[3]
+    assert "wild" in trial.bad_channels[0]
     assert "flat" in trial.bad_channels[7]
     assert "SD before the pulse" in trial.bad_channels[11]
     assert trial.verdict.accepted
-    assert trial.verdict.numbers["bad_channels_pct"] == pytest.approx(300 / 16)
-    assert not trial.eeg_uv[[3, 7, 11]].any()
+    assert trial.verdict.numbers["bad_channels_pct"] == pytest.approx(400 / 16)
+    assert not trial.eeg_uv[[0, 3, 7, 11]].any()
     assert np.abs(trial.eeg_uv - reference.eeg_uv).max() < 1e-3
 
 
