@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -151,7 +152,9 @@ def _open(port: str) -> serial.Serial:
     }  # fmt: skip
     try:
         if "://" in port:
-            return serial.serial_for_url(port, **settings)  # type: ignore[no-any-return, unused-ignore]
+            remote = serial.serial_for_url(port, **settings)
+            _send_at_once(remote)
+            return remote  # type: ignore[no-any-return, unused-ignore]
         device = serial.Serial(exclusive=None if sys.platform == "win32" else True, **settings)
         device.dtr = device.rts = False  # both stay low; pyserial tolerates lines without them (ENOTTY)
         device.port = port
@@ -163,3 +166,10 @@ def _open(port: str) -> serial.Serial:
             expected="a serial device, or socket://host:port, that nobody has open",
             todo="check the cable, the port's name in the site file, and your right to use it",
         ) from err  # fmt: skip
+
+
+def _send_at_once(remote: Any) -> None:
+    """pyserial leaves Nagle's algorithm on: EA behind an unanswered command would wait 40 ms for its ACK."""
+    connection = getattr(remote, "_socket", None)
+    if isinstance(connection, socket.socket):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

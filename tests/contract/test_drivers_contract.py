@@ -69,7 +69,7 @@ class Wire:
             b.inject(FaultKind.MUTE, only="Q")
         asked_s = b.stop_while_a_reply_is_awaited()
         b.until(lambda: bool(b.sent(EA, since_s=asked_s)), within_s=0.3)
-        assert b.sent(EA, since_s=asked_s)[0] - asked_s <= 0.05
+        assert b.sent(EA, since_s=asked_s)[0] - asked_s <= 0.05  # measured: about 6 ms
         assert not b.armed()
         b.until(lambda: b.board["stop_confirmed"] == (-1 if mute else 1), within_s=1.0)
         assert b.board["stop_served"] > 0

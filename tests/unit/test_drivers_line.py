@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import pickle
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,3 +218,13 @@ def test_a_problem_survives_the_pipe() -> None:
         "41",
         "hot; found: 41; what to do: wait",
     )
+
+
+def test_a_socket_sends_at_once_even_behind_an_unanswered_command() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        line = OwnedLine(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        try:
+            connection = line._port._socket  # type: ignore[attr-defined]
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        finally:
+            line.close()
