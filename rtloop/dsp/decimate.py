@@ -71,7 +71,7 @@ class Decimator:
         )
         half = width / 2
         self.half_s = half / rate_hz
-        n_taps = min(16 * int(np.ceil((width + 1) / 16)), n_in)
+        n_taps = min(32 * int(np.ceil((width + 1) / 32)), n_in)  # whole vector registers
         centre = pulse_sample + self.times_s * rate_hz
         first = np.clip(np.round(centre - (n_taps - 1) / 2).astype(np.int64), 0, n_in - n_taps)
         offset = first[:, None] + np.arange(n_taps)[None, :] - centre[:, None]
