@@ -51,7 +51,7 @@ class BedsideSpec:
     unit_faults: str = ""  # TOML, see hardware_sim.faults
     stream_faults: tuple[dict[str, Any], ...] = ()  # from the start, see hardware_sim.sampler.FAULTS
     auto_fire_s: tuple[float, float] | None = None  # an external stimulator fires with such intervals
-    fire_power_pct_mso: float = 60.0  # of the external stimulator
+    fire_power_pct_mso: float = 45.0  # of the external stimulator
     target: str = ""  # under the coil at the start; "" = the first of the scene
     stream_name: str = "rtloop-sim"
     source_id: str = field(default_factory=lambda: f"rtloop-sim-{uuid.uuid4().hex[:12]}")

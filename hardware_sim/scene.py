@@ -37,8 +37,8 @@ class Person(_Strict):
     head.
     """
 
-    rmt_pct_mso: Annotated[float, Field(gt=10.0, le=100.0)] = 55.0
-    reference_pct_mso: Annotated[float, Field(gt=10.0, le=100.0)] = 60.0
+    rmt_pct_mso: Annotated[float, Field(gt=10.0, le=100.0)] = 38.0
+    reference_pct_mso: Annotated[float, Field(gt=10.0, le=100.0)] = 45.0
     head_seed: Annotated[int, Field(ge=0)] = 1
 
 
