@@ -25,6 +25,7 @@ from rtloop.ports import Permit
 ANSWER_S = 0.6
 ARM_S = 2.5
 DISARM_S = 0.5
+CONFIRM_S = 0.15
 CLOSE_S = 2.0
 PORT_BEAT_FRESH_S = 0.3
 
@@ -214,6 +215,13 @@ class MagstimUnit:
             if not self._clock.now_s() < end_s:
                 self._process.kill()
                 raise self._dead(f"no EA within {DISARM_S} s; killed; {watchdog}")
+            self._clock.sleep_until(self._clock.now_s() + 0.001)
+        self._await_standby(self._clock.now_s())
+
+    def _await_standby(self, served_s: float) -> None:
+        """Give the unit's own status byte a moment to say standby; the caller reads it from ``status``."""
+        end_s = served_s + CONFIRM_S
+        while self._clock.now_s() < end_s and not (self.status().standby and self.status().t_s >= served_s):
             self._clock.sleep_until(self._clock.now_s() + 0.001)
 
     def close(self) -> None:

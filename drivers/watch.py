@@ -3,7 +3,7 @@
 One thread, one command in flight. EA goes out at once, also in the middle of waiting for a reply, when:
 STOP or disarm is asked on the board, the engine's heartbeat is stale while the unit may discharge, the
 parent is gone, this process is told to end, the unit is silent or says something unexpected. All but the
-plain disarm trip: nothing more is armed or fired in this run. In standby a stale heartbeat only ends the
+plain disarm trip: nothing more is armed or fired in this run, unless arming anew clears the trip (RE_ARM). In standby a stale heartbeat only ends the
 keep-alives: nothing can discharge.
 """
 
@@ -23,6 +23,10 @@ from rtloop.model.status import Fault, UnitStatus
 HEARTBEAT_FRESH_S = 0.25
 QUIET_BEFORE_DUE_S = 0.06
 QUIET_AFTER_DUE_S = 0.02
+LOOK_BEFORE_DUE_S = 0.085
+LOOK_UNREADY_S = 0.03  # a pulse is due and the unit still recharges
+#: trips that arming anew clears, as the fault table of the interlock says
+RE_ARM = (Fault.ENGINE_LATE, Fault.UNIT_SILENT, Fault.UNIT_UNEXPECTED)
 READ_OFTEN_S = 2.0  # temperature and power, in turn, each this often
 CONFIRM_TRIES = 5
 MISS_FRESH_S = 0.02
@@ -175,6 +179,19 @@ class UnitWatch:
             self.trip = trip or (reason if isinstance(reason, Trip) else None)
         self.confirm_tries = CONFIRM_TRIES
 
+    def announced(self, due_s: float) -> None:
+        """A pulse is due then: a fresh status byte shortly before, and no exchange right before it."""
+        self.due_s = due_s
+        self.look_at_s = min(self.look_at_s, due_s - LOOK_BEFORE_DUE_S)
+
+    def forgive(self) -> None:
+        """Arming is asked for anew, in two steps of the operator: a trip that such a step clears is over.
+
+        The arming itself looks at heartbeat and status first, so what still stands trips again.
+        """
+        if self.trip is not None and self.trip.fault in RE_ARM and not (self.lost or self.leaving):
+            self.trip = None
+
     def trip_with(self, fault: Fault, words: str) -> None:
         """EA at once, and nothing more in this run."""
         self.ea(Trip(fault=fault, words=words, t_s=self.clock.now_s()))
@@ -237,7 +254,8 @@ class UnitWatch:
         now_s = self.clock.now_s()
         if not self.board.age_s("engine") <= HEARTBEAT_FRESH_S:
             return
-        if -QUIET_AFTER_DUE_S <= self.due_s - now_s <= QUIET_BEFORE_DUE_S:
+        ready = self.status is not None and self.status.ready
+        if ready and -QUIET_AFTER_DUE_S <= self.due_s - now_s <= QUIET_BEFORE_DUE_S:
             return
         try:
             if now_s >= self.look_at_s:
@@ -291,7 +309,11 @@ class UnitWatch:
         if not self._opening:
             self._judge(status)
         every_s = self.facts.keep_armed_s if self.may_discharge() else self.facts.keep_standby_s
+        if self.armed and not status.ready and abs(self.due_s - self.clock.now_s()) < LOOK_BEFORE_DUE_S:
+            every_s = LOOK_UNREADY_S
         self.look_at_s = self.clock.now_s() + every_s
+        if self.due_s > self.look_at_s:
+            self.look_at_s = min(self.look_at_s, max(self.clock.now_s(), self.due_s - LOOK_BEFORE_DUE_S))
         return status
 
     def _judge(self, status: UnitStatus) -> None:

@@ -75,7 +75,7 @@ class PortWorker:
         """Answer one request; never raises. ANNOUNCE has no answer."""
         watch, n = self._watch, request.n
         if request.ask is Ask.ANNOUNCE:
-            watch.due_s = request.due_s
+            watch.announced(request.due_s)
             return None
         if request.ask is Ask.CLOSE:
             watch.leave("closed by the engine")
@@ -110,6 +110,8 @@ class PortWorker:
         watch = self._watch
         while watch.confirm_tries and watch.trip is None:
             watch.confirm()
+        if request.ask is Ask.ARM:
+            watch.forgive()
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()
         if request.ask is Ask.SET_POWER:

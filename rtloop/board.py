@@ -59,7 +59,9 @@ class Board:
             ) from err  # fmt: skip
         try:
             if os.fstat(fd).st_size < 8 * len(SLOTS):
-                raise IntegrityProblem(f"the board {self.path} is too short", expected=f"{8 * len(SLOTS)} bytes")
+                raise IntegrityProblem(
+                    f"the board {self.path} is too short", expected=f"{8 * len(SLOTS)} bytes"
+                )
             self._map = mmap.mmap(fd, 8 * len(SLOTS))
         finally:
             os.close(fd)
@@ -67,7 +69,9 @@ class Board:
         if self._view[0] != _MAGIC:
             self.close()
             raise IntegrityProblem(
-                f"{path} is not a board of this version", expected=hex(_MAGIC), todo="use the same rtloop everywhere"
+                f"{path} is not a board of this version",
+                expected=hex(_MAGIC),
+                todo="use the same rtloop everywhere",
             )
 
     @classmethod
@@ -124,5 +128,7 @@ class Board:
     def __enter__(self) -> Board:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
         self.close()

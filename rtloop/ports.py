@@ -29,7 +29,9 @@ class Permit:
     seal: bytes
 
     @staticmethod
-    def seal_for(key: bytes, *, permit_id: int, run_id: str, pulse_id: int, power_pct_mso: int, expires_s: float) -> bytes:
+    def seal_for(
+        key: bytes, *, permit_id: int, run_id: str, pulse_id: int, power_pct_mso: int, expires_s: float
+    ) -> bytes:
         """The seal that belongs to these fields under ``key``."""
         text = f"{permit_id}|{run_id}|{pulse_id}|{power_pct_mso}|{expires_s.hex()}"
         return hmac.new(key, text.encode(), hashlib.sha256).digest()
@@ -67,6 +69,10 @@ class Stimulator(Protocol):
 
     def arm(self) -> UnitStatus:
         """Arm and wait until the unit itself says ready."""
+        ...
+
+    def announce(self, due_s: float) -> None:
+        """A pulse is due then: have a fresh status by then, and leave the line free. A hint: never blocks or fails."""
         ...
 
     def fire(self, permit: Permit) -> FireReceipt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,26 +21,51 @@ app = typer.Typer(
 config_app = typer.Typer(help="The settings of this site.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(config_app, name="config")
 
+# one BLAS thread in every process of a session: fork-join stalls would reach the loop (design note PERFORMANCE)
+for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 Simulate = Annotated[bool, typer.Option("--simulate", help="Start the simulated bedside and work on it.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout; progress on stderr.")]
-Site = Annotated[Path | None, typer.Option("--site", help="Site file; else RTLOOP_SITE, ./rtloop.toml, the user's.")]
+Site = Annotated[
+    Path | None, typer.Option("--site", help="Site file; else RTLOOP_SITE, ./rtloop.toml, the user's.")
+]
 Stream = Annotated[str | None, typer.Option("--stream", help="Name of the LSL stream of the amplifier.")]
-Source = Annotated[str | None, typer.Option("--source-id", help="source_id of that stream, where names repeat.")]
-Markers = Annotated[str | None, typer.Option("--markers", help="Name of an LSL marker stream with pulse markers.")]
+Source = Annotated[
+    str | None, typer.Option("--source-id", help="source_id of that stream, where names repeat.")
+]
+Markers = Annotated[
+    str | None, typer.Option("--markers", help="Name of an LSL marker stream with pulse markers.")
+]
 Unit = Annotated[str | None, typer.Option("--unit", help="Stimulator model: 200.")]
 Port = Annotated[str | None, typer.Option("--port", help="Serial port of the unit, or socket://host:port.")]
-ModeName = Annotated[str | None, typer.Option("--mode", help="simulated, bench (coil on a phantom) or human.")]
+ModeName = Annotated[
+    str | None, typer.Option("--mode", help="simulated, bench (coil on a phantom) or human.")
+]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where session folders are made.")]
 Code = Annotated[str | None, typer.Option("--participant", help="Pseudonymous code; never a name.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Only with --simulate: a simulated operator answers (the default there).")]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", help="Only with --simulate: a simulated operator answers (the default there)."),
+]
 AskMe = Annotated[bool, typer.Option("--ask", help="With --simulate: you answer, as at a real bedside.")]
-Background = Annotated[Path | None, typer.Option("--background", help="With --simulate: a recording as ongoing EEG.")]
-Scene = Annotated[str, typer.Option("--scene", help="With --simulate: which scene (known truth) the head follows.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="With --simulate: seed of the head. Also jitters the intervals.")]
+Background = Annotated[
+    Path | None, typer.Option("--background", help="With --simulate: a recording as ongoing EEG.")
+]
+Scene = Annotated[
+    str, typer.Option("--scene", help="With --simulate: which scene (known truth) the head follows.")
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", help="With --simulate: seed of the head. Also jitters the intervals.")
+]
 Channels = Annotated[int, typer.Option("--channels", min=8, max=256, help="With --simulate: EEG channels.")]
-Rate = Annotated[float, typer.Option("--rate-hz", min=1000, max=25000, help="With --simulate: samples per second.")]
+Rate = Annotated[
+    float, typer.Option("--rate-hz", min=1000, max=25000, help="With --simulate: samples per second.")
+]
 Transport = Annotated[str, typer.Option("--transport", help="With --simulate: socket or pty.")]
-Faults = Annotated[Path | None, typer.Option("--faults", help="With --simulate: a scenario file of the unit's faults.")]
+Faults = Annotated[
+    Path | None, typer.Option("--faults", help="With --simulate: a scenario file of the unit's faults.")
+]
 Plan = Annotated[str | None, typer.Option("--plan", help="A TOML plan, or the name of one in the library.")]
 
 

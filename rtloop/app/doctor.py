@@ -7,7 +7,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -34,18 +33,24 @@ def examine(site: Path | None) -> tuple[str, dict[str, Any], int]:
 
 def _python() -> tuple[str, str, str]:
     words = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info < (3, 11):
-        return BAD, "python", f"{words}; expected 3.11 or newer"
     tested = platform.system() == "Linux"
     return (OK if tested else NOTE), "python", words + ("" if tested else "; only Linux is tested")
 
 
 def _packages() -> tuple[str, str, str]:
     owners = importlib.metadata.packages_distributions()
-    foreign = {n: owners[n] for n in ("rtloop", "drivers", "gui", "hardware_sim") if set(owners.get(n, ["rtloop"])) != {"rtloop"}}
+    foreign = {
+        n: owners[n]
+        for n in ("rtloop", "drivers", "gui", "hardware_sim")
+        if set(owners.get(n, ["rtloop"])) != {"rtloop"}
+    }
     if foreign:
         return BAD, "packages", f"names also shipped by others: {foreign}; remove the other distribution"
-    return OK, "packages", f"rtloop {importlib.metadata.version('rtloop')}; its four package names are its own"
+    return (
+        OK,
+        "packages",
+        f"rtloop {importlib.metadata.version('rtloop')}; its four package names are its own",
+    )
 
 
 def _clock() -> tuple[str, str, str]:
@@ -53,7 +58,11 @@ def _clock() -> tuple[str, str, str]:
 
     worst_s = max(abs(clock_difference_s()) for _ in range(5))
     words = f"the monotonic clock and LSL's clock differ by at most {worst_s * 1e6:.0f} µs"
-    return (OK if worst_s < 1e-3 else BAD), "clock", words + ("" if worst_s < 1e-3 else "; expected < 1000 µs")
+    return (
+        (OK if worst_s < 1e-3 else BAD),
+        "clock",
+        words + ("" if worst_s < 1e-3 else "; expected < 1000 µs"),
+    )
 
 
 def _lsl() -> tuple[str, str, str]:
@@ -89,7 +98,13 @@ def _limits() -> list[tuple[str, str, str]]:
     from rtloop.safety.limits import load_limits
 
     names = load_limits().unverified
-    return [(NOTE, "limits", f"{len(names)} limits were typed from memory and verified by nobody: {', '.join(names[:4])} ...")]
+    return [
+        (
+            NOTE,
+            "limits",
+            f"{len(names)} limits were typed from memory and verified by nobody: {', '.join(names[:4])} ...",
+        )
+    ]
 
 
 def _recordings() -> tuple[str, str, str]:
@@ -105,6 +120,10 @@ def _qt() -> tuple[str, str, str]:
 def _scratch() -> tuple[str, str, str]:
     try:
         with tempfile.NamedTemporaryFile(prefix="rtloop-") as file:
-            return OK, "scratch", f"temporary files can be made beside {file.name} (the lock of a unit's port lives there)"
+            return (
+                OK,
+                "scratch",
+                f"temporary files can be made beside {file.name} (the lock of a unit's port lives there)",
+            )
     except OSError as err:
         return BAD, "scratch", f"no temporary file can be made: {err}"

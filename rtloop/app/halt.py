@@ -17,7 +17,9 @@ CONFIRMED_WITHIN_S = 1.5
 HARDWARE = "The unit's own stop is the only guaranteed way: use it if in doubt."
 
 
-def stop_sessions(folder: Path | None, site: Path | None, data_dir: Path | None) -> tuple[str, dict[str, Any], int]:
+def stop_sessions(
+    folder: Path | None, site: Path | None, data_dir: Path | None
+) -> tuple[str, dict[str, Any], int]:
     """STOP one session or all that run in the data directory. Exit 0 when every unit was disarmed, else 5."""
     from rtloop.app.config import load_site
 
@@ -82,5 +84,9 @@ def _await(board: Board) -> tuple[str, bool, bool]:
         while not board["stop_confirmed"] and WALL.now_s() - t0_s < CONFIRMED_WITHIN_S:
             WALL.sleep_until(WALL.now_s() + 0.005)
         if board["stop_confirmed"] != 1:
-            return f"disarm sent after {served_ms:.0f} ms, NOT confirmed by the unit: use its own switch", True, False
+            return (
+                f"disarm sent after {served_ms:.0f} ms, NOT confirmed by the unit: use its own switch",
+                True,
+                False,
+            )
         return f"disarmed {served_ms:.0f} ms after STOP; the unit says standby", True, True

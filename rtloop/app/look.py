@@ -1,4 +1,4 @@
-"""Owns the commands that look without pulsing: check, sim, streams, verify, replay, report; each returns words, JSON and exit code."""
+"""Owns the commands that only look: check, sim, streams, verify, replay, report; each returns words, JSON, exit code."""
 
 from __future__ import annotations
 
@@ -45,13 +45,20 @@ def list_found(wait_s: float) -> Told:
                 assert found.layout is not None
                 trigger = found.layout.trigger_column
                 words += f": {len(found.layout.eeg_columns)} EEG channels with positions, " + (
-                    "no trigger channel" if trigger is None else f"trigger channel {found.layout.names[trigger]}"
+                    "no trigger channel"
+                    if trigger is None
+                    else f"trigger channel {found.layout.names[trigger]}"
                 )
             except RtloopError as err:
                 words += f": NOT usable: {err}"
         lines.append(words)
-        data.append({"name": s.name, "kind": s.kind, "source_id": s.source_id, "rate_hz": s.rate_hz, "words": words})
-    text = "\n".join(lines) or "no LSL stream can be seen; start the amplifier software's LSL output, check the firewall"
+        data.append(
+            {"name": s.name, "kind": s.kind, "source_id": s.source_id, "rate_hz": s.rate_hz, "words": words}
+        )
+    text = (
+        "\n".join(lines)
+        or "no LSL stream can be seen; start the amplifier software's LSL output, check the firewall"
+    )
     return text, {"streams": data}, 0
 
 
@@ -104,7 +111,11 @@ def verify_folder(folder: Path) -> Told:
     _folder(folder)
     result = verify(folder)
     words = "\n".join([*result.lines, "the record is whole" if result.ok else "the record is NOT whole"])
-    return words, {"ok": result.ok, "lines": list(result.lines), "counts": result.counts}, 0 if result.ok else 7
+    return (
+        words,
+        {"ok": result.ok, "lines": list(result.lines), "counts": result.counts},
+        0 if result.ok else 7,
+    )
 
 
 def replay_folder(folder: Path) -> Told:
@@ -119,7 +130,12 @@ def replay_folder(folder: Path) -> Told:
         f"replayed {out.trials} trials, {out.scores} score updates, {out.pulses_found} pulses found again: "
         + ("the same as recorded" if same else f"{len(out.differences)} difference(s)")
     )
-    data = {"trials": out.trials, "scores": out.scores, "pulses": out.pulses_found, "differences": out.differences}
+    data = {
+        "trials": out.trials,
+        "scores": out.scores,
+        "pulses": out.pulses_found,
+        "differences": out.differences,
+    }
     return "\n".join(lines), data, 0 if same else 7
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rtloop.app.progress import Progress
 from rtloop.app.wiring import Bench
-from rtloop.clock import WALL
+from rtloop.clock import Clock
 from rtloop.eeg.lsl import clock_difference_s
 from rtloop.errors import NotReady, ValidationProblem
 from rtloop.model.status import Lamp
@@ -35,13 +35,15 @@ class Item:
     found: str
 
 
-def preflight(loop: Loop, bench: Bench, vigil: Vigil, setting: Setting, progress: Progress) -> None:
+def preflight(
+    loop: Loop, bench: Bench, vigil: Vigil, setting: Setting, progress: Progress, clock: Clock
+) -> None:
     """SAFE -> READY when every line is in order for a second; NotReady with every line that is not after 10 s."""
     _local_electrodes(setting, bench)
-    end_s = WALL.now_s() + SETTLE_S
+    end_s = clock.now_s() + SETTLE_S
     good_since_s: float | None = None
     while True:
-        now_s = WALL.now_s()
+        now_s = clock.now_s()
         bench.board.beat("engine")
         bench.board.beat("operator")
         vigil.look(now_s, Lamp.SAFE)
@@ -55,11 +57,14 @@ def preflight(loop: Loop, bench: Bench, vigil: Vigil, setting: Setting, progress
             good_since_s = None
         if now_s > end_s:
             break
-        WALL.sleep_until(now_s + 0.01)
+        clock.sleep_until(now_s + 0.01)
     found = [{"name": i.name, "ok": i.ok, "expected": i.expected, "found": i.found} for i in items]
     loop.emit("preflight_checked", items=found)
     for i in items:
-        progress.say(f"   [{'ok' if i.ok else '!!'}] {i.name}: {i.found}" + ("" if i.ok else f" (expected {i.expected})"))
+        progress.say(
+            f"   [{'ok' if i.ok else '!!'}] {i.name}: {i.found}"
+            + ("" if i.ok else f" (expected {i.expected})")
+        )
     wrong = [i for i in items if not i.ok]
     if wrong:
         raise NotReady(

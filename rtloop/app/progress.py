@@ -53,7 +53,7 @@ class Progress:
             case "lamp_changed":
                 return f"   unit {d['before']} -> {d['after']}" + (f" ({d['words']})" if d["words"] else "")
             case "fault_raised":
-                return f"!! {d['words']} [{d['action']}]"
+                return f"{'  ' if d['action'] == 'hold' else '!!'} {d['words']} [{d['action']}]"
             case "fault_cleared":
                 return f"   over: {d['fault']}"
             case "disarmed":
@@ -64,7 +64,11 @@ class Progress:
                 words = d.get("refusals") or d.get("words") or []
                 return "!! refused: " + " | ".join(words)
             case "pulse_closed":
-                return "" if d["outcome"] == "fired" else f"!! pulse {d['pulse_id']}: {d['outcome']} {d['reason']}"
+                return (
+                    ""
+                    if d["outcome"] == "fired"
+                    else f"!! pulse {d['pulse_id']}: {d['outcome']} {d['reason']}"
+                )
             case "pulse_not_seen":
                 return f"!! pulse {d['pulse_id']} was not seen in the stream"
             case "pulse_uncommanded":
@@ -100,7 +104,9 @@ class Progress:
         ]  # fmt: skip
         for place in (view.ranking or {}).get("places", []):
             if place["target"] == d["target"] and d["block"] == "run" and place["p_lowest"] is not None:
-                parts.append(f"P(lowest) {place['p_lowest']:.2f} P(highest) {place['p_highest']:.2f} (sampling error only)")
+                parts.append(
+                    f"P(lowest) {place['p_lowest']:.2f} P(highest) {place['p_highest']:.2f} (sampling error only)"
+                )
         return f"   {key} n={target.n_accepted} rej={target.n_rejected}: " + " | ".join(parts)
 
 

@@ -27,7 +27,7 @@ from rtloop.app.wiring import (
     session_folder,
     simulated_bedside,
 )
-from rtloop.clock import WALL
+from rtloop.clock import WALL, Clock
 from rtloop.decide.precision import TargetState, next_pulse_needed
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import RtloopError, SafetyStop, UsageProblem, ValidationProblem
@@ -122,15 +122,15 @@ def hold(request: Request, say: Say) -> Sat:
     folder = session_folder(Path(setting.site.data_dir), setting.run_id)
     say(f"{setting.mode} session {folder.path.name}, plan {setting.plan.name}")
     with contextlib.ExitStack() as stack:
-        bedside = stack.enter_context(simulated_bedside(_bedside(setting)))
+        bedside = stack.enter_context(simulated_bedside(bedside_spec(setting)))
         journal = Journal(folder.journal, run_id=setting.run_id, plan_sha=setting.plan.sha256)
         stack.callback(journal.close)
         stream, unit = _wanted(setting, bedside)
         with connected(folder, setting.run_id, stream, unit, bedside, say) as bench:
-            sat = _Sitting(setting, folder, journal, bench, say)
+            sat = Sitting(setting, folder, journal, bench, say)
             finish, interrupted = sat.run()
         code = sat.ended(finish, interrupted)
-    return _close(setting, folder, sat, finish, code, journal.head_hash, say)
+    return close(setting, folder, sat, finish, code, journal.head_hash, say)
 
 
 # -- before anything is started ---------------------------------------------------------------------------------
@@ -148,7 +148,9 @@ def prepare(request: Request) -> Setting:
     if request.kind == "probe":
         plan = _only(plan, request.target or "M1")
     if request.coil is not None:
-        plan = plan.model_copy(update={"targets": tuple(t.model_copy(update={"coil_at": request.coil}) for t in plan.targets)})
+        plan = plan.model_copy(
+            update={"targets": tuple(t.model_copy(update={"coil_at": request.coil}) for t in plan.targets)}
+        )
     mode = _mode(request, plan, site)
     run_id = new_run_id()
     participant = request.participant or (f"SIM-{run_id}" if request.simulate else "P000")
@@ -176,7 +178,9 @@ def _overrides(request: Request) -> dict[str, Any]:
 def _only(plan: Plan, target: str) -> Plan:
     names = [t.name for t in plan.targets]
     if target not in names:
-        raise UsageProblem(f"the plan {plan.name} has no target {target}", expected=", ".join(names), found=target)
+        raise UsageProblem(
+            f"the plan {plan.name} has no target {target}", expected=", ".join(names), found=target
+        )
     return plan.model_copy(update={"targets": tuple(t for t in plan.targets if t.name == target)})
 
 
@@ -185,8 +189,12 @@ def _mode(request: Request, plan: Plan, site: Site) -> Mode:
         return Mode.LISTEN
     asked = Mode(request.mode.upper()) if request.mode and request.mode.upper() in list(Mode) else None
     if request.mode and asked is None:
-        raise UsageProblem(f"no mode {request.mode}", expected="simulated, bench or human", found=request.mode)
-    mode = asked or (Mode.SIMULATED if request.simulate else Mode.BENCH if site.mode is Mode.SIMULATED else site.mode)
+        raise UsageProblem(
+            f"no mode {request.mode}", expected="simulated, bench or human", found=request.mode
+        )
+    mode = asked or (
+        Mode.SIMULATED if request.simulate else Mode.BENCH if site.mode is Mode.SIMULATED else site.mode
+    )
     if (mode is Mode.SIMULATED) is not request.simulate:
         raise UsageProblem(
             "mode and bedside do not agree", expected="SIMULATED with --simulate, BENCH or HUMAN without",
@@ -210,7 +218,9 @@ def chain_of(plan: Plan) -> ChainSpec:
     signal = plan.signal
     stages = {k: v for k, v in signal.stages.model_dump().items() if v is not None}
     renamed = {"reference": "average_reference"}
-    wrong = [k for k, v in stages.items() if not isinstance(v, bool) and not (k == "reference" and v == "average")]
+    wrong = [
+        k for k, v in stages.items() if not isinstance(v, bool) and not (k == "reference" and v == "average")
+    ]
     if wrong:
         raise ValidationProblem(
             "a stage of the chain has a setting that does not exist", expected='true or false (reference: also "average")',
@@ -223,7 +233,8 @@ def chain_of(plan: Plan) -> ChainSpec:
     )
 
 
-def _bedside(setting: Setting) -> BedsideSpec | None:
+def bedside_spec(setting: Setting) -> BedsideSpec | None:
+    """The simulated bedside that the request asks for, or None."""
     r = setting.request
     if not r.simulate:
         return None
@@ -260,11 +271,25 @@ def _wanted(setting: Setting, bedside: Any) -> tuple[StreamWanted, UnitWanted | 
 # -- the session itself -----------------------------------------------------------------------------------------
 
 
-class _Sitting:
+class Sitting:
     """The objects of one session, strung together."""
 
-    def __init__(self, setting: Setting, folder: SessionFolder, journal: Journal, bench: Bench, say: Say) -> None:
-        self.setting, self.folder, self.journal, self.bench = setting, folder, journal, bench
+    def __init__(
+        self,
+        setting: Setting,
+        folder: SessionFolder,
+        journal: Journal,
+        bench: Bench,
+        say: Say,
+        clock: Clock = WALL,
+    ) -> None:
+        self.setting, self.folder, self.journal, self.bench, self.clock = (
+            setting,
+            folder,
+            journal,
+            bench,
+            clock,
+        )
         plan, limits = setting.plan, setting.limits
         self.interlock = Interlock(setting.mode, confirm_window_s=limits.confirm_window_s)
         self.line = SignalLine(bench.source, setting.chain, setting.spots)
@@ -277,13 +302,16 @@ class _Sitting:
         steps = expand(plan)
         timing = plan.timing
         self.loop = Loop(
-            clock=WALL,
+            clock=clock,
             ends=Ends(source=bench.source, board=bench.board, gate=self.gate),
             append=journal.append,
             interlock=self.interlock,
             engine=Engine(
                 steps,
-                places={t.name: t.coil_at if isinstance(t.coil_at, str) else "the given point" for t in plan.targets},
+                places={
+                    t.name: t.coil_at if isinstance(t.coil_at, str) else "the given point"
+                    for t in plan.targets
+                },
                 isi_s=(1.0, 1.0) if timing is None else timing.isi_s,
                 seed=setting.request.seed if timing is None or timing.isi_seed is None else timing.isi_seed,
                 first_delay_s=0.0 if timing is None else timing.lead_s,
@@ -300,7 +328,7 @@ class _Sitting:
         assert bench.unit is not None
         return Gate(
             stimulator=bench.unit, limits=self.setting.limits, interlock=self.interlock, ledger=self._ledger(),
-            clock=WALL, run_id=self.setting.run_id, key=bench.key, record_intent=self._intent,
+            clock=self.clock, run_id=self.setting.run_id, key=bench.key, record_intent=self._intent,
             situation=self._situation,
         )  # fmt: skip
 
@@ -310,7 +338,10 @@ class _Sitting:
     def _ledger(self) -> Ledger:
         """Every pulse this participant was given before in this data directory, simulated and real kept apart."""
         earlier = earlier_events(
-            self.folder.path.parent, self.setting.participant, simulated=self.setting.request.simulate, but=self.folder.path
+            self.folder.path.parent,
+            self.setting.participant,
+            simulated=self.setting.request.simulate,
+            but=self.folder.path,
         )
         return Ledger.from_events(event for _, events in earlier for event in events)
 
@@ -341,36 +372,39 @@ class _Sitting:
     def run(self) -> tuple[Finish, bool]:
         """From pre-flight to the last pulse; the unit is disarmed on every way out."""
         try:
-            self._start()
+            self.start()
             limit_s = self.setting.request.seconds or 3600.0 + 4.0 * self.setting.rehearsal.duration_s[1]
             if self.operator is None:
                 self.progress.listen_to_terminal(self.loop.inbox.put)
             finish, interrupted = run_to_end(
-                self.loop, WALL, stop=self.bench.board.ask_stop, limit_s=limit_s, meanwhile=self._meanwhile
+                self.loop, WALL, stop=self.bench.board.ask_stop, limit_s=limit_s, meanwhile=self.meanwhile
             )
         except BaseException as err:
-            self._end(f"{type(err).__name__}: {err}", clean=False)
+            self.end(f"{type(err).__name__}: {err}", clean=False)
             raise
         else:
-            self._end(finish.reason, clean=finish.complete)
+            self.end(finish.reason, clean=finish.complete)
             return finish, interrupted
         finally:
             self.progress.show()
 
-    def _end(self, words: str, *, clean: bool) -> None:
+    def end(self, words: str, *, clean: bool) -> None:
         """Disarm, then say so: the last records of the session."""
         self.loop.disarm("the session ends")
         plan = self.setting.plan
         if plan.kind is Kind.MAP:
             wanted = {t.name: (t.pulses_wanted, t.pulses_max or t.pulses_wanted) for t in plan.targets}
-            self.loop.emit(kinds.DECISION_MADE, **decision_dict(self.loop.view, plan.arm.question.value, wanted))
+            self.loop.emit(
+                kinds.DECISION_MADE, **decision_dict(self.loop.view, plan.arm.question.value, wanted)
+            )
         board = self.bench.board
         self.loop.emit(
             kinds.SESSION_ENDED, sync=True, clean=clean, words=words, durable_sample=board["durable_sample"],
             durable_journal=board["durable_journal"],
         )  # fmt: skip
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Journal the start, warm up, pass the pre-flight: SAFE -> READY, or NotReady in words."""
         setting, bench = self.setting, self.bench
         self.loop.emit(
             kinds.SESSION_STARTED, sync=True, mode=setting.mode.value, kind=setting.plan.kind.value,
@@ -386,9 +420,10 @@ class _Sitting:
         for target in setting.plan.targets:  # warm-up: makes the sums, compiles or loads every kernel
             for block in ("preview", "run"):
                 self.line.scorer(target.name, block)
-        preflight(self.loop, bench, self.vigil, self.setting, self.progress)
+        preflight(self.loop, bench, self.vigil, self.setting, self.progress, self.clock)
 
-    def _meanwhile(self, now_s: float) -> None:
+    def meanwhile(self, now_s: float) -> None:
+        """What the supervising thread does many times a second: presence, screen, the simulated operator."""
         self.bench.board.beat("operator")
         for event in self.progress.show():
             if self.operator is not None:
@@ -407,20 +442,28 @@ class _Sitting:
 
 
 def _enough(accepted: int, given: int, wanted: int, most: int) -> bool:
-    return not next_pulse_needed(TargetState(target="", wanted=wanted, most=most, given=given, accepted=accepted))
+    return not next_pulse_needed(
+        TargetState(target="", wanted=wanted, most=most, given=given, accepted=accepted)
+    )
 
 
 # -- after it ---------------------------------------------------------------------------------------------------
 
 
-def _close(
-    setting: Setting, folder: SessionFolder, sat: _Sitting, finish: Finish, code: int, head_hash: str, say: Say
+def close(
+    setting: Setting, folder: SessionFolder, sat: Sitting, finish: Finish, code: int, head_hash: str, say: Say
 ) -> Sat:
+    """Verify, report, result: what is left when everything has ended."""
     view = sat.loop.view
     visits = _visits(setting, folder)
     result = result_dict(view, finish.reason, head_hash)
     checked = verify(folder.path)
-    result |= {"exit_code": code, "folder": str(folder.path), "record_whole": checked.ok, "report": str(folder.report)}
+    result |= {
+        "exit_code": code,
+        "folder": str(folder.path),
+        "record_whole": checked.ok,
+        "report": str(folder.report),
+    }
     try:
         write_report(folder, view, sat.line, head_hash, visits)
     except (RtloopError, OSError) as err:

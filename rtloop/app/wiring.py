@@ -7,15 +7,18 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from drivers.client import MagstimUnit
-from hardware_sim.bench import Bedside, start_bedside
 from hardware_sim.bedside import BedsideSpec
+from hardware_sim.bench import Bedside, start_bedside
+from rtloop.app.runtime import Runtime
 from rtloop.board import Board
 from rtloop.clock import WALL
-from rtloop.eeg.lsl import FoundStream, find_stream
+from rtloop.eeg.lsl import find_stream
 from rtloop.eeg.source import EegSource
 from rtloop.errors import RtloopError
+from rtloop.ports import Stimulator
 from rtloop.record.folder import SessionFolder
 from rtloop.record.recorder import RecorderHandle, start_recorder
 
@@ -40,16 +43,22 @@ class UnitWanted:
     simulated: bool
 
 
+class SimulatedBedside(Protocol):
+    """What a session asks of a simulated bedside, in a process of its own or stepped."""
+
+    def place(self, target: str) -> None:
+        """Move the coil."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bench:
     """Everything that was started. ``unit`` is None when only listening, ``bedside`` unless it is simulated."""
 
     board: Board
     source: EegSource
-    stream: FoundStream
-    recorder: RecorderHandle
-    unit: MagstimUnit | None
-    bedside: Bedside | None
+    unit: Stimulator | None
+    bedside: SimulatedBedside | None
     key: bytes
 
 
@@ -76,7 +85,9 @@ def connected(
     NotReady or ValidationProblem in words when any of them is not as wanted; what was started is ended.
     """
     with contextlib.ExitStack() as stack:
-        board = stack.enter_context(Board.create(folder.board))
+        runtime = Runtime(folder, run_id)
+        stack.callback(runtime.remove, keep_board=True)
+        board = stack.enter_context(Board.create(runtime.board))
         stack.callback(board.end, "engine")
         board.start("engine")
         board.start("operator")
@@ -86,10 +97,11 @@ def connected(
         )  # fmt: skip
         say(f"stream: {found.listing.words()}")
         markers = [find_stream(name=stream.markers, kind="Markers")] if stream.markers else []
-        source = EegSource.from_lsl(found, folder.ring, markers=markers)
+        source = EegSource.from_lsl(found, runtime.ring, markers=markers)
+        runtime.link()
         stack.callback(source.close)
         recorder = start_recorder(
-            ring_path=folder.ring, journal_path=folder.journal, xdf_path=folder.recording, board_path=folder.board,
+            ring_path=runtime.ring, journal_path=folder.journal, xdf_path=folder.recording, board_path=runtime.board,
             names=source.layout.names, types=tuple(c.kind.value for c in source.layout.channels),
             units=tuple("microvolts" if c.unit == "µV" else c.unit for c in source.layout.channels),
             rate_hz=source.rate_hz, stream_name=found.listing.name, source_id=found.listing.source_id,
@@ -100,14 +112,14 @@ def connected(
         driver = None
         if unit is not None:
             driver = MagstimUnit.open(
-                port=unit.port, model=unit.model, board_path=folder.board, run_id=run_id, key=key,
+                port=unit.port, model=unit.model, board_path=runtime.board, run_id=run_id, key=key,
                 simulated=unit.simulated,
             )  # fmt: skip
             stack.callback(driver.close)
-            say(f"unit: {unit.model} on {unit.port}, standby read back, coil {driver.status().coil_temp_c} °C")
-        yield Bench(
-            board=board, source=source, stream=found, recorder=recorder, unit=driver, bedside=bedside, key=key
-        )
+            say(
+                f"unit: {unit.model} on {unit.port}, standby read back, coil {driver.status().coil_temp_c} °C"
+            )
+        yield Bench(board=board, source=source, unit=driver, bedside=bedside, key=key)
 
 
 def _end_recorder(recorder: RecorderHandle, say: Callable[[str], None]) -> None:

@@ -6,7 +6,7 @@ removal, reinstatement and exact leave-one-out possible. float32 for the stream,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ from rtloop.errors import ValidationProblem
 from rtloop.measures import kernels
 from rtloop.measures.history import TrialSlots, grown
 from rtloop.model.estimate import MEASURES
-from rtloop.model.samples import F32, F64, Bool
+from rtloop.model.samples import F32, F64, I64, Bool
 
+#: trials left out in one piece of work
+_AT_ONCE = 25
 Real = npt.NDArray[np.floating[Any]]
 
 
@@ -121,12 +123,22 @@ class RunningConnectivity:
         kernels.values(s_im, s_sq, s_abs, s_ure, s_uim, self._count, self._columns, self._values)
         return dict(zip(MEASURES, self._values.copy(), strict=True))
 
-    def without_each(self, weights: F64, *, lagged_only: bool = False) -> dict[str, F64]:
+    def without_each(
+        self, weights: F64, *, lagged_only: bool = False, meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[str, F64]:
         """Weighted scores with each trial left out, exactly: measure -> float64[n_trials, 2, n_bands].
 
         weights : float64[2, n_pairs], (global, local), each summing to one (or all zero)
+        meanwhile : called about every 10-20 ms of work, so that a caller can show that it lives
         """
-        slots = self.slots.counting()
+        counting = self.slots.counting()
+        parts = []
+        for first in range(0, max(counting.size, 1), _AT_ONCE):
+            parts.append(self._without(counting[first : first + _AT_ONCE], weights, lagged_only))
+            meanwhile()
+        return {m: np.concatenate([p[m] for p in parts]) for m in parts[0]}
+
+    def _without(self, slots: I64, weights: F64, lagged_only: bool) -> dict[str, F64]:
         dtype, n_points = self._re.dtype, self._re.shape[2]
         out = {
             m: np.zeros((slots.size, 2, len(self.bands))) for m in (MEASURES[:2] if lagged_only else MEASURES)

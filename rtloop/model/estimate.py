@@ -8,7 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 #: SCIENCE section 1; pooled is the mean of the three
-BANDS_HZ: dict[str, tuple[float, float]] = {"alpha": (8.0, 12.0), "low_beta": (13.0, 20.0), "high_beta": (21.0, 30.0)}
+BANDS_HZ: dict[str, tuple[float, float]] = {
+    "alpha": (8.0, 12.0),
+    "low_beta": (13.0, 20.0),
+    "high_beta": (21.0, 30.0),
+}
 POOLED = "pooled"
 MEASURES = ("dwpli2", "wpli", "plv", "ppc")
 
@@ -101,8 +105,12 @@ class Verdict:
 
     accepted: bool
     reasons: tuple[tuple[str, float, float, str], ...] = ()
-    numbers: Mapping[str, float] = field(default_factory=dict)  # name with unit suffix -> value, always recorded
+    numbers: Mapping[str, float] = field(
+        default_factory=dict
+    )  # name with unit suffix -> value, always recorded
 
     def words(self) -> str:
         """The reasons, readable."""
-        return "; ".join(f"{rule}: {found:.3g} {unit} (limit {limit:g})" for rule, found, limit, unit in self.reasons)
+        return "; ".join(
+            f"{rule}: {found:.3g} {unit} (limit {limit:g})" for rule, found, limit, unit in self.reasons
+        )

@@ -24,7 +24,16 @@ _ROWS = {
     "POO": (-80.5, 0.85), "O": (-92.0, 1.0),
 }  # fmt: skip
 _TEMPORAL = {"FC": "FT", "FCC": "FTT", "C": "T", "CCP": "TTP", "CP": "TP", "CPP": "TPP", "FFC": "FFT"}
-_ALIASES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8", "M1": "TP9", "M2": "TP10", "A1": "T9", "A2": "T10"}
+_ALIASES = {
+    "T3": "T7",
+    "T4": "T8",
+    "T5": "P7",
+    "T6": "P8",
+    "M1": "TP9",
+    "M2": "TP10",
+    "A1": "T9",
+    "A2": "T10",
+}
 
 
 def _unit(colatitude_deg: float, azimuth_deg: float) -> F64:
@@ -50,7 +59,12 @@ def _on_row(left: F64, middle: F64, right: F64, fraction: float) -> F64:
 
 @cache
 def _table() -> dict[str, tuple[float, float, float]]:
-    out: dict[str, F64] = {"Nz": _unit(115, 0), "Iz": _unit(-115, 0), "Fpz": _unit(92, 0), "Oz": _unit(-92, 0)}
+    out: dict[str, F64] = {
+        "Nz": _unit(115, 0),
+        "Iz": _unit(-115, 0),
+        "Fpz": _unit(92, 0),
+        "Oz": _unit(-92, 0),
+    }
     out |= {"OIz": _unit(-103.5, 0), "I1": _unit(115, 162), "I2": _unit(115, -162)}
     for row, (colat, ring) in _ROWS.items():
         middle = _unit(colat, 0.0)

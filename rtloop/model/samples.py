@@ -43,4 +43,6 @@ class Epoch:
         if self.data.ndim != 2 or self.data.dtype != np.float32:
             raise ValueError("Epoch.data must be float32[n_channels, n_samples]")
         if not 0 < self.pulse_sample < self.data.shape[1]:
-            raise ValueError(f"pulse_sample {self.pulse_sample} outside the epoch of {self.data.shape[1]} samples")
+            raise ValueError(
+                f"pulse_sample {self.pulse_sample} outside the epoch of {self.data.shape[1]} samples"
+            )

@@ -40,7 +40,9 @@ class View:
     faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()  # lamps, faults, operator's words, in order
     targets: Mapping[str, TargetView] = field(default_factory=dict)  # "M1" or "M1/preview", "M1/control"
-    pulses: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)  # by pulse_id; uncommanded by -sample
+    pulses: Mapping[int, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # by pulse_id; uncommanded by -sample
     ranking: Mapping[str, Any] | None = None
     decision: Mapping[str, Any] | None = None
     timings_s: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -67,7 +69,9 @@ def _put(view: View, t: TargetView) -> View:
 
 
 def _note(view: View, event: Event) -> View:
-    return replace(view, history=(*view.history, {"t_s": event.t_s, "utc": event.utc, "kind": event.kind, **event.data}))
+    return replace(
+        view, history=(*view.history, {"t_s": event.t_s, "utc": event.utc, "kind": event.kind, **event.data})
+    )
 
 
 def _trial(view: View, d: Mapping[str, Any]) -> View:
@@ -120,7 +124,15 @@ def fold(view: View, event: Event) -> View:
         case "fault_cleared":
             left = {k: v for k, v in view.faults.items() if k != d["fault"]}
             return _note(replace(view, faults=left), event)
-        case "command_received" | "arm_requested" | "arm_confirmed" | "disarmed" | "power_set" | "refused" | "note_written":
+        case (
+            "command_received"
+            | "arm_requested"
+            | "arm_confirmed"
+            | "disarmed"
+            | "power_set"
+            | "refused"
+            | "note_written"
+        ):
             return _note(view, event)
         case "pulse_intended":
             return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
@@ -140,7 +152,11 @@ def fold(view: View, event: Event) -> View:
             return _put(view, TargetView(name=d["target"], block=d["block"]))
         case "scores_updated":
             t = _target(view, d["target"], d["block"])
-            times = {"scores": (*view.timings_s.get("scores", ()), float(d["scores_s"]))} if "scores_s" in d else {}
+            times = (
+                {"scores": (*view.timings_s.get("scores", ()), float(d["scores_s"]))}
+                if "scores_s" in d
+                else {}
+            )
             view = replace(view, timings_s={**view.timings_s, **times})
             return _put(view, replace(t, scores=d["scores"]))
         case "target_accepted":

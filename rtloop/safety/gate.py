@@ -91,6 +91,10 @@ class Gate:
         """The newest known status of the unit; never blocks."""
         return self._stimulator.status()
 
+    def announce(self, due_s: float) -> None:
+        """Tell the driver when the next pulse is due; a hint that permits nothing."""
+        self._stimulator.announce(due_s)
+
     def min_interval_s(self, power_pct_mso: int) -> float:
         """Shortest interval at this power: the larger of the unit's own and ours."""
         return max(self._limits.min_interval_s, self._stimulator.min_interval_s(power_pct_mso))

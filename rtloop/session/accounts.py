@@ -11,9 +11,9 @@ from rtloop.model.status import Fault
 
 #: a seen pulse belongs to a command when it lies this far from the instant the command was sent
 EARLIEST_S = -0.010
-LATEST_S = 0.120
+LATEST_S = 0.400
 #: a delivered pulse not found in the stream after this long is missing
-NOT_SEEN_AFTER_S = 0.6
+NOT_SEEN_AFTER_S = 0.8
 
 
 @dataclass(kw_only=True)
@@ -41,7 +41,11 @@ class Accounts:
     def saw(self, seen: PulseSeen) -> tuple[Account, Fault | None]:
         """Match a pulse found in the stream. The fault is set when nobody commanded it."""
         for row in reversed(self.rows[-8:]):
-            if row.seen is None and row.t_sent_s is not None and EARLIEST_S <= seen.t_s - row.t_sent_s <= LATEST_S:
+            if (
+                row.seen is None
+                and row.t_sent_s is not None
+                and EARLIEST_S <= seen.t_s - row.t_sent_s <= LATEST_S
+            ):
                 row.seen = seen
                 row.missing = False
                 return row, None

@@ -88,5 +88,7 @@ def table(view: View) -> str:
             f"{'-' if low is None else f'{low:.2f}':>9s} {'-' if high is None else f'{high:.2f}':>10s}"
         )
     if places:
-        rows.append(f"P(lowest), P(highest): {(view.ranking or {})['label']}. Brackets: 95 % intervals (jackknife).")
+        rows.append(
+            f"P(lowest), P(highest): {(view.ranking or {})['label']}. Brackets: 95 % intervals (jackknife)."
+        )
     return "\n".join(rows)

@@ -46,7 +46,9 @@ def earlier_events(
             yield folder, events
 
 
-def earlier_probes(data_dir: Path, participant: str, target: str, *, simulated: bool, but: Path) -> tuple[Visit, ...]:
+def earlier_probes(
+    data_dir: Path, participant: str, target: str, *, simulated: bool, but: Path
+) -> tuple[Visit, ...]:
     """Earlier probes of a target with scores, oldest first. Unreadable sessions are left out."""
     visits = []
     try:

@@ -58,6 +58,7 @@ class Standing:
     lamp: Lamp
     power_pct_mso: int | None  # as the unit reads back
     outstanding: int  # pulses fired whose trial is not judged yet
+    ready: bool = True  # the unit's own word; False while it recharges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,11 @@ class Enter:
 @dataclass(frozen=True, kw_only=True)
 class Power:
     power_pct_mso: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announce:
+    due_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +120,7 @@ class Finish:
     complete: bool
 
 
-Order: TypeAlias = Ask | Enter | Power | Give | Disarm | Restart | AcceptTarget | Finish
+Order: TypeAlias = Ask | Enter | Power | Announce | Give | Disarm | Restart | AcceptTarget | Finish
 
 #: so many pulses refused or missed in a row pause the plan
 IN_VAIN = 3
@@ -158,6 +164,7 @@ class Engine:
         self._in_vain = 0
         self._given = self._accepted = 0
         self._next_due_s: float | None = None
+        self._announced_s: float | None = None
         self._last_sent_s: float | None = None
         self._in_flight: Pulse | None = None
         self._pulse_id = 0
@@ -214,7 +221,10 @@ class Engine:
                 self._paused, self._asked, self._trouble = False, None, ""
                 return []
             case "skip":
-                return [Disarm(reason=f"{step.target} skipped by the operator"), *self._jump_past(step.target)]
+                return [
+                    Disarm(reason=f"{step.target} skipped by the operator"),
+                    *self._jump_past(step.target),
+                ]
             case "placed" if isinstance(step, Place):
                 return self._next()
             case "go" if isinstance(step, GoNoGo):
@@ -305,7 +315,9 @@ class Engine:
             return [*orders, Power(power_pct_mso=step.power_pct_mso)]
         if standing.lamp in (Lamp.SAFE, Lamp.READY):
             self._next_due_s = None
-            words = f"arm at {step.power_pct_mso} % MSO for {step.target} ({self._block}): say arm, then confirm"
+            words = (
+                f"arm at {step.power_pct_mso} % MSO for {step.target} ({self._block}): say arm, then confirm"
+            )
             return orders + self._ask("arm", words, "arm", "confirm", "skip", "pause")
         if standing.lamp is Lamp.HELD or self._in_flight is not None:
             return orders
@@ -316,7 +328,13 @@ class Engine:
             self._next_due_s = now_s + self._first_delay_s
             if self._last_sent_s is not None:
                 self._next_due_s = max(self._next_due_s, self._last_sent_s + self._rng.uniform(*self._isi_s))
-        if now_s >= self._next_due_s:
+        if self._announced_s != self._next_due_s:
+            self._announced_s = self._next_due_s
+            orders.append(Announce(due_s=self._next_due_s))
+        wait_s = (
+            0.0 if standing.ready else 0.5 * self._slack_s
+        )  # it may still recharge, but never past the deadline
+        if now_s >= self._next_due_s + wait_s:
             orders.append(Give(pulse=self._pulse(self._next_due_s, now_s, step), block=self._block))
         return orders
 

@@ -5,6 +5,7 @@ The same object serves a mapping, a probe, listen-only and a replay; only who na
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,10 @@ from rtloop.model.trial import CleanTrial
 from rtloop.model.view import key_of
 from rtloop.ports import SampleSource
 from rtloop.session.scorer import TargetScorer
+
+#: exact standard errors after every trial up to so many, then at every so-manieth (in between: the last, scaled)
+EXACT_UP_TO = 200
+EXACT_EVERY = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +77,12 @@ class SignalLine:
         self._pending: list[tuple[PulseSeen, Label]] = []
         self._all_seen: list[int] = []
         self._next_trial = 0
+        self.meanwhile: Callable[[], None] = lambda: None  # called during long computations
         self.scorers: dict[str, TargetScorer] = {}
         self.trial_block: dict[int, tuple[Label, Trial]] = {}
         rate = source.rate_hz
-        self._before = int(round(-spec.epoch_s[0] * rate))
-        self._count = self._before + int(round(spec.epoch_s[1] * rate)) + 1
+        self._before = round(-spec.epoch_s[0] * rate)
+        self._count = self._before + round(spec.epoch_s[1] * rate) + 1
 
     @property
     def epoch_after(self) -> int:
@@ -98,13 +104,15 @@ class SignalLine:
         if key not in self.scorers:
             spot = self._spots.get(target, Spot(coil_m=None))
             self.scorers[key] = TargetScorer(
-                target, self.spec, self._source.rate_hz, self._source.montage, spot.coil_m
+                target, self.spec, self._source.rate_hz, self._source.montage, spot.coil_m, local=spot.local
             )
         return self.scorers[key]
 
     def restart(self, target: str, block: str) -> None:
-        """Forget a block: site, angle or intensity changed."""
-        self.scorers.pop(key_of(target, block), None)
+        """Forget a block: site, angle or intensity changed. Slow (memory is made) unless nothing was in it yet."""
+        key = key_of(target, block)
+        if key in self.scorers and self.scorers[key].seen:
+            del self.scorers[key]
         self.scorer(target, block)
 
     def look(self, now_s: float) -> list[PulseSeen]:
@@ -149,14 +157,24 @@ class SignalLine:
         t2 = WALL.now_s()
         scores = None
         if label.block != "preview" and verdict.accepted:
-            scores = self.scorer(label.target, label.block).scores()
+            scores = self._scores(self.scorer(label.target, label.block))
         t3 = WALL.now_s()
         stages |= {"clean_and_sum": t2 - t0, "scores": t3 - t2, "sample_to_scores": t3 - t0}
         trial = Trial(
-            trial_id=trial_id, label=label, seen=seen, verdict=verdict, clean=clean, scores=scores, stage_s=stages
+            trial_id=trial_id,
+            label=label,
+            seen=seen,
+            verdict=verdict,
+            clean=clean,
+            scores=scores,
+            stage_s=stages,
         )
         self.trial_block[trial_id] = (label, trial)
         return trial
+
+    def _scores(self, scorer: TargetScorer) -> Scores:
+        n = scorer.n_accepted
+        return scorer.scores(se=n <= EXACT_UP_TO or n % EXACT_EVERY == 0, meanwhile=self.meanwhile)
 
     def _unfit(self, sample: int, first: int) -> tuple[str, float, float, str] | None:
         """Why no epoch can be cut, as (rule, found, limit, unit)."""
@@ -167,7 +185,12 @@ class SignalLine:
             return ("gap in the samples of the epoch", 1.0, 0.0, "gaps")
         others = [s for s in self._all_seen[-6:] if s != sample and first <= s < first + self._count]
         if others:
-            return ("another pulse inside the epoch", abs(others[0] - sample) / rate, self.spec.epoch_s[1], "s")
+            return (
+                "another pulse inside the epoch",
+                abs(others[0] - sample) / rate,
+                self.spec.epoch_s[1],
+                "s",
+            )
         return None
 
     def take_out(self, trial_id: int) -> Scores:
@@ -175,14 +198,14 @@ class SignalLine:
         label, _ = self.trial_block[trial_id]
         scorer = self.scorer(label.target, label.block)
         scorer.take_out(trial_id)
-        return scorer.scores()
+        return self._scores(scorer)
 
     def reinstate(self, trial_id: int) -> Scores:
         """A rejected or taken-out trial is counted after all; raises KeyError for an unknown trial."""
         label, _ = self.trial_block[trial_id]
         scorer = self.scorer(label.target, label.block)
         scorer.reinstate(trial_id)
-        return scorer.scores()
+        return self._scores(scorer)
 
 
 def trial_dict(trial: Trial, montage: Montage) -> dict[str, Any]:

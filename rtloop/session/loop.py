@@ -67,6 +67,7 @@ class Loop:
         self._clock, self._ends, self._append, self._show = clock, ends, append, show
         self._interlock, self._engine, self._line, self._vigil = interlock, engine, line, vigil
         self._accounts = accounts
+        line.meanwhile = self._alive
         self.inbox: queue.SimpleQueue[e.Said] = queue.SimpleQueue()
         self._messages: list[e.Message] = []
         self._blocks: dict[int, str] = {}
@@ -90,6 +91,11 @@ class Loop:
         for order in self._engine.advance(now_s, self._take(), self._standing()):
             self._obey(order)
 
+    def _alive(self) -> None:
+        """Bounded work or a bounded wait is under way: the loop is not frozen, and nothing can be fired meanwhile."""
+        self._ends.board.beat("engine")
+        self._vigil.waited(self._clock.now_s())
+
     def emit(self, kind: str, /, *, sync: bool = False, **data: Any) -> None:
         """Journal an event, fold it into the view, show it."""
         event = self._append(kind, data, sync=sync)
@@ -107,8 +113,12 @@ class Loop:
         for row in self._accounts.overdue(now_s):
             assert row.pulse is not None
             self.emit(kinds.PULSE_NOT_SEEN, pulse_id=row.pulse.pulse_id)
-            self._settle(row.pulse.pulse_id, row.pulse.target, self._blocks[row.pulse.pulse_id], accepted=False)
-            self.fault(Fault.PULSE_NOT_SEEN, f"pulse {row.pulse.pulse_id} was acknowledged and is not in the stream")
+            self._settle(
+                row.pulse.pulse_id, row.pulse.target, self._blocks[row.pulse.pulse_id], accepted=False
+            )
+            self.fault(
+                Fault.PULSE_NOT_SEEN, f"pulse {row.pulse.pulse_id} was acknowledged and is not in the stream"
+            )
         self._tell_interlock()
 
     def fault(self, fault: Fault, detail: str) -> None:
@@ -163,7 +173,10 @@ class Loop:
             self.emit(kinds.PULSE_SEEN, pulse_id=label.pulse_id, after_command_s=delay_s, **seen_dict(seen))
             self._line.take(seen, label)
         if fault is not None:
-            self.fault(fault, f"a pulse at sample {seen.sample} was found ({seen.source.value}) that nobody commanded")
+            self.fault(
+                fault,
+                f"a pulse at sample {seen.sample} was found ({seen.source.value}) that nobody commanded",
+            )
 
     def _label(self, pulse: Pulse | None) -> Label | None:
         """The block that a seen pulse belongs to: its command's, or when listening the one under way."""
@@ -188,7 +201,10 @@ class Loop:
 
     def _scored(self, target: str, block: str, scores: Mapping[str, Any], scores_s: float) -> None:
         self.emit(kinds.SCORES_UPDATED, target=target, block=block, scores=scores, scores_s=scores_s)
-        if block == "run" and sum(t.block == "run" and t.scores is not None for t in self.view.targets.values()) > 1:
+        if (
+            block == "run"
+            and sum(t.block == "run" and t.scores is not None for t in self.view.targets.values()) > 1
+        ):
             self.emit(kinds.RANKING_MADE, **ranking_dict(self.view))
 
     # -- what is said ------------------------------------------------------------------------------------------
@@ -230,7 +246,7 @@ class Loop:
             self._tell_interlock(str(err))
             return
         finally:
-            self._vigil.waited(self._clock.now_s())
+            self._alive()
         self._tell_interlock(armed.words)
 
     def _move_trial(self, said: e.Said) -> None:
@@ -261,18 +277,30 @@ class Loop:
             lamp=self._interlock.lamp,
             power_pct_mso=None if status is None else status.power_pct_mso,
             outstanding=len(self._open | self._line.waiting),
+            ready=status is None or status.ready,
         )
 
     def _obey(self, order: e.Order) -> None:
         match order:
             case e.Ask():
                 self.emit(
-                    "phase_entered", phase=order.phase, target=order.target, words=order.words, options=list(order.options)
+                    "phase_entered",
+                    phase=order.phase,
+                    target=order.target,
+                    words=order.words,
+                    options=list(order.options),
                 )
             case e.Enter():
-                self.emit("phase_entered", phase=order.phase, target=order.target, words="", options=["pause", "stop"])
+                self.emit(
+                    "phase_entered",
+                    phase=order.phase,
+                    target=order.target,
+                    words="",
+                    options=["pause", "stop"],
+                )
             case e.Restart():
                 self._line.restart(order.target, order.block)
+                self._alive()
                 self.emit("block_restarted", target=order.target, block=order.block)
             case e.AcceptTarget():
                 self.emit("target_accepted", target=order.target)
@@ -280,6 +308,9 @@ class Loop:
                 self.disarm(order.reason)
             case e.Power():
                 self._power(order.power_pct_mso)
+            case e.Announce():
+                if self._ends.gate is not None:
+                    self._ends.gate.announce(order.due_s)
             case e.Give():
                 self._give(order.pulse, order.block)
             case e.Finish():
@@ -294,7 +325,7 @@ class Loop:
             self._messages.append(e.Failed(words=str(err)))
             return
         finally:
-            self._vigil.waited(self._clock.now_s())
+            self._alive()
         if isinstance(status, tuple):
             self._refused({"power_pct_mso": power_pct_mso}, status)
             self._messages.append(e.Failed(words="the power was refused"))
@@ -309,10 +340,11 @@ class Loop:
         assert gate is not None
         self._blocks[pulse.pulse_id] = block
         permit = gate.permit(pulse, self._clock.now_s())
-        if isinstance(permit, tuple):
-            result = GateResult(outcome=Outcome.REFUSED, refusals=permit)
-        else:
-            result = gate.fire(pulse, permit)
+        result = (
+            GateResult(outcome=Outcome.REFUSED, refusals=permit)
+            if isinstance(permit, tuple)
+            else gate.fire(pulse, permit)
+        )
         self._closed(pulse, block, result)
 
     def intended(self, charge: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from rtloop.model.event import Event
 from rtloop.session.engine import Said
 
-
 #: attempts to arm at one place
 GIVE_UP_AFTER = 12
 
@@ -51,7 +50,9 @@ class SimulatedOperator:
                 self._say(event.t_s, "confirm")
             else:
                 self._arm(event.t_s)
-        elif (event.kind == "arm_confirmed" and not d["accepted"]) or (event.kind == "fault_raised" and self._arming):
+        elif (event.kind == "arm_confirmed" and not d["accepted"]) or (
+            event.kind == "fault_raised" and self._arming
+        ):
             self._arm(event.t_s)
 
     def due(self, now_s: float) -> list[Said]:

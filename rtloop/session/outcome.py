@@ -199,7 +199,9 @@ def _conditions(view: View, line: SignalLine) -> dict[str, str]:
     if s.get("scene"):
         out["simulated scene"] = str(s["scene"])
     stages = ("bridge", "decay", "detrend", "average_reference", "quality")
-    out["chain"] = ", ".join(f"{n.replace('_', ' ')} {'on' if getattr(line.spec, n) else 'off'}" for n in stages)
+    out["chain"] = ", ".join(
+        f"{n.replace('_', ' ')} {'on' if getattr(line.spec, n) else 'off'}" for n in stages
+    )
     return out
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from rtloop.clock import SteppedClock
+from rtloop.dsp.spec import ChainSpec
 from rtloop.eeg.layout import Channel, Kind, Layout
 from rtloop.eeg.source import EegSource
 from rtloop.errors import IntegrityProblem
@@ -30,7 +31,6 @@ from rtloop.record.journal import read_journal
 from rtloop.record.recorder_loop import NOTES_STREAM
 from rtloop.record.xdf_read import read_xdf
 from rtloop.session.line import Label, SignalLine, Spot
-from rtloop.dsp.spec import ChainSpec
 
 CHUNK = 250
 #: scores of the same samples through the same code on the same machine are equal; another machine may round differently
@@ -86,7 +86,9 @@ def replay(folder: SessionFolder) -> Replay:
         )  # fmt: skip
     started = next((x.data for x in journal.events if x.kind == kinds.SESSION_STARTED), None)
     if started is None:
-        raise IntegrityProblem("the session never started", expected=kinds.SESSION_STARTED, found="no such record")
+        raise IntegrityProblem(
+            "the session never started", expected=kinds.SESSION_STARTED, found="no such record"
+        )
     file = read_xdf(folder.recording)
     eeg = next(s for s in file.streams if not s.text)
     first = _first_sample(file.stream(NOTES_STREAM).texts)
@@ -96,10 +98,18 @@ def replay(folder: SessionFolder) -> Replay:
             layout_from(started["layout"]), float(started["rate_hz"]), Path(scratch) / "ring", clock
         )
         try:
-            spots = {k: Spot(coil_m=None if v is None else np.array(v)) for k, v in started["spots"].items()}
+            spots = {
+                k: Spot(coil_m=None if v is None else np.array(v), local=tuple(started["local"][k]))
+                for k, v in started["spots"].items()
+            }
             line = SignalLine(source, ChainSpec.from_dict(started["chain"]), spots)
             out = Replay(line=line, view=fold_all(journal.events), head_hash=journal.head_hash)
-            _walk(out, journal.events, _Feed(source, clock, eeg.data, eeg.stamps_s, first), int(started["epoch_after"]))
+            _walk(
+                out,
+                journal.events,
+                _Feed(source, clock, eeg.data, eeg.stamps_s, first),
+                int(started["epoch_after"]),
+            )
         finally:
             source.close()
     return out
@@ -117,7 +127,13 @@ class _Feed:
     """Pushes the recording up to a sample and looks for pulses in what was pushed, as the live finder does."""
 
     def __init__(self, source: EegSource, clock: SteppedClock, data: F32, stamps_s: F64, first: int) -> None:
-        self._source, self._clock, self._data, self._stamps_s, self._first = source, clock, data, stamps_s, first
+        self._source, self._clock, self._data, self._stamps_s, self._first = (
+            source,
+            clock,
+            data,
+            stamps_s,
+            first,
+        )
         self._at = 0
         self.found: list[int] = []
 
@@ -170,17 +186,23 @@ def _walk(out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int)
                 scored = out.line.reinstate(d["trial_id"]).to_dict()
             case kinds.SCORES_UPDATED:
                 out.scores += 1
-                out.differences += [f"record {event.n}: {w}" for w in _compare("scores", d["scores"], scored)][:5]
+                out.differences += [
+                    f"record {event.n}: {w}" for w in _compare("scores", d["scores"], scored)
+                ][:5]
     feed.rest()
     out.pulses_found = len(feed.found)
     missing = sorted(set(recorded) - set(feed.found))
     extra = sorted(set(feed.found) - set(recorded))
     last = max(recorded, default=-1)
     out.differences += [f"the pulse recorded at sample {s} was not found again" for s in missing]
-    out.differences += [f"a pulse was found at sample {s} that the record does not have" for s in extra if s <= last]
+    out.differences += [
+        f"a pulse was found at sample {s} that the record does not have" for s in extra if s <= last
+    ]
 
 
-def _judge(out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, after: int) -> dict[str, Any] | None:
+def _judge(
+    out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, after: int
+) -> dict[str, Any] | None:
     feed.until(seen.sample + after)
     label = Label(pulse_id=d["pulse_id"], target=d["target"], block=d["block"])
     out.line.take(seen, label)
@@ -192,7 +214,9 @@ def _judge(out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, afte
     trial = trials[0]
     if trial.verdict.accepted != d["accepted"]:
         words = trial.verdict.words() or "accepted"
-        out.differences.append(f"trial {d['trial_id']}: recorded {d['words'] or 'accepted'}, replayed {words}")
+        out.differences.append(
+            f"trial {d['trial_id']}: recorded {d['words'] or 'accepted'}, replayed {words}"
+        )
     return None if trial.scores is None else trial.scores.to_dict()
 
 

@@ -122,5 +122,7 @@ def run_to_end(
     if thread.alive:
         raise RuntimeError("the loop did not end within its deadline; the port process has disarmed the unit")
     if loop.finished is None:
-        return Finish(reason=f"the session lasted longer than its limit of {limit_s:.0f} s", complete=False), interrupted
+        return Finish(
+            reason=f"the session lasted longer than its limit of {limit_s:.0f} s", complete=False
+        ), interrupted
     return loop.finished, interrupted

@@ -4,7 +4,7 @@ of it."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,7 @@ class TargetScorer:
     coil_m : float64[3], metres in the frame of the montage; None: every local number is absent, with that
     reason
     bad_channels : names that never count at this target
+    local : names of the LOCAL electrodes, in place of those nearest the coil
     capacity : trials kept before the history has to grow (``make_room`` grows it between pulses)
     """
 
@@ -51,6 +52,7 @@ class TargetScorer:
         capacity: int = 400,
         *,
         bad_channels: Sequence[str] = (),
+        local: Sequence[str] = (),
         clock: Clock = WALL,
         exact: bool = False,
     ) -> None:
@@ -58,6 +60,8 @@ class TargetScorer:
         self.chain = Chain(spec, rate_hz=rate_hz, montage=montage, clock=clock)
         self._known_bad = tuple(montage.index(name) for name in bad_channels)
         self.local_channels = () if coil_m is None else montage.nearest(np.asarray(coil_m), LOCAL_COUNT)
+        if local:
+            self.local_channels = tuple(montage.index(name) for name in local)
         t = self.chain.times_s
         a, b = np.searchsorted(t, [spec.average_s[0] - 1e-9, spec.average_s[1] + 1e-9])
         self._kept = slice(int(a), int(b))
@@ -77,6 +81,16 @@ class TargetScorer:
     def leakage(self) -> Mapping[str, Leakage]:
         """Band -> instants scored, and what of the gap and of the time before the pulse leaks into them."""
         return self.chain.kernels.leakage
+
+    @property
+    def seen(self) -> int:
+        """Trials that came, counted or not."""
+        return len(self._connectivity.slots)
+
+    @property
+    def n_accepted(self) -> int:
+        """Trials that count."""
+        return self._connectivity.n
 
     def process(self, epoch: Epoch, trial_id: int) -> CleanTrial:
         """Clean and judge one epoch; it counts if accepted. A rejected one is kept and may be reinstated.
@@ -117,7 +131,7 @@ class TargetScorer:
         """float32[n_channels, n_times] µV, running average of the trials that count, at ``times_s``."""
         return self._evoked.average()
 
-    def scores(self, se: bool = True) -> Scores:
+    def scores(self, se: bool = True, meanwhile: Callable[[], None] = lambda: None) -> Scores:
         """Everything known now.
 
         ``se`` True: exact jackknife standard errors (grows with the number of trials; off the critical path).
@@ -136,7 +150,7 @@ class TargetScorer:
         exact = se or not self._last_se
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n,
-            connectivity=self._pair_scores(n, w, exact), evoked=self._evoked_scores(n, channels, roi, exact),
+            connectivity=self._pair_scores(n, w, exact, meanwhile), evoked=self._evoked_scores(n, channels, roi, exact),
         )  # fmt: skip
 
     def _weights_for(self, pairs: npt.NDArray[np.bool_], roi: tuple[int, ...]) -> F64:
@@ -144,9 +158,11 @@ class TargetScorer:
             self._weights = (pairs, roi, weights(self.montage.positions_m, pairs, roi))
         return self._weights[2]
 
-    def _pair_scores(self, n: int, w: F64, exact: bool) -> dict[str, dict[str, dict[str, Estimate]]]:
+    def _pair_scores(
+        self, n: int, w: F64, exact: bool, meanwhile: Callable[[], None]
+    ) -> dict[str, dict[str, dict[str, Estimate]]]:
         values = self._connectivity.pair_values()
-        each = self._connectivity.without_each(w) if exact else {}
+        each = self._connectivity.without_each(w, meanwhile=meanwhile) if exact else {}
         out: dict[str, dict[str, dict[str, Estimate]]] = {}
         for measure in MEASURES:
             out[measure] = {}

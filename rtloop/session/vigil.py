@@ -93,5 +93,7 @@ class Vigil:
         elif armed and not status.may_discharge:
             found[Fault.UNIT_UNEXPECTED] = "believed armed, and the unit says standby"
         if status.coil_temp_c is not None and not status.coil_temp_c < limits.coil_stop_c:
-            found[Fault.UNIT_HOT] = f"the coil is at {status.coil_temp_c:.1f} °C (stop at {limits.coil_stop_c:g})"
+            found[Fault.UNIT_HOT] = (
+                f"the coil is at {status.coil_temp_c:.1f} °C (stop at {limits.coil_stop_c:g})"
+            )
         return found

@@ -38,7 +38,19 @@ def test_help_imports_nothing_scientific() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    for command in ("map", "probe", "watch", "check", "sim", "streams", "doctor", "verify", "replay", "report", "stop"):
+    for command in (
+        "map",
+        "probe",
+        "watch",
+        "check",
+        "sim",
+        "streams",
+        "doctor",
+        "verify",
+        "replay",
+        "report",
+        "stop",
+    ):
         assert command in done.stdout
 
 
@@ -49,7 +61,13 @@ def test_no_clock_is_read_outside_the_clock_module() -> None:
             if path.relative_to(ROOT).as_posix() == "rtloop/clock.py":
                 continue
             text = path.read_text()
-            for call in ("time.monotonic(", "time.time(", "time.perf_counter(", "datetime.now(", "perf_counter_ns("):
+            for call in (
+                "time.monotonic(",
+                "time.time(",
+                "time.perf_counter(",
+                "datetime.now(",
+                "perf_counter_ns(",
+            ):
                 if call in text:
                     offenders.append(f"{path.relative_to(ROOT)}: {call}")
     assert not offenders, offenders

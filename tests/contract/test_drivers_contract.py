@@ -147,9 +147,13 @@ class Core(Wire):
         assert 0.2 < late_s <= 0.3
         b.beating = True
         b.sleep(0.3)
+        receipt = b.unit.fire(b.permit(40))
+        assert (receipt.delivery, receipt.t_sent_s) == (Delivery.NOT_DELIVERED, None)
         with pytest.raises(UnitProblem) as problem:
-            b.unit.arm()
+            b.unit.set_power(41)
         assert problem.value.fault is Fault.ENGINE_LATE
+        assert b.unit.arm().ready  # the operator armed anew: the fault table lets this clear it
+        assert b.discharges == 0
 
 
 class Whole(Core):
@@ -293,7 +297,8 @@ class Whole(Core):
             b.unit.announce(due_s)
             b.sleep(due_s - b.clock.now_s())
             assert not [t_s for t_s, _ in b.sim.packets if due_s - 0.05 < t_s < due_s]
-            b.sleep(0.1)
+            assert b.sent(Q, since_s=due_s - 0.12)  # a fresh status byte shortly before it
+            b.sleep(0.5)
             assert b.sent(Q, since_s=due_s)  # put off, not left out
             assert b.armed()
 
