@@ -3,7 +3,8 @@
 One thread, one command in flight. EA goes out at once, also in the middle of waiting for a reply, when:
 STOP or disarm is asked on the board, the engine's heartbeat is stale while the unit may discharge, the
 parent is gone, this process is told to end, the unit is silent or says something unexpected. All but the
-plain disarm trip: nothing more is armed or fired in this run, unless arming anew clears the trip (RE_ARM). In standby a stale heartbeat only ends the
+plain disarm trip: nothing more is armed or fired in this run, unless arming anew clears the trip (RE_ARM). In
+standby a stale heartbeat only ends the
 keep-alives: nothing can discharge.
 """
 

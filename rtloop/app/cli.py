@@ -1,4 +1,4 @@
-"""Owns the command line: options, words on the terminal, exit codes; owns no work. Commands import what they need when they run."""
+"""Owns the command line: options, words on the terminal, exit codes; owns no work. Commands import what they need when run."""
 
 from __future__ import annotations
 
