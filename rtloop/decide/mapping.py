@@ -22,7 +22,7 @@ SWITCHED_OFF = (
 
 
 class Question(StrEnum):
-    """What the arm asks of the map. ``NONE`` and ``CLASSIC`` ask nothing."""
+    """What the arm asks of the map. ``NONE`` asks nothing; ``CLASSIC`` gets classic M1 without asking."""
 
     NONE = "none"
     CLASSIC = "classic"
@@ -31,12 +31,13 @@ class Question(StrEnum):
 
 
 class DecisionKind(StrEnum):
-    """The four answers; "undecided" and "not comparable" are answers, not failures."""
+    """The answers; "undecided" and "not comparable" are answers, not failures."""
 
     DECIDED = "decided"
     UNDECIDED = "undecided"
     NOT_COMPARABLE = "not_comparable"
     SWITCHED_OFF = "switched_off"
+    NOT_ASKED = "not_asked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +80,21 @@ def decide(
     asked = Question(question)
     spec = spec or DecisionSpec()
     ranking = rank((s.target, s.score) for s in states)
-    if asked in (Question.NONE, Question.CLASSIC):
-        why = "The classic arm gets" if asked is Question.CLASSIC else "No arm asks anything of the map:"
+    if asked is Question.NONE:
+        return Decision(
+            kind=DecisionKind.NOT_ASKED,
+            question=asked,
+            target=None,
+            words="The plan's arm asks nothing of the map: no target is named from it.",
+            note=TRIAL_NOTE,
+            ranking=ranking,
+        )
+    if asked is Question.CLASSIC:
         return Decision(
             kind=DecisionKind.DECIDED,
             question=asked,
             target=spec.classic_target,
-            words=f"{why} classic {spec.classic_target}, whatever the map says.",
+            words=f"The classic arm gets {spec.classic_target}, whatever the map says.",
             note=TRIAL_NOTE,
             ranking=ranking,
         )

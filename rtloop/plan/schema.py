@@ -43,9 +43,10 @@ class Kind(StrEnum):
 
 
 class Question(StrEnum):
-    """What the arm asks of the map; the classic arm asks nothing."""
+    """What the arm asks of the map; the classic arm gets classic M1 without asking."""
 
     NONE = "none"
+    CLASSIC = "classic"
     LOW = "low"
     HIGH = "high"
 

@@ -53,13 +53,20 @@ def test_the_words_of_the_note() -> None:
 
 
 @pytest.mark.parametrize("states", [CLEAR, (), (_state("ACC", math.nan),)])
-@pytest.mark.parametrize("question", ["none", "classic"])
-def test_classic_gets_m1_whatever_the_map_says(states: tuple[TargetState, ...], question: str) -> None:
-    d = decide(states, question)
+def test_classic_gets_m1_whatever_the_map_says(states: tuple[TargetState, ...]) -> None:
+    d = decide(states, "classic")
     assert (d.kind, d.target) == (DecisionKind.DECIDED, "M1")
     assert "whatever the map says" in d.text
     assert TRIAL_NOTE in d.text
-    assert decide(states, question, DecisionSpec(classic_target="left M1")).target == "left M1"
+    assert decide(states, "classic", DecisionSpec(classic_target="left M1")).target == "left M1"
+
+
+@pytest.mark.parametrize("states", [CLEAR, (), (_state("ACC", math.nan),)])
+def test_no_target_is_named_when_nothing_was_asked(states: tuple[TargetState, ...]) -> None:
+    d = decide(states, "none")
+    assert (d.kind, d.target) == (DecisionKind.NOT_ASKED, None)
+    assert TRIAL_NOTE in d.text
+    assert not any(s.target in d.words for s in states)
 
 
 def test_the_order_of_the_targets_does_not_matter() -> None:
