@@ -186,7 +186,7 @@ class UnitWatch:
         self.look_at_s = min(self.look_at_s, due_s - LOOK_BEFORE_DUE_S)
 
     def forgive(self) -> None:
-        """Arming is asked for anew, in two steps of the operator: a trip that such a step clears is over.
+        """Arming, or a power before it, is asked for anew: a trip that the operator's two steps clear is over.
 
         The arming itself looks at heartbeat and status first, so what still stands trips again.
         """
@@ -313,8 +313,8 @@ class UnitWatch:
         if self.armed and not status.ready and abs(self.due_s - self.clock.now_s()) < LOOK_BEFORE_DUE_S:
             every_s = LOOK_UNREADY_S
         self.look_at_s = self.clock.now_s() + every_s
-        if self.due_s > self.look_at_s:
-            self.look_at_s = min(self.look_at_s, max(self.clock.now_s(), self.due_s - LOOK_BEFORE_DUE_S))
+        if self.clock.now_s() < self.due_s - LOOK_BEFORE_DUE_S:  # whatever the keep-alive's own pace
+            self.look_at_s = min(self.look_at_s, self.due_s - LOOK_BEFORE_DUE_S)
         return status
 
     def _judge(self, status: UnitStatus) -> None:

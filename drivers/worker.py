@@ -110,7 +110,7 @@ class PortWorker:
         watch = self._watch
         while watch.confirm_tries and watch.trip is None:
             watch.confirm()
-        if request.ask is Ask.ARM:
+        if request.ask in (Ask.SET_POWER, Ask.ARM):  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()

@@ -51,6 +51,8 @@ class Progress:
                     return f"-> {d['words']}  [{' | '.join(d['options'])}]"
                 return f"   {d['target']}: {d['phase']}"
             case "lamp_changed":
+                if self._listening:  # no unit: the lamp says nothing that the stream's words do not
+                    return ""
                 return f"   unit {d['before']} -> {d['after']}" + (f" ({d['words']})" if d["words"] else "")
             case "fault_raised":
                 return f"{'  ' if d['action'] == 'hold' else '!!'} {d['words']} [{d['action']}]"

@@ -55,7 +55,7 @@ from rtloop.session.loop import Ends, Loop
 from rtloop.session.operator import SimulatedOperator
 from rtloop.session.outcome import result_dict, write_report
 from rtloop.session.replay import layout_dict, spots_dict
-from rtloop.session.run import run_to_end
+from rtloop.session.run import TIME_IS_OVER, run_to_end
 from rtloop.session.vigil import Vigil
 
 Say = Callable[[str], None]
@@ -383,6 +383,8 @@ class Sitting:
             self.end(f"{type(err).__name__}: {err}", clean=False)
             raise
         else:
+            if finish.reason == TIME_IS_OVER and self.setting.request.seconds is not None:
+                finish = Finish(reason=f"listened for {limit_s:.0f} s, as asked", complete=True)
             self.end(finish.reason, clean=finish.complete)
             return finish, interrupted
         finally:

@@ -125,6 +125,7 @@ class Loop:
         """Do what the fault table says: disarm first, tell afterwards."""
         if self._ends.gate is not None:
             self._ends.gate.fault(fault, detail)
+            self._alive()
         else:
             self._interlock.fault(fault, self._clock.now_s(), detail)
         self._tell_interlock()
@@ -138,6 +139,7 @@ class Loop:
         """Never refused; says whether the unit confirmed."""
         if self._ends.gate is not None:
             done = self._ends.gate.disarm(reason)
+            self._alive()
             self._tell_interlock(done.words)
             self.emit("disarmed", reason=reason, confirmed=done.confirmed, words=done.words)
 
@@ -345,6 +347,7 @@ class Loop:
             if isinstance(permit, tuple)
             else gate.fire(pulse, permit)
         )
+        self._alive()
         self._closed(pulse, block, result)
 
     def intended(self, charge: dict[str, Any]) -> None:

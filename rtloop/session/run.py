@@ -21,6 +21,7 @@ from rtloop.session.loop import Loop
 
 TICK_S = 0.001
 SUPERVISE_S = 0.05
+TIME_IS_OVER = "the session lasted longer than its limit"
 #: a loop thread that has not ended this long after it was told to is given up (the port process disarms by itself)
 END_WITHIN_S = 5.0
 
@@ -122,7 +123,5 @@ def run_to_end(
     if thread.alive:
         raise RuntimeError("the loop did not end within its deadline; the port process has disarmed the unit")
     if loop.finished is None:
-        return Finish(
-            reason=f"the session lasted longer than its limit of {limit_s:.0f} s", complete=False
-        ), interrupted
+        return Finish(reason=TIME_IS_OVER, complete=False), interrupted
     return loop.finished, interrupted

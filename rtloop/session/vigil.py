@@ -11,6 +11,11 @@ from rtloop.safety.limits import Limits
 
 #: a pass of the loop later than this after the one before could not have acted in time
 LOOP_LATE_S = 0.25
+#: a unit whose newest status is older than this, armed or not, no longer answers (in standby it is asked every 2 s)
+SILENT_AFTER_S = 5.0
+SILENT_ARMED_S = 2.0
+#: how the port process says on the board that the line itself failed
+LINE_FAILED = 2
 #: how often stream and unit are looked at
 LOOK_EVERY_S = 0.01
 
@@ -82,6 +87,11 @@ class Vigil:
         found: dict[Fault, str] = {}
         status, limits = self._status(), self._limits
         armed = lamp in (Lamp.ARMED, Lamp.HELD)
+        if self._board["port_state"] == LINE_FAILED:
+            return {Fault.UNIT_LOST: "the line to the unit is lost; the unit lets go by itself after about 1 s of silence"}
+        silent_s = SILENT_ARMED_S if armed else SILENT_AFTER_S
+        if not status.age_s(now_s) <= silent_s:
+            found[Fault.UNIT_SILENT] = f"the unit's last status is {status.age_s(now_s):.1f} s old"
         if armed and not status.age_s(now_s) <= limits.status_max_age_s:
             found[Fault.UNIT_STALE] = f"the unit's last status is {status.age_s(now_s):.2f} s old"
         if status.error or status.error_fatal:
