@@ -161,7 +161,9 @@ class MagstimUnit:
 
     def arm(self) -> UnitStatus:
         """Arm and wait until the unit itself says ready; raises UnitProblem."""
-        return self._status_of(self._ask(Ask.ARM, ARM_S))
+        status = self._status_of(self._ask(Ask.ARM, ARM_S))
+        self._trouble = None  # what the port process told before, arming anew has cleared
+        return status
 
     def refresh(self) -> UnitStatus:
         """Ask the unit itself now (``status`` reads what it said last); raises UnitProblem."""

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from drivers.client import MagstimUnit
 from drivers.magstim.line import OwnedLine
 from drivers.magstim.units import facts_of
-from drivers.requests import Answer, Request
+from drivers.requests import Answer, Request, Trip
 from drivers.watch import FAILED
 from drivers.worker import POLL_S, PortWorker
 from rtloop.board import Board
@@ -63,10 +63,10 @@ def main(
 
 
 def _loop(conn: Connection, worker: PortWorker) -> None:
-    told = False
+    told: Trip | None = None  # a trip that arming anew cleared may be followed by another
     while not worker.leaving:
-        if worker.trip is not None and not told:
-            told = True
+        if worker.trip is not None and worker.trip is not told:
+            told = worker.trip
             if not _say(conn, worker, Answer(n=0, problem=worker.trip.problem())):
                 return
         try:

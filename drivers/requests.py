@@ -10,6 +10,9 @@ from rtloop.model.pulse import FireReceipt
 from rtloop.model.status import Fault, UnitStatus
 from rtloop.ports import Permit
 
+#: trips that arming anew clears, as the fault table of the interlock says
+RE_ARM = (Fault.ENGINE_LATE, Fault.UNIT_SILENT, Fault.UNIT_UNEXPECTED)
+
 
 class Ask(StrEnum):
     """What may be asked of the port process. DISARM goes over the board, never in this queue."""
@@ -54,7 +57,7 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Trip:
-    """Why the port process gives nothing more in this run."""
+    """Why the port process gives nothing more: in this run, or (``RE_ARM``) until it is armed anew."""
 
     fault: Fault
     words: str
@@ -62,6 +65,10 @@ class Trip:
 
     def problem(self) -> UnitProblem:
         """As an error for whoever asks on."""
+        if self.fault in RE_ARM:
+            return UnitProblem(
+                self.fault, f"the unit is disarmed: {self.words}", todo="find the cause, arm again"
+            )
         return UnitProblem(
             self.fault, f"the unit is disarmed for the rest of this run: {self.words}",
             todo="find the cause, note it, start a new run",

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from drivers.magstim.line import Line
 from drivers.magstim.magpy_port import MagpyPort, Reply
 from drivers.magstim.units import UnitFacts
-from drivers.requests import Opened, Trip
+from drivers.requests import RE_ARM, Opened, Trip
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
 from rtloop.board import Board
 from rtloop.clock import Clock
@@ -26,8 +26,6 @@ QUIET_BEFORE_DUE_S = 0.06
 QUIET_AFTER_DUE_S = 0.02
 LOOK_BEFORE_DUE_S = 0.085
 LOOK_UNREADY_S = 0.03  # a pulse is due and the unit still recharges
-#: trips that arming anew clears, as the fault table of the interlock says
-RE_ARM = (Fault.ENGINE_LATE, Fault.UNIT_SILENT, Fault.UNIT_UNEXPECTED)
 READ_OFTEN_S = 2.0  # temperature and power, in turn, each this often
 CONFIRM_TRIES = 5
 MISS_FRESH_S = 0.02
@@ -190,7 +188,8 @@ class UnitWatch:
 
         The arming itself looks at heartbeat and status first, so what still stands trips again.
         """
-        if self.trip is not None and self.trip.fault in RE_ARM and not (self.lost or self.leaving):
+        final = self.lost or self.leaving or self.board["stop_asked"]
+        if self.trip is not None and self.trip.fault in RE_ARM and not final:
             self.trip = None
 
     def trip_with(self, fault: Fault, words: str) -> None:

@@ -110,7 +110,10 @@ class PortWorker:
         watch = self._watch
         while watch.confirm_tries and watch.trip is None:
             watch.confirm()
-        if request.ask in (Ask.SET_POWER, Ask.ARM):  # only asked of a disarmed unit, on the way to arming anew
+        if request.ask in (
+            Ask.SET_POWER,
+            Ask.ARM,
+        ):  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()
@@ -203,7 +206,7 @@ class PortWorker:
         power, watch = permit.power_pct_mso, self._watch
         status = watch.status
         if watch.trip is not None:
-            return f"refused: disarmed for the rest of this run: {watch.trip.words}"
+            return f"refused: {watch.trip.problem().what}"
         if not watch.armed or status is None:
             return "refused: not armed"
         if not self._board.age_s("engine") <= HEARTBEAT_FRESH_S:
