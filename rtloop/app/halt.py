@@ -1,4 +1,8 @@
-"""Owns ``rtloop stop``: the request for STOP, the wait for its confirmation, and what to do when none comes."""
+"""Owns ``rtloop stop``: the request for STOP, the wait for its confirmation, and what to do when none comes.
+
+STOP needs nothing that can be wrong: no valid site file, no data directory, no session that answers. Sessions are found by
+their boards, in memory as well as in the data directory; one that cannot be asked never keeps the others from being asked.
+"""
 
 from __future__ import annotations
 
@@ -8,45 +12,76 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from rtloop.app.runtime import boards_in_memory
 from rtloop.board import ENDED, Board
 from rtloop.clock import WALL
 from rtloop.errors import NotReady, RtloopError
 
 SERVED_WITHIN_S = 0.5
 CONFIRMED_WITHIN_S = 1.5
+#: a port process silent for longer is not killed: its unit let go long ago, and its number may be another's by now
+KILL_WITHIN_S = 10.0
+PORT_FAILED = 2
 HARDWARE = "The unit's own stop is the only guaranteed way: use it if in doubt."
 
 
 def stop_sessions(
     folder: Path | None, site: Path | None, data_dir: Path | None
 ) -> tuple[str, dict[str, Any], int]:
-    """STOP one session or all that run in the data directory. Exit 0 when every unit was disarmed, else 5."""
-    from rtloop.app.config import load_site
+    """STOP one session, all of a data directory, or (neither named) all that run on this computer.
 
-    where = Path(data_dir or load_site(site).data_dir)
-    boards = [folder / "board"] if folder is not None else sorted(where.glob("*/board"))
-    running = [b for b in boards if b.is_file() and _lives(b)]
-    if not running:
+    Exit 0 when every unit was disarmed, else 5; NotReady when nothing runs.
+    """
+    asked: list[tuple[str, Board]] = []
+    for name, path in _boards(folder, site, data_dir):
+        with contextlib.suppress(RtloopError, OSError):  # it ended under our hands, or is no board
+            board = Board(path)
+            if _lives(board):
+                board.ask_stop()
+                asked.append((name, board))
+            else:
+                board.close()
+    if not asked:
         raise NotReady(
-            "no session is running", expected=f"a running session in {folder or where}", found="none",
-            todo=f"name its folder, or its --data-dir. {HARDWARE}",
+            "no session is running", expected=f"a running session in {folder or data_dir or 'any data directory'}",
+            found="none", todo=f"name its folder, or its --data-dir. {HARDWARE}",
         )  # fmt: skip
-    asked = [_ask(path) for path in running]
     lines, data, code = [], [], 0
-    for path, board in zip(running, asked, strict=True):
+    for name, board in asked:
         words, served, confirmed = _await(board)
-        lines.append(f"{path.parent.name}: {words}")
-        data.append({"session": path.parent.name, "served": served, "confirmed": confirmed, "words": words})
+        lines.append(f"{name}: {words}")
+        data.append({"session": name, "served": served, "confirmed": confirmed, "words": words})
         code = code if confirmed else 5
     return "\n".join([*lines, HARDWARE]), {"sessions": data}, code
 
 
-def _lives(path: Path) -> bool:
-    try:
-        with Board(path) as board:
-            pids = [board[f"pid_{role}"] for role in ("engine", "port") if board[f"beat_{role}"] != ENDED]
-    except RtloopError:
-        return False
+def _boards(folder: Path | None, site: Path | None, data_dir: Path | None) -> list[tuple[str, Path]]:
+    """(session, board) wherever a session may be running; a board that is linked from two places occurs once."""
+    found: dict[Path, tuple[str, Path]] = {}
+    for name, path in [] if folder or data_dir else boards_in_memory():
+        found[path.resolve()] = (name, path)
+    where = [folder] if folder is not None else _session_folders(site, data_dir)
+    for session in where:
+        path = session / "board"
+        found[path.resolve()] = (session.name, path)
+    return list(found.values())
+
+
+def _session_folders(site: Path | None, data_dir: Path | None) -> list[Path]:
+    if data_dir is None:
+        from rtloop.app.config import load_site
+
+        try:
+            data_dir = Path(load_site(site).data_dir)
+        except RtloopError:
+            if site is not None:
+                raise
+            return []
+    return sorted(path.parent for path in data_dir.glob("*/board"))
+
+
+def _lives(board: Board) -> bool:
+    pids = [board[f"pid_{role}"] for role in ("engine", "port") if board[f"beat_{role}"] != ENDED]
     return any(pid and _pid_lives(pid) for pid in pids)
 
 
@@ -60,26 +95,15 @@ def _pid_lives(pid: int) -> bool:
     return True
 
 
-def _ask(path: Path) -> Board:
-    board = Board(path)
-    board.ask_stop()
-    return board
-
-
 def _await(board: Board) -> tuple[str, bool, bool]:
     with board:
         t0_s = WALL.now_s()
         if not board["pid_port"]:
             return "STOP asked for; no unit is connected", True, True
-        while not board["stop_served"] and WALL.now_s() - t0_s < SERVED_WITHIN_S:
+        while not _answered(board) and WALL.now_s() - t0_s < SERVED_WITHIN_S:
             WALL.sleep_until(WALL.now_s() + 0.002)
         if not board["stop_served"]:
-            with contextlib.suppress(OSError):
-                os.kill(board["pid_port"], signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-            return (
-                f"the port process did not answer within {SERVED_WITHIN_S} s and was killed; the unit lets go by itself "
-                "after about 1 s of silence", False, False,
-            )  # fmt: skip
+            return _not_served(board)
         served_ms = (board["stop_served"] - board["stop_asked"]) * 1e-6
         while not board["stop_confirmed"] and WALL.now_s() - t0_s < CONFIRMED_WITHIN_S:
             WALL.sleep_until(WALL.now_s() + 0.005)
@@ -90,3 +114,25 @@ def _await(board: Board) -> tuple[str, bool, bool]:
                 False,
             )
         return f"disarmed {served_ms:.0f} ms after STOP; the unit says standby", True, True
+
+
+def _answered(board: Board) -> bool:
+    return bool(board["stop_served"]) or board["beat_port"] == ENDED or board["port_state"] == PORT_FAILED
+
+
+def _not_served(board: Board) -> tuple[str, bool, bool]:
+    watchdog = "the unit lets go by itself after about 1 s of silence"
+    if board["port_state"] == PORT_FAILED:
+        return f"the line to the unit is lost; {watchdog}: use its own switch", False, False
+    if board["beat_port"] == ENDED:
+        return "STOP asked for; the session had already disarmed and released its unit", True, True
+    age_s = board.age_s("port")
+    if not age_s <= KILL_WITHIN_S:
+        return f"the port process is silent for {age_s:.0f} s; {watchdog}: use its own switch", False, False
+    with contextlib.suppress(OSError):
+        os.kill(board["pid_port"], signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    return (
+        f"the port process did not answer within {SERVED_WITHIN_S} s and was killed; {watchdog}",
+        False,
+        False,
+    )

@@ -6,6 +6,7 @@ The session folder holds links, so that other commands find them there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -17,20 +18,38 @@ MEMORY = Path("/dev/shm")
 _NAME = re.compile(r"^rtloop-(\d+)-[0-9a-f]+$")
 
 
+#: bytes of ring for each channel and each sample per second: 32 s, rounded up to a power of two, float32, with some reserve
+RING_BYTES = 10 * 32
+
+
 class Runtime:
     """The place of one session's ring and board; ``link`` after both exist, ``remove`` after a clean end."""
 
     def __init__(self, folder: SessionFolder, run_id: str) -> None:
         self._folder = folder
         in_memory = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
+        self._ring_in_memory = in_memory
         self.path = MEMORY / f"rtloop-{os.getpid()}-{run_id}" if in_memory else folder.path
         if in_memory:
             sweep()
             self.path.mkdir(mode=0o700)
 
+    def make_room(self, n_channels: int, rate_hz: float) -> str:
+        """Let the ring lie in the session folder where memory is short (containers); returns what it did, in words."""
+        if self.path == self._folder.path:
+            return ""
+        needed, free = RING_BYTES * n_channels * rate_hz, shutil.disk_usage(MEMORY).free
+        if needed <= free:
+            return ""
+        self._ring_in_memory = False
+        return (
+            f"{MEMORY} has {free / 1e6:.0f} MB free, the ring may need {needed / 1e6:.0f} MB: it lies in the session folder, "
+            "where a slow disk can delay samples"
+        )
+
     @property
     def ring(self) -> Path:
-        return self.path / self._folder.ring.name
+        return self.path / self._folder.ring.name if self._ring_in_memory else self._folder.ring
 
     @property
     def board(self) -> Path:
@@ -40,8 +59,9 @@ class Runtime:
         """Let the session folder show where ring and board are."""
         if self.path != self._folder.path:
             (self.path / "session").symlink_to(self._folder.path.resolve())
-            for name in (self._folder.ring, self._folder.board):
-                name.symlink_to(self.path / name.name)
+            self._folder.board.symlink_to(self.board)
+            if self._ring_in_memory:
+                self._folder.ring.symlink_to(self.ring)
 
     def remove(self, *, keep_board: bool) -> None:
         """Free the memory; ``keep_board``: its last state stays in the session folder for ``verify``."""
@@ -61,10 +81,20 @@ def sweep() -> None:
         match = _NAME.match(place.name)
         if match is None or _lives(int(match[1])):
             continue
-        home = place / "session"
-        if home.exists():
-            _bring_home(place, SessionFolder(path=home.resolve()))
-        shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another user's, or its session folder cannot be written any more
+            home = place / "session"
+            if home.exists():
+                _bring_home(place, SessionFolder(path=home.resolve()))
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def boards_in_memory() -> list[tuple[str, Path]]:
+    """(name of the session, board) of everything that runs, whatever its data directory; [] where boards lie in folders."""
+    found = []
+    for board in sorted(MEMORY.glob("rtloop-*-*/board")):
+        home = board.parent / "session"
+        found.append((home.resolve().name if home.is_symlink() else board.parent.name, board))
+    return found
 
 
 def _bring_home(place: Path, folder: SessionFolder) -> None:

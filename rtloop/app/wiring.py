@@ -97,9 +97,11 @@ def connected(
         )  # fmt: skip
         say(f"stream: {found.listing.words()}")
         markers = [find_stream(name=stream.markers, kind="Markers")] if stream.markers else []
+        if short := runtime.make_room(found.listing.n_channels, found.listing.rate_hz):
+            say(short)
         source = EegSource.from_lsl(found, runtime.ring, markers=markers)
-        runtime.link()
         stack.callback(source.close)
+        runtime.link()
         recorder = start_recorder(
             ring_path=runtime.ring, journal_path=folder.journal, xdf_path=folder.recording, board_path=runtime.board,
             names=source.layout.names, types=tuple(c.kind.value for c in source.layout.channels),
