@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rtloop.model.event import Event
 from rtloop.session.engine import Said
 
-#: attempts to arm at one place
+#: attempts to arm or to go on at one place
 GIVE_UP_AFTER = 12
 
 
@@ -39,12 +39,17 @@ class SimulatedOperator:
                     self._tries = 0
                     self._place(d["target"])
                     self._say(event.t_s, "placed")
+                case "place_control":
+                    self._say(event.t_s, "placed")
                 case "arm":
                     self._arm(event.t_s)
                 case "go":
                     self._say(event.t_s, "go")
                 case "review":
                     self._say(event.t_s, "accept")
+                case "paused":  # nobody else would ever answer
+                    self._tries += 1
+                    self._say(event.t_s, "stop" if self._tries > GIVE_UP_AFTER else "resume")
         elif event.kind == "arm_requested":
             if d["accepted"]:
                 self._say(event.t_s, "confirm")
