@@ -10,7 +10,7 @@ from rtloop.app.progress import Progress
 from rtloop.app.wiring import Bench
 from rtloop.clock import Clock
 from rtloop.eeg.lsl import clock_difference_s
-from rtloop.errors import NotReady, ValidationProblem
+from rtloop.errors import NotReady, SafetyStop, ValidationProblem
 from rtloop.model.status import Lamp
 from rtloop.session.loop import Loop
 from rtloop.session.vigil import Vigil
@@ -49,6 +49,8 @@ def preflight(
         vigil.look(now_s, Lamp.SAFE)
         bench.source.pulses(now_s)
         items = _items(bench, vigil, setting)
+        if bench.board["stop_asked"]:
+            raise SafetyStop("STOP was asked for during the pre-flight", todo="start a new run with a note")
         if all(i.ok for i in items):
             good_since_s = now_s if good_since_s is None else good_since_s
             if now_s - good_since_s >= STEADY_S:
@@ -71,6 +73,7 @@ def preflight(
             "the pre-flight did not pass", expected="; ".join(f"{i.name}: {i.expected}" for i in wrong),
             found="; ".join(f"{i.name}: {i.found}" for i in wrong), todo="put it right and start again",
         )  # fmt: skip
+    vigil.standing = {}  # whatever stands now is told to the interlock at the loop's first look
     loop.preflight_passed()
 
 
