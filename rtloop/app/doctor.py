@@ -86,6 +86,8 @@ def _compiler_cache() -> tuple[str, str, str]:
 def _disk(data_dir: Path) -> tuple[str, str, str]:
     place = data_dir
     while not place.exists():
+        if place == place.parent:  # a drive that is not there
+            return BAD, "disk", f"{data_dir} is on no disk of this computer; set data_dir in the site file"
         place = place.parent
     free_gb = shutil.disk_usage(place).free / 1e9
     if not os.access(place, os.W_OK):
