@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from rtloop import __version__
-from rtloop.errors import RtloopError, UsageProblem
+from rtloop.errors import OperatorAbort, RtloopError, UsageProblem
 
 app = typer.Typer(
     name="rtloop", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -113,11 +113,24 @@ def _session(kind: str, plan: str, options: dict[str, Any]) -> NoReturn:
             "--yes works only with --simulate", expected="an operator at a real bedside", found="--yes",
             todo="leave --yes away; arming takes two steps by a person",
         )  # fmt: skip
+    if not options["simulate"]:
+        given = [k for k in ("ask", "background", "faults") if options.get(k)]
+        if given:
+            raise UsageProblem(
+                f"--{given[0]} works only with --simulate", expected="--simulate", found="a session on real devices",
+                todo=f"add --simulate, or leave --{given[0]} away",
+            )  # fmt: skip
     from rtloop.app.sitting import Request, hold
 
     options = {k: v for k, v in options.items() if k not in ("plan", "yes")}
     request = Request(kind=kind, plan=plan, **options)
-    result = hold(request, _say)
+    try:
+        result = hold(request, _say)
+    except KeyboardInterrupt:
+        raise OperatorAbort(
+            "interrupted outside the running session; every unit that was connected is disarmed and released",
+            todo="start again when ready",
+        ) from None
     if options["json_"]:
         typer.echo(json.dumps(result.data, allow_nan=False))
     else:
