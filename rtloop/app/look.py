@@ -125,7 +125,7 @@ def replay_folder(folder: Path) -> Told:
 
     out = replay(_folder(folder))
     same = not out.differences
-    lines = [table(out.view), *out.differences[:20]]
+    lines = ["as recorded:", table(out.view), *out.differences[:20]]
     lines.append(
         f"replayed {out.trials} trials, {out.scores} score updates, {out.pulses_found} pulses found again: "
         + ("the same as recorded" if same else f"{len(out.differences)} difference(s)")
@@ -141,10 +141,19 @@ def replay_folder(folder: Path) -> Told:
 
 def report_folder(folder: Path) -> Told:
     """Write report.html again from the recording and the journal."""
+    from rtloop.model.status import Mode
+    from rtloop.session.earlier import Visit, earlier_probes
     from rtloop.session.outcome import write_report
     from rtloop.session.replay import replay
 
     session = _folder(folder)
     out = replay(session)
-    write_report(session, out.view, out.line, out.head_hash)
+    started = out.view.started
+    visits: tuple[Visit, ...] = ()
+    if started.get("kind") == "probe":
+        visits = earlier_probes(
+            session.path.resolve().parent, started["participant"], started["targets"][0],
+            simulated=started["mode"] == Mode.SIMULATED or started.get("scene") is not None, but=session.path.resolve(),
+        )  # fmt: skip
+    write_report(session, out.view, out.line, out.head_hash, visits)
     return f"report: {session.report}", {"report": str(session.report)}, 0

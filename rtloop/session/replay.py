@@ -90,7 +90,9 @@ def replay(folder: SessionFolder) -> Replay:
             "the session never started", expected=kinds.SESSION_STARTED, found="no such record"
         )
     file = read_xdf(folder.recording)
-    eeg = next(s for s in file.streams if not s.text)
+    eeg = next((s for s in file.streams if not s.text), None)
+    if eeg is None:
+        raise IntegrityProblem("the recording holds no EEG", expected="a stream of samples", found="none")
     first = _first_sample(file.stream(NOTES_STREAM).texts)
     with tempfile.TemporaryDirectory(prefix="rtloop-replay-") as scratch:
         clock = SteppedClock(float(eeg.stamps_s[0]) if eeg.count else 0.0)
@@ -179,6 +181,9 @@ def _walk(out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int)
                     sample=int(d["sample"]), source=Source(d["source"]), t_s=float(d["t_seen_s"])
                 )
             case kinds.TRIAL_JUDGED:
+                if d["pulse_id"] not in seen:
+                    out.differences.append(f"trial {d['trial_id']}: its pulse is nowhere in the journal")
+                    continue
                 scored = _judge(out, feed, d, seen[d["pulse_id"]], epoch_after)
             case "trial_taken_out":
                 scored = out.line.take_out(d["trial_id"]).to_dict()
