@@ -79,6 +79,20 @@ class Progress:
                 return self._trial(event, view)
             case "scores_updated":
                 return self._scores(event, view)
+            case "block_looked_at":
+                early = "none" if d["early_local_pp_uv"] is None else f"{d['early_local_pp_uv']:.1f} µV"
+                wanted = d.get("early_response_uv_min")
+                share = d["n_rejected"] / max(1, d["n_accepted"] + d["n_rejected"])
+                return (
+                    f"   {d['target']} {d['block']}: {d['n_accepted']} accepted, {100 * share:.0f} % rejected"
+                    + (
+                        f" (at most {100 * d['rejected_share_max']:.0f} %)"
+                        if "rejected_share_max" in d
+                        else ""
+                    )
+                    + f"; early response near the coil {early}"
+                    + (f" (the plan wants {wanted:g} µV or more)" if wanted is not None else "")
+                )
             case "trial_taken_out" | "trial_reinstated" | "note_written":
                 return f"   {d['words']}"
         return ""

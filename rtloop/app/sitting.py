@@ -44,7 +44,7 @@ from rtloop.record.verify import verify
 from rtloop.safety.gate import Gate
 from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import Ledger
-from rtloop.safety.limits import Limits
+from rtloop.safety.limits import Limits, tightest
 from rtloop.safety.rules import MotorThreshold, Rig, Situation
 from rtloop.session.accounts import Accounts
 from rtloop.session.display import decision_dict, number, table
@@ -155,6 +155,12 @@ def prepare(request: Request) -> Setting:
     run_id = new_run_id()
     participant = request.participant or (f"SIM-{run_id}" if request.simulate else "P000")
     limits = site.limits()
+    if plan.caps is not None:  # the plan's own caps bind the gate too, redone blocks included
+        own = {
+            "max_power_pct_mso": plan.caps.power_pct_mso_max,
+            "max_pulses_session": plan.caps.pulses_total_max,
+        }
+        limits = tightest(limits, prescription={k: float(v) for k, v in own.items()})
     rehearsal = rehearse(plan, limits=limits, today=WALL.utc()[:10], mode=mode, participant=participant)
     if rehearsal.breaches:
         raise ValidationProblem(
@@ -322,6 +328,7 @@ class Sitting:
             vigil=self.vigil,
             accounts=Accounts(listening=listening),
             show=self.progress.take,
+            criteria={t.name: t.accept.model_dump() for t in plan.targets if t.accept is not None},
         )
 
     def _gate(self, bench: Bench) -> Gate:
@@ -380,7 +387,10 @@ class Sitting:
                 self.loop, WALL, stop=self.bench.board.ask_stop, limit_s=limit_s, meanwhile=self.meanwhile
             )
         except BaseException as err:
-            self.end(f"{type(err).__name__}: {err}", clean=False)
+            with contextlib.suppress(
+                RtloopError
+            ):  # it disarms first; a failed journal cannot take the last words
+                self.end(f"{type(err).__name__}: {err}", clean=False)
             raise
         else:
             if finish.reason == TIME_IS_OVER and self.setting.request.seconds is not None:

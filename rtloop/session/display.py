@@ -9,6 +9,7 @@ from rtloop.decide.precision import TargetState
 from rtloop.decide.ranking import rank
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.view import TargetView, View
+from rtloop.session.scorer import EARLY_S, TargetScorer
 
 
 def scores_of(target: TargetView) -> Scores | None:
@@ -58,6 +59,19 @@ def decision_dict(view: View, question: str, wanted: dict[str, tuple[int, int]])
         "kind": decision.kind.value, "question": decision.question.value, "target": decision.target,
         "words": decision.words, "note": decision.note, "more_pulses": decision.more_pulses,
     }  # fmt: skip
+
+
+def early_response_uv(scorer: TargetScorer) -> float | None:
+    """Peak to peak, µV, of the mean of the LOCAL electrodes in the running average, end of the gap (or 8 ms) to 50 ms.
+
+    None without an accepted trial or without LOCAL electrodes. A practical aim, not a threshold (Casarotto 2022,
+    10.1016/j.jneumeth.2022.109486).
+    """
+    if not scorer.n_accepted or not scorer.local_channels:
+        return None
+    early = (scorer.times_s > max(EARLY_S[0], scorer.spec.gap_s[1])) & (scorer.times_s <= EARLY_S[1])
+    region = scorer.average()[list(scorer.local_channels)].mean(axis=0)[early]
+    return float(region.max() - region.min())
 
 
 def number(estimate: Estimate, scale: float = 1.0, digits: int = 1) -> str:

@@ -110,6 +110,13 @@ class Restart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Note:
+    """Words for the operator and the record."""
+
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AcceptTarget:
     target: str
 
@@ -120,7 +127,7 @@ class Finish:
     complete: bool
 
 
-Order: TypeAlias = Ask | Enter | Power | Announce | Give | Disarm | Restart | AcceptTarget | Finish
+Order: TypeAlias = Ask | Enter | Power | Announce | Give | Disarm | Restart | Note | AcceptTarget | Finish
 
 #: so many pulses refused or missed in a row pause the plan
 IN_VAIN = 3
@@ -159,7 +166,8 @@ class Engine:
         self._at = 0
         self._entered = False
         self._asked: str | None = None
-        self._paused = False
+        self._paused = self._control_placed = False
+        self._chosen: dict[str, tuple[int, float | None]] = {}
         self._trouble = ""
         self._in_vain = 0
         self._given = self._accepted = 0
@@ -227,16 +235,38 @@ class Engine:
                 ]
             case "placed" if isinstance(step, Place):
                 return self._next()
+            case "placed" if isinstance(step, Control):
+                self._control_placed, self._asked = True, None
+                return []
             case "go" if isinstance(step, GoNoGo):
-                return [Restart(target=step.target, block="run"), *self._next()]
+                return self._go(step, said.args)
             case "redo" if isinstance(step, GoNoGo | Review):
                 return self._back_to_place(step.target)
             case "accept" | "next" if isinstance(step, Review | Listen):
                 return [AcceptTarget(target=step.target), *self._next()]
         return []
 
+    def _go(self, step: GoNoGo, args: tuple[str, ...]) -> list[Order]:
+        """Go at the plan's intensity, or at one that was previewed: nothing else was looked at."""
+        if args:
+            seen = {
+                str(s.power_pct_mso): (s.power_pct_mso, s.power_pct_rmt)
+                for s in self._steps
+                if isinstance(s, Preview) and s.target == step.target
+            }
+            if args[0] not in seen:
+                return [Note(words=f"go {args[0]}: expected one of the previewed % MSO: {', '.join(seen)}")]
+            self._chosen[step.target] = seen[args[0]]
+        return [Restart(target=step.target, block="run"), *self._next()]
+
+    def _power(self, step: Preview | Run | Control) -> tuple[int, float | None]:
+        """(% MSO, % RMT) of a step: as chosen at the go, else as planned."""
+        planned = (step.power_pct_mso, step.power_pct_rmt)
+        return planned if isinstance(step, Preview) else self._chosen.get(step.target, planned)
+
     def _next(self) -> list[Order]:
         self._at += 1
+        self._control_placed = False
         self._entered, self._asked = False, None
         self._given = self._accepted = 0
         self._next_due_s = self._in_flight = None
@@ -281,11 +311,15 @@ class Engine:
         orders: list[Order] = []
         if self._listening and isinstance(step, Place) and self._at == 0:
             return self._next()  # somebody else's stimulator fires already
-        if isinstance(step, Place | GoNoGo | Review):
-            if not self._entered:
+        if isinstance(step, Place | GoNoGo | Review) or (
+            isinstance(step, Control) and not self._control_placed
+        ):
+            if not self._entered and not isinstance(step, Control):
                 self._entered = True
                 if standing.lamp in (Lamp.ARMED, Lamp.HELD):
                     orders.append(Disarm(reason="between blocks the unit is disarmed"))
+            if isinstance(step, Control) and standing.lamp in (Lamp.ARMED, Lamp.HELD):
+                orders.append(Disarm(reason="the coil is moved for the control block"))
             return orders + self._question(step)
         if isinstance(step, Listen):
             if self._accepted >= step.pulses_wanted and not standing.outstanding:
@@ -294,12 +328,15 @@ class Engine:
             return self._ask("listen", words, "next", "skip")
         return self._pulses(now_s, step, standing)
 
-    def _question(self, step: Place | GoNoGo | Review) -> list[Order]:
+    def _question(self, step: Place | GoNoGo | Review | Control) -> list[Order]:
+        if isinstance(step, Control):
+            words = f"control block ({step.kind}) for {step.target}: place the coil for it"
+            return self._ask("place_control", words, "placed", "skip")
         if isinstance(step, Place):
             where = self._places.get(step.target, "as planned")
             return self._ask("place", f"place the coil at {step.target} ({where})", "placed", "skip")
         if isinstance(step, GoNoGo):
-            words = f"{step.target}: look at the preview trials; go on at the plan's intensity?"
+            words = f"{step.target}: look at the preview; go (at the plan's intensity, or: go POWER as previewed)?"
             return self._ask("go", words, "go", "redo", "skip")
         return self._ask("review", f"{step.target}: accept this block, or do it again?", "accept", "redo")
 
@@ -310,14 +347,13 @@ class Engine:
         if not self._entered:
             self._entered = True
             orders.append(Restart(target=step.target, block=self._block))
-        if standing.power_pct_mso != step.power_pct_mso:
+        power_pct_mso, _ = self._power(step)
+        if standing.power_pct_mso != power_pct_mso:
             self._asked = None
-            return [*orders, Power(power_pct_mso=step.power_pct_mso)]
+            return [*orders, Power(power_pct_mso=power_pct_mso)]
         if standing.lamp in (Lamp.SAFE, Lamp.READY):
             self._next_due_s = None
-            words = (
-                f"arm at {step.power_pct_mso} % MSO for {step.target} ({self._block}): say arm, then confirm"
-            )
+            words = f"arm at {power_pct_mso} % MSO for {step.target} ({self._block}): say arm, then confirm"
             return orders + self._ask("arm", words, "arm", "confirm", "skip", "pause")
         if standing.lamp is Lamp.HELD or self._in_flight is not None:
             return orders
@@ -346,8 +382,8 @@ class Engine:
             pulse_id=self._pulse_id,
             target=step.target,
             purpose=step.purpose,
-            power_pct_mso=step.power_pct_mso,
-            power_pct_rmt=step.power_pct_rmt,
+            power_pct_mso=self._power(step)[0],
+            power_pct_rmt=self._power(step)[1],
             due_s=due_s,
             deadline_s=due_s + self._slack_s,
         )

@@ -17,7 +17,7 @@ from rtloop.errors import RtloopError
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, Outcome, Pulse, PulseSeen, Source
 from rtloop.model.status import Fault, Lamp
-from rtloop.model.view import View, fold
+from rtloop.model.view import View, fold, key_of
 from rtloop.plan.expand import Listen
 from rtloop.ports import SampleSource
 from rtloop.record import kinds
@@ -27,7 +27,7 @@ from rtloop.safety.ledger import PULSE_INTENDED
 from rtloop.safety.rules import Refusal
 from rtloop.session import engine as e
 from rtloop.session.accounts import Accounts, seen_dict
-from rtloop.session.display import ranking_dict
+from rtloop.session.display import early_response_uv, ranking_dict
 from rtloop.session.line import Label, SignalLine, Trial, trial_dict
 from rtloop.session.vigil import Vigil
 
@@ -57,16 +57,18 @@ class Loop:
     engine : the plan's progress
     line : from pulse seen to scores
     vigil : looks at stream, unit, processes and names their faults
+    criteria : target -> what the operator holds a block against, by name (from the plan)
     show : called with each event after it was journalled (screen, simulated operator); must return at once
     """
 
     def __init__(
         self, *, clock: Clock, ends: Ends, append: Append, interlock: Interlock, engine: e.Engine, line: SignalLine,
         vigil: Vigil, accounts: Accounts, show: Callable[[Event, View], None],
+        criteria: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:  # fmt: skip
         self._clock, self._ends, self._append, self._show = clock, ends, append, show
         self._interlock, self._engine, self._line, self._vigil = interlock, engine, line, vigil
-        self._accounts = accounts
+        self._accounts, self._criteria = accounts, criteria or {}
         line.meanwhile = self._alive
         self.inbox: queue.SimpleQueue[e.Said] = queue.SimpleQueue()
         self._messages: list[e.Message] = []
@@ -285,6 +287,7 @@ class Loop:
     def _obey(self, order: e.Order) -> None:
         match order:
             case e.Ask():
+                self._look_at(order)
                 self.emit(
                     "phase_entered",
                     phase=order.phase,
@@ -304,6 +307,8 @@ class Loop:
                 self._line.restart(order.target, order.block)
                 self._alive()
                 self.emit("block_restarted", target=order.target, block=order.block)
+            case e.Note():
+                self.emit(kinds.NOTE_WRITTEN, words=order.words)
             case e.AcceptTarget():
                 self.emit("target_accepted", target=order.target)
             case e.Disarm():
@@ -317,6 +322,19 @@ class Loop:
                 self._give(order.pulse, order.block)
             case e.Finish():
                 self.finished = order
+
+    def _look_at(self, ask: e.Ask) -> None:
+        """Before go / no-go and before the review: the numbers that the plan's criteria are held against."""
+        block = {"go": "preview", "review": "run"}.get(ask.phase)
+        if block is None:
+            return
+        seen = self.view.targets.get(key_of(ask.target, block))
+        scorer = self._line.scorer(ask.target, block)
+        self.emit(
+            "block_looked_at", target=ask.target, block=block, n_accepted=seen.n_accepted if seen else 0,
+            n_rejected=seen.n_rejected if seen else 0, early_local_pp_uv=early_response_uv(scorer),
+            **self._criteria.get(ask.target, {}),
+        )  # fmt: skip
 
     def _power(self, power_pct_mso: int) -> None:
         assert self._ends.gate is not None
