@@ -72,7 +72,9 @@ def hold_stepped(
             while clock.now_s() < end_s:
                 before_s = clock.now_s()
                 clock.advance(STEP_S)
-                if clock.now_s() - before_s > 2 * STEP_S:  # the unit's process waited for its unit; the one clock went on
+                if (
+                    clock.now_s() - before_s > 2 * STEP_S
+                ):  # the unit's process waited for its unit; the one clock went on
                     sitting.vigil.waited(clock.now_s())
                 sitting.meanwhile(clock.now_s())
                 each(sitting, bench, clock.now_s())

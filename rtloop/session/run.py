@@ -6,6 +6,7 @@ signal), the unit is disarmed first, and the reason is an event.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from rtloop.clock import Clock
-from rtloop.errors import RtloopError
+from rtloop.errors import IntegrityProblem, RtloopError, SafetyStop
 from rtloop.model.status import Fault
 from rtloop.session.engine import Finish, Said
 from rtloop.session.loop import Loop
@@ -52,9 +53,12 @@ class LoopThread:
         except BaseException as err:
             self.failure = err
             traceback.print_exc()
-            try:
-                self._loop.fault(Fault.BUG, f"{type(err).__name__}: {err}")
-            finally:
+            why = Fault.JOURNAL_FAILED if isinstance(err, IntegrityProblem) else Fault.BUG
+            with contextlib.suppress(
+                RtloopError
+            ):  # both disarm first; only then can a failed journal raise again
+                self._loop.fault(why, f"{type(err).__name__}: {err}")
+            with contextlib.suppress(RtloopError):
                 self._loop.disarm("the loop failed")
         finally:
             gc.enable()
@@ -74,7 +78,7 @@ class LoopThread:
 
 
 class Signals:
-    """While entered: the first Ctrl-C or SIGTERM asks the session to end cleanly, the second asks for STOP."""
+    """While entered: the first Ctrl-C, SIGTERM or SIGHUP asks the session to end cleanly, the second asks for STOP."""
 
     def __init__(self, say: Callable[[Said], None], stop: Callable[[], None]) -> None:
         self._say, self._stop = say, stop
@@ -90,8 +94,14 @@ class Signals:
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
+            for name in (
+                "SIGINT",
+                "SIGTERM",
+                "SIGHUP",
+            ):  # SIGHUP: the terminal was closed; unknown on Windows
+                if hasattr(signal, name):
+                    number = getattr(signal, name)
+                    self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -119,9 +129,15 @@ def run_to_end(
     if thread.failure is not None:
         if isinstance(thread.failure, RtloopError):
             raise thread.failure
-        raise RuntimeError(f"the loop failed: {thread.failure}") from thread.failure
+        raise SafetyStop(
+            "the software failed and the session was stopped, the unit disarmed",
+            found=f"{type(thread.failure).__name__}: {thread.failure}", todo="report the journal; start a new run with a note",
+        ) from thread.failure  # fmt: skip
     if thread.alive:
-        raise RuntimeError("the loop did not end within its deadline; the port process has disarmed the unit")
+        raise SafetyStop(
+            "the loop did not end; without its heartbeat the port process has disarmed the unit",
+            expected=f"an end within {END_WITHIN_S:g} s", todo="report the journal; start a new run with a note",
+        )  # fmt: skip
     if loop.finished is None:
         return Finish(reason=TIME_IS_OVER, complete=False), interrupted
     return loop.finished, interrupted

@@ -70,6 +70,10 @@ class Vigil:
             found[Fault.STOP] = "STOP was asked for"
         if self._status is not None and not board.age_s("port") <= limits.port_max_age_s:
             found[Fault.PORT_DEAD] = f"the port process is silent for {board.age_s('port'):.2f} s"
+        if self._status is not None and not board.age_s("operator") <= limits.operator_max_age_s:
+            found[Fault.OPERATOR_GONE] = (
+                f"no sign of the operator's terminal for {board.age_s('operator'):.1f} s"
+            )
         if self._recording:
             state, age_s = board["recorder_state"], board.age_s("recorder")
             lag_s = (self._source.head() - board["durable_sample"]) / self._source.rate_hz
@@ -88,7 +92,9 @@ class Vigil:
         status, limits = self._status(), self._limits
         armed = lamp in (Lamp.ARMED, Lamp.HELD)
         if self._board["port_state"] == LINE_FAILED:
-            return {Fault.UNIT_LOST: "the line to the unit is lost; the unit lets go by itself after about 1 s of silence"}
+            return {
+                Fault.UNIT_LOST: "the line to the unit is lost; the unit lets go by itself after about 1 s of silence"
+            }
         silent_s = SILENT_ARMED_S if armed else SILENT_AFTER_S
         if not status.age_s(now_s) <= silent_s:
             found[Fault.UNIT_SILENT] = f"the unit's last status is {status.age_s(now_s):.1f} s old"
