@@ -99,8 +99,8 @@ class Signals:
                 "SIGTERM",
                 "SIGHUP",
             ):  # SIGHUP: the terminal was closed; unknown on Windows
-                if hasattr(signal, name):
-                    number = getattr(signal, name)
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
                     self._before[number] = signal.signal(number, self._handle)
         return self
 
