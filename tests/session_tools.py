@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +15,11 @@ from typing import Any
 
 from hardware_sim.bench import SteppedBench
 from rtloop.app.sitting import Request, Sat, Sitting
+from rtloop.app.runtime import sweep
 from rtloop.app.stepped import hold_stepped
+from rtloop.board import Board
 from rtloop.model.event import Event
+from rtloop.model.status import Lamp
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 
@@ -125,3 +134,120 @@ def hold_tiny(
     return Held(
         sat=sat, said=said, folder=folder, events=events, sitting=seen["sitting"], bench=seen["bench"], lamps=lamps
     )  # fmt: skip
+
+
+class Running:
+    """``rtloop`` as a process of its own, with a person (the test) at its terminal."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._errors = (folder / f"stderr-{time.monotonic_ns()}").open("w+")
+        self._read = 0
+        self.data_dir = folder / "data"
+        environ = {
+            k: v for k, v in os.environ.items() if not k.startswith("RTLOOP_") or k == "RTLOOP_LSL_SESSION"
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "rtloop.app.cli", *arguments, "--data-dir", str(self.data_dir)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, cwd=folder, env=environ,
+        )  # fmt: skip
+
+    @property
+    def words(self) -> str:
+        """Everything said on stderr so far."""
+        return Path(self._errors.name).read_text()
+
+    def until(self, text: str, *, within_s: float = 60.0) -> None:
+        """Wait for words that were not waited for yet."""
+        end_s = time.monotonic() + within_s
+        while time.monotonic() < end_s:
+            at = self.words.find(text, self._read)
+            if at >= 0:
+                self._read = at + len(text)
+                return
+            assert self.process.poll() is None, (
+                f"ended with {self.process.returncode} before {text!r}:\n{self.words}"
+            )
+            time.sleep(0.01)
+        raise AssertionError(f"{text!r} was not said within {within_s} s:\n{self.words}")
+
+    def say(self, word: str) -> None:
+        """Type a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+
+    def arm(self) -> None:
+        """The two steps, when asked; tried again after a hold of a busy machine."""
+        self.until("-> arm at")
+        self.arm_again()
+
+    def arm_again(self) -> None:
+        """The two steps until the unit is armed."""
+        for _ in range(10):
+            self.say("arm")
+            self.say("confirm")
+            end_s = time.monotonic() + 3.0
+            while time.monotonic() < end_s:
+                if self.board("engine_lamp") == ARMED:
+                    return
+                time.sleep(0.005)
+        raise AssertionError(f"not armed:\n{self.words}")
+
+    @property
+    def folder(self) -> SessionFolder:
+        """The session's folder."""
+        (found,) = SessionFolder.all_in(self.data_dir)
+        return found
+
+    def board(self, slot: str) -> int:
+        """A slot of the session's board."""
+        with Board(self.folder.board) as board:
+            return board[slot]
+
+    def ended(self, *, within_s: float = 60.0) -> int:
+        """The exit code."""
+        return self.process.wait(within_s)
+
+    def output(self) -> str:
+        """What was said on stdout, after the end."""
+        assert self.process.stdout is not None
+        return self.process.stdout.read()
+
+    def close(self) -> None:
+        """End it and what it started, whatever state they are in."""
+        pids = []
+        with contextlib.suppress(Exception):
+            pids = [self.board(f"pid_{role}") for role in ("port", "recorder")]
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10.0)
+        for pid in pids:
+            for number in (signal.SIGCONT, signal.SIGTERM):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, number)
+        for stream in (self.process.stdin, self.process.stdout, self._errors):
+            with contextlib.suppress(OSError):
+                stream.close()
+        for pid in pids:
+            wait_gone(pid)
+        sweep()
+
+
+ARMED = list(Lamp).index(Lamp.ARMED)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended (or waits only to be buried)."""
+    try:
+        os.kill(pid, 0)
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+
+
+def wait_gone(pid: int, within_s: float = 15.0) -> None:
+    """Wait for the end of a process that is not our child."""
+    end_s = time.monotonic() + within_s
+    while not gone(pid):
+        assert time.monotonic() < end_s, f"process {pid} still lives"
+        time.sleep(0.02)

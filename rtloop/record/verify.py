@@ -15,7 +15,7 @@ from rtloop.board import Board
 from rtloop.errors import IntegrityProblem, NotReady
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import JournalRead, read_journal
-from rtloop.record.kinds import RECORDING_CHECKED, SESSION_ENDED
+from rtloop.record.kinds import FAULT_RAISED, RECORDING_CHECKED, SESSION_ENDED
 from rtloop.record.recorder_loop import JOURNAL_STREAM
 from rtloop.record.verify_pulses import check_pulses
 from rtloop.record.verify_xdf import RecordedFile, check_recording
@@ -46,7 +46,7 @@ class Findings:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.counts: dict[str, int] = {}
-        self.crashed = False  # nothing says that the session ended
+        self.crashed = False  # nothing says that the session ended, or its recorder died before it
         self.aborted = False  # it crashed, or says itself that it did not end cleanly
 
     def fact(self, words: str) -> None:
@@ -95,13 +95,20 @@ def _check_journal(folder: SessionFolder, out: Findings) -> JournalRead | None:
         out.problem(str(err))
         return None
     ended = [e for e in journal.events if e.kind == SESSION_ENDED]
-    out.crashed = not ended
+    recorder_gone = [
+        e for e in journal.events if e.kind == FAULT_RAISED and e.data.get("fault") == "recorder_dead"
+    ]
+    out.crashed = not ended or bool(recorder_gone)
     out.aborted = not ended or ended[-1].data.get("clean") is not True
     out.counts["journal_records"] = len(journal.events)
     out.fact(f"journal: {len(journal.events)} records, head {journal.head_hash}")
     for words in journal.problems:
         out.problem(f"journal: {words}")
-    if out.crashed:
+    if recorder_gone:
+        out.note(
+            f"record {recorder_gone[0].n} says that the recorder was gone: what it had not acknowledged may be missing"
+        )
+    if not ended:
         out.note("the session did not end in order (no session_ended record): judged as after a crash")
     if journal.torn_tail_bytes:
         torn = journal.torn_tail_bytes
