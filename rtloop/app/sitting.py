@@ -9,13 +9,14 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hardware_sim.bedside import BedsideSpec
 from rtloop import __version__
 from rtloop.app.config import Site, load_site
+from rtloop.app.dose import ledger_of
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
 from rtloop.app.wiring import (
@@ -42,20 +43,21 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal
 from rtloop.record.verify import verify
 from rtloop.safety.gate import Gate
-from rtloop.safety.interlock import Interlock
+from rtloop.safety.interlock import FAULTS, Action, Interlock
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import Limits, tightest
 from rtloop.safety.rules import MotorThreshold, Rig, Situation
 from rtloop.session.accounts import Accounts
 from rtloop.session.display import decision_dict, number, table
-from rtloop.session.earlier import Visit, earlier_events, earlier_probes
-from rtloop.session.engine import Engine, Finish
+from rtloop.session.earlier import Visit, earlier_probes
+from rtloop.session.engine import Engine, Finish, Said
+from rtloop.session.level import LOOK_S, fitted_limits, ongoing_numbers
 from rtloop.session.line import SignalLine, Spot
 from rtloop.session.loop import Ends, Loop
-from rtloop.session.operator import SimulatedOperator
+from rtloop.session.operator import WORDS, SimulatedOperator
 from rtloop.session.outcome import result_dict, write_report
 from rtloop.session.replay import layout_dict, spots_dict
-from rtloop.session.run import TIME_IS_OVER, run_to_end
+from rtloop.session.run import TIME_IS_OVER, Interrupts, run_to_end
 from rtloop.session.vigil import Vigil
 
 Say = Callable[[str], None]
@@ -113,7 +115,9 @@ class Setting:
     run_id: str
     participant: str
     chain: ChainSpec
+    ledger: Ledger  # of all earlier sessions of this participant
     spots: dict[str, Spot] = field(default_factory=dict)
+    ongoing: dict[str, float] = field(default_factory=dict)  # what the EEG reached before the session, µV
 
 
 def hold(request: Request, say: Say) -> Sat:
@@ -121,14 +125,28 @@ def hold(request: Request, say: Say) -> Sat:
     setting = prepare(request)
     folder = session_folder(Path(setting.site.data_dir), setting.run_id)
     say(f"{setting.mode} session {folder.path.name}, plan {setting.plan.name}")
-    with contextlib.ExitStack() as stack:
+    with Interrupts(say) as interrupts, contextlib.ExitStack() as stack:
         bedside = stack.enter_context(simulated_bedside(bedside_spec(setting)))
         journal = Journal(folder.journal, run_id=setting.run_id, plan_sha=setting.plan.sha256)
         stack.callback(journal.close)
         stream, unit = _wanted(setting, bedside)
-        with connected(folder, setting.run_id, stream, unit, bedside, say) as bench:
-            sat = Sitting(setting, folder, journal, bench, say)
-            finish, interrupted = sat.run()
+        sat = None
+        try:
+            with connected(folder, setting.run_id, stream, unit, bedside, say) as bench:
+                setting = to_recording(setting, bench, WALL, say)
+                sat = Sitting(setting, folder, journal, bench, say, ending=interrupts.patient)
+                finish, interrupted = sat.run()
+        except BaseException as err:
+            if sat is None:  # it never came to a session that could write its own end
+                last = {
+                    "clean": False,
+                    "words": f"{type(err).__name__}: {err}",
+                    "durable_sample": 0,
+                    "durable_journal": 0,
+                }
+                with contextlib.suppress(RtloopError):
+                    journal.append(kinds.SESSION_ENDED, last, sync=True)
+            raise
         code = sat.ended(finish, interrupted)
     return close(setting, folder, sat, finish, code, journal.head_hash, say)
 
@@ -138,6 +156,9 @@ def hold(request: Request, say: Say) -> Sat:
 
 def prepare(request: Request) -> Setting:
     """Check the request; ValidationProblem or UsageProblem tell everything that is wrong with it."""
+    for option, path in (("--faults", request.faults), ("--background", request.background)):
+        if path is not None and not path.is_file():
+            raise UsageProblem(f"{option} names no file", expected="a readable file", found=str(path))
     site = load_site(request.site, overrides=_overrides(request))
     plan = load_plan(request.plan)
     if plan.kind.value != request.kind:
@@ -171,6 +192,7 @@ def prepare(request: Request) -> Setting:
     return Setting(
         request=request, site=site, plan=plan, mode=mode, limits=limits, rehearsal=rehearsal, run_id=run_id,
         participant=participant, chain=chain_of(plan), spots=spots,
+        ledger=Ledger() if mode is Mode.LISTEN else ledger_of(Path(site.data_dir), participant, simulated=request.simulate),
     )  # fmt: skip
 
 
@@ -194,7 +216,7 @@ def _mode(request: Request, plan: Plan, site: Site) -> Mode:
     if plan.kind is Kind.WATCH:
         return Mode.LISTEN
     asked = Mode(request.mode.upper()) if request.mode and request.mode.upper() in list(Mode) else None
-    if request.mode and asked is None:
+    if request.mode and asked in (None, Mode.LISTEN):
         raise UsageProblem(
             f"no mode {request.mode}", expected="simulated, bench or human", found=request.mode
         )
@@ -274,6 +296,26 @@ def _wanted(setting: Setting, bedside: Any) -> tuple[StreamWanted, UnitWanted | 
     return stream, UnitWanted(model=site.unit.model, port=site.unit.port or "", simulated=False)
 
 
+def to_recording(setting: Setting, bench: Bench, clock: Clock, say: Say) -> Setting:
+    """Where the plan asks for it: rejection limits raised to what the ongoing EEG itself reaches, said aloud."""
+    if setting.plan.signal.limits != "to_recording":
+        return setting
+    source = bench.source
+    wanted, end_s = int((LOOK_S + 0.5) * source.rate_hz), clock.now_s() + LOOK_S + 5.0
+    while source.head() < wanted and clock.now_s() < end_s:
+        for role in ("engine", "operator"):
+            bench.board.beat(role)
+        clock.sleep_until(clock.now_s() + 0.05)
+    ongoing = ongoing_numbers(source, setting.chain)
+    chain, raised = fitted_limits(setting.chain, ongoing)
+    for name, limit in raised.items():
+        say(
+            f"   the ongoing EEG is large: {name} raised from {getattr(setting.chain, name):g} to {limit:g} µV; "
+            "the set-up is questionable: check electrodes, blinks, movement"
+        )
+    return replace(setting, chain=chain, ongoing=ongoing)
+
+
 # -- the session itself -----------------------------------------------------------------------------------------
 
 
@@ -288,7 +330,9 @@ class Sitting:
         bench: Bench,
         say: Say,
         clock: Clock = WALL,
+        ending: Callable[[], None] = lambda: None,
     ) -> None:
+        self._ending = ending
         self.setting, self.folder, self.journal, self.bench, self.clock = (
             setting,
             folder,
@@ -334,23 +378,13 @@ class Sitting:
     def _gate(self, bench: Bench) -> Gate:
         assert bench.unit is not None
         return Gate(
-            stimulator=bench.unit, limits=self.setting.limits, interlock=self.interlock, ledger=self._ledger(),
+            stimulator=bench.unit, limits=self.setting.limits, interlock=self.interlock, ledger=self.setting.ledger,
             clock=self.clock, run_id=self.setting.run_id, key=bench.key, record_intent=self._intent,
             situation=self._situation,
         )  # fmt: skip
 
     def _intent(self, charge: dict[str, Any]) -> None:
         self.loop.intended(charge)
-
-    def _ledger(self) -> Ledger:
-        """Every pulse this participant was given before in this data directory, simulated and real kept apart."""
-        earlier = earlier_events(
-            self.folder.path.parent,
-            self.setting.participant,
-            simulated=self.setting.request.simulate,
-            but=self.folder.path,
-        )
-        return Ledger.from_events(event for _, events in earlier for event in events)
 
     def _situation(self, pulse: Pulse, now_s: float) -> Situation:
         board, source, plan = self.bench.board, self.bench.source, self.setting.plan
@@ -382,7 +416,7 @@ class Sitting:
             self.start()
             limit_s = self.setting.request.seconds or 3600.0 + 4.0 * self.setting.rehearsal.duration_s[1]
             if self.operator is None:
-                self.progress.listen_to_terminal(self.loop.inbox.put)
+                self.progress.listen_to_terminal(self.hear)
             finish, interrupted = run_to_end(
                 self.loop, WALL, stop=self.bench.board.ask_stop, limit_s=limit_s, meanwhile=self.meanwhile
             )
@@ -400,15 +434,28 @@ class Sitting:
         finally:
             self.progress.show()
 
+    def hear(self, said: Said) -> None:
+        """A typed word, in the terminal's thread. ``halt`` asks for STOP at once: the loop may be waiting for the unit."""
+        if said.word == "halt":
+            self.bench.board.ask_stop()
+        if said.word in WORDS:
+            self.loop.inbox.put(said)
+        else:
+            self.progress.say(f"   {said.word}: not understood; the words are {', '.join(WORDS)}")
+
     def end(self, words: str, *, clean: bool) -> None:
         """Disarm, then say so: the last records of the session."""
+        self._ending()
         self.loop.disarm("the session ends")
         plan = self.setting.plan
         if plan.kind is Kind.MAP:
             wanted = {t.name: (t.pulses_wanted, t.pulses_max or t.pulses_wanted) for t in plan.targets}
-            self.loop.emit(
-                kinds.DECISION_MADE, **decision_dict(self.loop.view, plan.arm.question.value, wanted)
-            )
+            try:
+                decision = decision_dict(self.loop.view, plan.arm.question.value, wanted)
+            except Exception as err:  # the last record comes in any case
+                clean, words = False, f"{words}; no decision could be made: {type(err).__name__}: {err}"
+            else:
+                self.loop.emit(kinds.DECISION_MADE, **decision)
         board = self.bench.board
         self.loop.emit(
             kinds.SESSION_ENDED, sync=True, clean=clean, words=words, durable_sample=board["durable_sample"],
@@ -425,6 +472,7 @@ class Sitting:
             targets=[t.name for t in setting.plan.targets], question=setting.plan.arm.question.value,
             chain=json.loads(json.dumps(setting.chain.to_dict())), spots=spots_dict(setting.spots),
             local={k: list(s.local) for k, s in setting.spots.items()},
+            ongoing_eeg_uv=setting.ongoing,
             layout=layout_dict(bench.source.layout), epoch_after=self.line.epoch_after,
             seed=setting.request.seed, scene=setting.request.scene if setting.request.simulate else None,
             limits={r.name: r.value for r in setting.limits.rows},
@@ -446,9 +494,10 @@ class Sitting:
 
     def ended(self, finish: Finish, interrupted: bool) -> int:
         """The exit code: complete 0, stopped for safety 5, ended by the operator 6."""
-        if finish.complete or (self.setting.plan.kind is Kind.WATCH and not self.interlock.active):
+        stopped = any(FAULTS[f].action is not Action.HOLD for f in self.interlock.active)
+        if finish.complete or (self.setting.plan.kind is Kind.WATCH and not stopped):
             return 0
-        if self.interlock.active:
+        if stopped:
             return 5
         return 6
 
@@ -476,9 +525,10 @@ def close(
         "record_whole": checked.ok,
         "report": str(folder.report),
     }
+    folder.result.write_text(json.dumps(result, indent=1, allow_nan=False))  # first: figures may fail
     try:
         write_report(folder, view, sat.line, head_hash, visits)
-    except (RtloopError, OSError) as err:
+    except Exception as err:
         say(f"the report could not be written: {err}; rtloop report {folder.path} tries again")
         result["report"] = None
     folder.result.write_text(json.dumps(result, indent=1, allow_nan=False))

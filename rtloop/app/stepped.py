@@ -12,7 +12,7 @@ from pathlib import Path
 
 from drivers.stepped import SteppedUnit
 from hardware_sim.bench import SteppedBench
-from rtloop.app.sitting import Request, Sat, Sitting, bedside_spec, close, prepare
+from rtloop.app.sitting import Request, Sat, Sitting, bedside_spec, close, prepare, to_recording
 from rtloop.app.wiring import Bench
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
@@ -57,14 +57,9 @@ def hold_stepped(
         feed = _Feed(bench, source, recording, board)
         clock.listen(feed)
         unit = SteppedUnit.open(line=bench.line, clock=clock, board=board, run_id=setting.run_id, key=KEY)
-        sitting = Sitting(
-            setting,
-            folder,
-            journal,
-            Bench(board=board, source=source, unit=unit, bedside=bench, key=KEY),
-            say,
-            clock,
-        )
+        ends = Bench(board=board, source=source, unit=unit, bedside=bench, key=KEY)
+        setting = to_recording(setting, ends, clock, say)
+        sitting = Sitting(setting, folder, journal, ends, say, clock)
         finish = Finish(reason="the simulated time is over", complete=False)
         try:
             sitting.start()

@@ -192,10 +192,14 @@ class Stages(_Table):
 
 
 class Signal(_Table):
-    """``[signal]``: score window and gap (missing data around the pulse), ms from the pulse."""
+    """``[signal]``: score window and gap (missing data around the pulse), ms from the pulse.
+
+    ``limits``: "fixed" rejection limits, or raised "to_recording" where the ongoing EEG itself exceeds them.
+    """
 
     window_ms: Range
     gap_ms: Range
+    limits: Literal["fixed", "to_recording"] = "fixed"
     stages: Stages = Stages()
 
 
