@@ -95,6 +95,15 @@ def _pid_lives(pid: int) -> bool:
     return True
 
 
+def folder_runs(folder: Path) -> bool:
+    """Whether the session of a folder runs: its engine or port process showed life within the last ten seconds."""
+    try:
+        with Board(folder / "board") as board:
+            return any(0 <= board.age_s(role) <= KILL_WITHIN_S for role in ("engine", "port"))
+    except (RtloopError, OSError):
+        return False
+
+
 def _await(board: Board) -> tuple[str, bool, bool]:
     with board:
         t0_s = WALL.now_s()

@@ -30,7 +30,7 @@ class Visit:
 
 
 def earlier_events(
-    data_dir: Path, participant: str, *, simulated: bool, but: Path
+    data_dir: Path, participant: str, *, simulated: bool
 ) -> Iterator[tuple[SessionFolder, tuple[Event, ...]]]:
     """Journals of this participant's earlier sessions, oldest first; simulated and real ones are kept apart.
 
@@ -38,7 +38,7 @@ def earlier_events(
     would not be known. A crash is no damage: a torn last line was never acknowledged, no pulse followed it.
     """
     for folder in SessionFolder.all_in(data_dir):
-        if folder.path != but and folder.journal.is_file() and folder.journal.stat().st_size:
+        if folder.journal.is_file() and folder.journal.stat().st_size:
             events = _events_of(folder, participant, simulated=simulated)
             if events:
                 yield folder, events

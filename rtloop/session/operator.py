@@ -7,6 +7,11 @@ from collections.abc import Callable
 from rtloop.model.event import Event
 from rtloop.session.engine import Said
 
+#: what an operator may type
+WORDS = (
+    "placed", "arm", "confirm", "go", "redo", "accept", "next", "skip", "pause", "resume", "take_out", "reinstate", "stop",
+    "halt",
+)  # fmt: skip
 #: attempts to arm or to go on at one place
 GIVE_UP_AFTER = 12
 

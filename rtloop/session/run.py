@@ -77,6 +77,34 @@ class LoopThread:
             self._thread.join(END_WITHIN_S)
 
 
+class Interrupts:
+    """Ctrl-C, SIGTERM and SIGHUP around the running loop: while things start, the first ends the session in order
+    (KeyboardInterrupt); once it ends (``patient``), they are only answered: every step of the end has a deadline.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._ending = say, False
+        self._before: dict[int, object] = {}
+
+    def patient(self) -> None:
+        """The end has begun."""
+        self._ending = True
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._ending:
+            self._say("the session is ending, the unit is disarmed; a moment")
+            return
+        self._ending = True
+        raise KeyboardInterrupt
+
+    def __enter__(self) -> Interrupts:
+        self._before = _take_signals(self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _give_back(self._before)
+
+
 class Signals:
     """While entered: the first Ctrl-C, SIGTERM or SIGHUP asks the session to end cleanly, the second asks for STOP."""
 
@@ -93,20 +121,27 @@ class Signals:
             self._stop()
 
     def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for name in (
-                "SIGINT",
-                "SIGTERM",
-                "SIGHUP",
-            ):  # SIGHUP: the terminal was closed; unknown on Windows
-                number = getattr(signal, name, None)
-                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
-                    self._before[number] = signal.signal(number, self._handle)
+        self._before = _take_signals(self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)  # type: ignore[arg-type]
+        _give_back(self._before)
+
+
+def _take_signals(handle: Callable[[int, FrameType | None], None]) -> dict[int, object]:
+    """Put ``handle`` in place (in the main thread only); returns what was there. What was ignored (nohup) stays ignored."""
+    before: dict[int, object] = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # SIGHUP: the terminal was closed; unknown on Windows
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handle)
+    return before
+
+
+def _give_back(before: dict[int, object]) -> None:
+    for number, handle in before.items():
+        signal.signal(number, handle)  # type: ignore[arg-type]
 
 
 def run_to_end(
