@@ -62,6 +62,7 @@ class Wire:
         assert not b.armed()  # by its own watchdog
         assert b.discharges == 0
 
+    @pytest.mark.req("R-DISARM")
     @pytest.mark.parametrize("mute", [False, True])
     def test_stop_reaches_the_line_even_past_a_mute_unit(self, b: Bench, mute: bool) -> None:
         b.ready()
@@ -93,6 +94,7 @@ class Wire:
 class Core(Wire):
     """What is tried through a real port process as well."""
 
+    @pytest.mark.req("R-PERMIT")
     def test_no_permit_that_is_wrong_puts_a_byte_of_fire_on_the_line(self, b: Bench) -> None:
         b.ready(40)
         good = b.permit(40, permit_id=10)
@@ -118,6 +120,7 @@ class Core(Wire):
         assert not b.sent(EH)
         assert b.unit.fire(good).delivery is Delivery.DELIVERED  # and the good one still goes
 
+    @pytest.mark.req("R-UNCERTAIN")
     @pytest.mark.parametrize("how", ["lost", "bad_crc"])
     def test_a_pulse_of_unknown_outcome_disarms_and_trips(self, b: Bench, how: str) -> None:
         b.ready(40)
@@ -137,6 +140,7 @@ class Core(Wire):
         assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
         assert b.discharges == 1
 
+    @pytest.mark.req("R-ORPHAN")
     def test_an_engine_that_freezes_loses_the_unit(self, b: Bench) -> None:
         b.ready()
         b.sleep(0.3)
@@ -158,6 +162,7 @@ class Core(Wire):
 class Whole(Core):
     """All of it; on lines with a real port process only when RTLOOP_LONG is set (about 1 min each)."""
 
+    @pytest.mark.req("R-PERMIT")
     def test_a_spent_permit_and_a_lower_one_never_fire_again(self, b: Bench) -> None:
         b.ready(40)
         good, lower, next_one = (b.permit(40, permit_id=n, ttl_s=20) for n in (5, 4, 6))
@@ -171,6 +176,7 @@ class Whole(Core):
         assert b.unit.fire(next_one).delivery is Delivery.DELIVERED
         assert b.discharges == 2
 
+    @pytest.mark.req("R-RATE")
     def test_two_pulses_closer_than_the_unit_allows_are_refused_by_the_driver_itself(self, b: Bench) -> None:
         b.ready(40)
         b.inject(FaultKind.FIRE_WITHOUT_DISCHARGE, times=1)  # so the unit itself would be ready again at once

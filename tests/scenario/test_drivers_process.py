@@ -112,6 +112,7 @@ def _gone(pid: int) -> bool:
     return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
+@pytest.mark.req("R-ORPHAN")
 def test_a_killed_engine_leaves_a_disarmed_unit_and_no_port_process(engine: Engine) -> None:
     killed_s = time.monotonic()
     os.kill(engine.process.pid, signal.SIGKILL)
@@ -123,12 +124,14 @@ def test_a_killed_engine_leaves_a_disarmed_unit_and_no_port_process(engine: Engi
     assert not engine.sim.state().armed
 
 
+@pytest.mark.req("R-ORPHAN")
 def test_a_stopped_engine_loses_the_unit(engine: Engine) -> None:
     stopped_s = time.monotonic()
     os.kill(engine.process.pid, signal.SIGSTOP)
     assert engine.ea_after(stopped_s, within_s=1.0) <= 0.3
 
 
+@pytest.mark.req("R-ORPHAN")
 def test_ctrl_c_ends_the_engine_and_the_port_process_writes_ea_before_it_ends(engine: Engine) -> None:
     pressed_s = time.monotonic()
     os.killpg(engine.process.pid, signal.SIGINT)  # as a terminal does: to both processes
@@ -136,6 +139,7 @@ def test_ctrl_c_ends_the_engine_and_the_port_process_writes_ea_before_it_ends(en
     engine.process.wait(5.0)
 
 
+@pytest.mark.req("R-OWNER")
 def test_ctrl_c_alone_and_a_second_owner_change_nothing_then_sigterm_disarms(
     b: Bench, tmp_path: Path
 ) -> None:
@@ -152,6 +156,7 @@ def test_ctrl_c_alone_and_a_second_owner_change_nothing_then_sigterm_disarms(
     assert b.unit.trouble().fault is Fault.PORT_DEAD
 
 
+@pytest.mark.req("R-ORPHAN")
 def test_a_killed_port_process_is_told_and_the_units_watchdog_disarms(b: Bench) -> None:
     os.kill(b.unit.pid, signal.SIGKILL)
     receipt = b.unit.fire(b.permit(40))
@@ -166,6 +171,7 @@ def test_a_killed_port_process_is_told_and_the_units_watchdog_disarms(b: Bench) 
     assert "keep-alive" in b.sim.history[-1][1]
 
 
+@pytest.mark.req("R-DISARM")
 def test_a_frozen_port_process_is_killed_by_disarm_in_time(b: Bench) -> None:
     os.kill(b.unit.pid, signal.SIGSTOP)
     start_s = time.monotonic()
@@ -176,6 +182,7 @@ def test_a_frozen_port_process_is_killed_by_disarm_in_time(b: Bench) -> None:
     b.until(lambda: not b.armed(), within_s=1.5)
 
 
+@pytest.mark.req("R-STALE")
 def test_a_fire_that_a_frozen_port_process_finds_later_is_missed(b: Bench) -> None:
     pid = b.unit.pid
     os.kill(pid, signal.SIGSTOP)

@@ -38,6 +38,7 @@ def test_no_stream_is_an_error_in_words():
     assert caught.value.todo
 
 
+@pytest.mark.req("R-STREAM")
 def test_one_of_several_is_told_apart_two_alike_are_refused():
     first, other = pylsl.StreamOutlet(describe()), pylsl.StreamOutlet(describe("b", source_id="serial-2"))
     found = lsl.find_stream(name="amp", expected_rate_hz=1000.0, expected_channels=8)
@@ -131,6 +132,7 @@ def test_a_rate_that_is_not_kept_is_a_breach(tmp_path):
         source.close()
 
 
+@pytest.mark.req("R-STREAM")
 def test_an_impostor_is_seen_and_never_followed(tmp_path):
     with running():
         source = opened(tmp_path / "ring")
