@@ -494,7 +494,10 @@ class Sitting:
 
     def ended(self, finish: Finish, interrupted: bool) -> int:
         """The exit code: complete 0, stopped for safety 5, ended by the operator 6."""
-        stopped = any(FAULTS[f].action is not Action.HOLD for f in self.interlock.active)
+        asked = interrupted or finish.reason.startswith(
+            "the operator"
+        )  # then a hold that happened to stand is no safety stop
+        stopped = any(not asked or FAULTS[f].action is not Action.HOLD for f in self.interlock.active)
         if finish.complete or (self.setting.plan.kind is Kind.WATCH and not stopped):
             return 0
         if stopped:
