@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hardware_sim.bench import SteppedBench
-from rtloop.app.sitting import Request, Sat, Sitting
 from rtloop.app.runtime import sweep
+from rtloop.app.sitting import Request, Sat, Sitting
 from rtloop.app.stepped import hold_stepped
 from rtloop.board import Board
 from rtloop.model.event import Event
