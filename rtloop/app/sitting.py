@@ -124,6 +124,7 @@ def hold(request: Request, say: Say) -> Sat:
     """Hold one session; everything that can be refused is refused before a device is touched."""
     setting = prepare(request)
     folder = session_folder(Path(setting.site.data_dir), setting.run_id)
+    folder.keep_plan(setting.plan.source)
     say(f"{setting.mode} session {folder.path.name}, plan {setting.plan.name}")
     with Interrupts(say) as interrupts, contextlib.ExitStack() as stack:
         bedside = stack.enter_context(simulated_bedside(bedside_spec(setting)))
@@ -528,13 +529,13 @@ def close(
         "record_whole": checked.ok,
         "report": str(folder.report),
     }
-    folder.result.write_text(json.dumps(result, indent=1, allow_nan=False))  # first: figures may fail
+    _keep_result(folder, result, say)  # first: figures may fail
     try:
         write_report(folder, view, sat.line, head_hash, visits)
     except Exception as err:
         say(f"the report could not be written: {err}; rtloop report {folder.path} tries again")
         result["report"] = None
-    folder.result.write_text(json.dumps(result, indent=1, allow_nan=False))
+    _keep_result(folder, result, say)
     if checked.ok and code in (0, 6):
         folder.tidy()
     words = [f"{setting.mode}: {finish.reason}", table(view)]
@@ -544,6 +545,13 @@ def close(
     words += [f"record: {'whole' if checked.ok else 'NOT whole, see rtloop verify'} in {folder.path}"]
     words += [f"report: {result['report'] or 'none'}"]
     return Sat(text="\n".join(words), data=result, exit_code=code if checked.ok or code else 7)
+
+
+def _keep_result(folder: SessionFolder, result: dict[str, Any], say: Say) -> None:
+    try:
+        folder.result.write_text(json.dumps(result, indent=1, allow_nan=False))
+    except OSError as err:
+        say(f"the result could not be written: {err}; the journal holds all of it")
 
 
 def _visits(setting: Setting, folder: SessionFolder) -> tuple[Visit, ...]:

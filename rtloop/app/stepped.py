@@ -40,6 +40,7 @@ def hold_stepped(
     setting = prepare(request)
     clock = SteppedClock(1_700_000_000.0)
     folder = SessionFolder.create(Path(setting.site.data_dir), setting.run_id, clock=clock)
+    folder.keep_plan(setting.plan.source)
     with contextlib.ExitStack() as stack:
         spec = bedside_spec(setting)
         assert spec is not None

@@ -102,7 +102,7 @@ def _build(raw: dict[str, Any], text: bytes, source: str) -> Plan:
         plan = Plan.model_validate(tables)
     except ValidationError as wrong:
         raise refuse("plan", source, from_pydantic(wrong)) from wrong
-    plan._sha256 = hashlib.sha256(text).hexdigest()
+    plan._sha256, plan._source = hashlib.sha256(text).hexdigest(), text
     return plan
 
 

@@ -230,6 +230,7 @@ class Plan(_Table):
     arm: Arm
     order: Order
     _sha256: str = PrivateAttr(default="")
+    _source: bytes = PrivateAttr(default=b"")
 
     @model_validator(mode="after")
     def _free_of_contradictions(self) -> Plan:
@@ -254,6 +255,11 @@ class Plan(_Table):
     def sha256(self) -> str:
         """Of the text the plan was loaded from, hexadecimal; empty for a plan made in code."""
         return self._sha256
+
+    @property
+    def source(self) -> bytes:
+        """The text the plan was loaded from, whose SHA-256 is ``sha256``; empty for a plan made in code."""
+        return self._source
 
     @property
     def in_pct_rmt(self) -> bool:

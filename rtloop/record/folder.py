@@ -89,6 +89,20 @@ class SessionFolder:
     def result(self) -> Path:
         return self.path / "result.json"
 
+    def keep_plan(self, source: bytes) -> None:
+        """Write the plan's own text into the folder, once; IntegrityProblem when it cannot be written."""
+        try:
+            fd = create_append_only(self.plan)
+            try:
+                write_all(fd, source)
+            finally:
+                os.close(fd)
+        except OSError as err:
+            raise IntegrityProblem(
+                f"cannot write the plan into {self.path}", expected="a writable data directory", found=str(err),
+                todo="check rights and free space of the data directory, or choose another one",
+            ) from err  # fmt: skip
+
     def tidy(self) -> None:
         """Delete what only a running session needs (ring, board): after a clean end, never after a crash."""
         for path in (self.ring, self.board):
