@@ -37,14 +37,18 @@ class Bridge:
         to_known = np.vander((known - middle) / half, order + 1)
         to_gap = np.vander((gap - middle) / half, order + 1)
         matrix: F64 = (to_gap @ np.linalg.pinv(to_known)).T
-        self._from_left: F32 = np.ascontiguousarray(matrix[:flank], dtype=np.float32)
-        self._from_right: F32 = np.ascontiguousarray(matrix[flank:], dtype=np.float32)
+        self._from_left: F32 = np.ascontiguousarray(matrix[:flank].T, dtype=np.float32)
+        self._from_right: F32 = np.ascontiguousarray(matrix[flank:].T, dtype=np.float32)
 
     def apply(self, data_uv: F32) -> None:
         """Overwrite the gap; what was there (NaN and clipping included) is forgotten."""
-        filled = data_uv[:, self._left] @ self._from_left
-        filled += data_uv[:, self._right] @ self._from_right
-        data_uv[:, self.first : self.last + 1] = filled
+        self.rows(data_uv.T)
+
+    def rows(self, rows: F32) -> None:
+        """The same over rows, float32[n_samples, n]."""
+        filled = self._from_left @ rows[self._left]
+        filled += self._from_right @ rows[self._right]
+        rows[self.first : self.last + 1] = filled
 
 
 def gap_columns(gap_s: tuple[float, float], *, rate_hz: float, pulse_sample: int) -> tuple[int, int]:

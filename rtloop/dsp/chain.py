@@ -2,7 +2,8 @@
 
 Order: load -> decay -> bridge -> decimate -> detrend -> judge channels -> average reference -> judge trial ->
 analytic signal. The decay is fitted on samples outside the gap only, so that the bridge can rest on what is
-left; no filter ever sees the raw pulse.
+left; no filter ever sees the raw pulse. All of it is linear once the decay is known, so the epoch is bridged and
+decimated as it is and the decay, bridged and decimated beforehand, is subtracted at the low rate with the line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from rtloop.dsp.analytic import BandKernels
 from rtloop.dsp.bridge import Bridge, gap_columns
 from rtloop.dsp.decay import DecayFit
 from rtloop.dsp.decimate import Decimator
-from rtloop.dsp.quality import Judge, prepare
+from rtloop.dsp.quality import Judge
+from rtloop.dsp.rows import load, padded, refer, upright
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.model.montage import Montage
@@ -45,8 +47,7 @@ class Chain:
         gaps = [gap_columns(g, rate_hz=rate_hz, pulse_sample=self.before) for g in spec.gaps_s]
         edges = np.array([0, *(c for a, b in gaps for c in (a, b + 1)), n_in], dtype=np.int64)
         self._outside = np.ascontiguousarray(edges.reshape(-1, 2))
-        self._baseline = np.searchsorted(times_in_s, [spec.baseline_s[0] - 1e-9, spec.baseline_s[1] + 1e-9])
-        self._baseline = self._baseline.astype(np.int64)
+        self._origin = int(np.searchsorted(times_in_s, spec.baseline_s[0] - 1e-9))
         flank = max(2, round(spec.flank_s * rate_hz))
         self._bridges = [Bridge(first=a, last=b, flank=flank, n_samples=n_in) for a, b in gaps]
         self._decay = DecayFit(
@@ -62,13 +63,20 @@ class Chain:
         self.valid: Bool = np.ones(t.size, dtype=np.bool_)
         for a_s, b_s in spec.gaps_s:
             self.valid[(t >= a_s - 1e-9) & (t <= b_s + 1e-9)] = False
-        self._functional, self._line = _line(t, spec)
+        self._functional, self._taken = self._corrections(t)
+        self._overlap = self._functional @ self._taken[:, 2:]
         self._judge = Judge(spec, montage, t, self.valid)
         self.kernels = BandKernels(
             t, gaps_s=spec.gaps_s, window_s=spec.window_s, points=spec.points,
             max_gap_share=spec.max_gap_share, kernel_sigmas=spec.kernel_sigmas,
         )  # fmt: skip
-        self._work: F32 = np.zeros((montage.n_channels, n_in), dtype=np.float32)
+        width = padded(montage.n_channels)
+        self._usable: Bool = np.zeros(width, dtype=np.bool_)
+        self._raw: F32 = np.zeros((n_in, width), dtype=np.float32)
+        self._turned: F32 = np.zeros((n_in, montage.n_channels), dtype=np.float32)
+        self._low: F32 = np.zeros((t.size, width), dtype=np.float32)
+        self._correction: F32 = np.zeros((t.size, width), dtype=np.float32)
+        self._amounts: F32 = np.zeros((2 + spec.decay_taus, width), dtype=np.float32)
 
     def process(
         self, epoch: Epoch, *, trial_id: int, target: str = "target", known_bad: tuple[int, ...] = ()
@@ -84,10 +92,10 @@ class Chain:
         def mark(stage: str) -> None:
             marks.append((stage, self._clock.now_s()))
 
-        spec, x = self.spec, self._load(epoch)
-        n = x.shape[0]
-        spread = np.empty(n, dtype=np.float32)
-        prepare(x, self._baseline, self._outside, spread)
+        spec, n = self.spec, self.montage.n_channels
+        x, y, spread = self._raw, self._low, np.empty(n, dtype=np.float32)
+        flat, step = self._flat(epoch)
+        load(flat, step, n, self._origin, self._outside, x, spread)
         bad = dict.fromkeys(known_bad, "declared bad")
         for c in np.flatnonzero(~((spread >= spec.flat_uv) & (spread <= spec.wild_uv))):
             found = float(spread[c])
@@ -95,41 +103,55 @@ class Chain:
                 bad[int(c)] = "not a number or infinite"
             else:
                 bad[int(c)] = f"{'flat' if found < spec.flat_uv else 'wild'} (mean deviation {found:.2g} µV)"
-            x[c] = 0.0
-        usable = np.ones(n, dtype=np.bool_)
-        usable[list(bad)] = False
+            x[:, c] = 0.0
+        self._usable[:n] = True
+        self._usable[list(bad)] = False
         mark("load")
         removed, residual = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
+        amounts = self._amounts[:2]
         if spec.decay:
-            removed, residual = self._decay.apply(x, usable)
+            removed, residual, which = self._decay.fit(x, self._usable)
+            opened = np.flatnonzero(removed)
+            if opened.size:
+                amounts = self._amounts
+                amounts[2:] = 0.0
+                amounts[2 + which[opened], opened] = removed[opened]
+            removed, residual = removed[:n].copy(), residual[:n].copy()
         mark("decay")
         if spec.bridge:
             for bridge in self._bridges:
-                bridge.apply(x)
+                bridge.rows(x)
         mark("bridge")
-        y = self._decimator.apply(x)
+        self._decimator.rows(x, y)
         mark("decimate")
-        y -= (y @ self._functional) @ self._line
-        mark("detrend")
-        if not spec.bridge:  # NaN and clipping inside the gap would reach the kernels
+        if not spec.bridge:  # NaN and clipping inside the gap would reach the sums
             np.nan_to_num(y, copy=False, posinf=0.0, neginf=0.0)
+        taken = self._taken[:, : len(amounts)]
+        np.matmul(self._functional, y, out=amounts[:2])
+        if len(amounts) > 2:
+            amounts[:2] -= self._overlap @ amounts[2:]
+        y -= np.matmul(taken, amounts, out=self._correction)
+        mark("detrend")
         bad, mean = self._judge.channels(y, bad)
         good = np.ones(n, dtype=np.bool_)
         good[list(bad)] = False
-        if spec.average_reference:
-            y -= mean
-        y[~good] = 0.0
+        keep = np.zeros(y.shape[1], dtype=np.float32)
+        keep[:n] = good
+        refer(y, mean if spec.average_reference else np.zeros_like(mean), keep)
         verdict = self._judge.trial(y, good, removed_uv=removed, residual_uv=residual)
+        eeg = np.empty((n, y.shape[0]), dtype=np.float32)
+        upright(y, eeg)
         mark("quality")
-        re, im, ongoing_re, ongoing_im = self.kernels.apply(y)
+        re, im, ongoing_re, ongoing_im = self.kernels.apply(eeg)
         mark("analytic")
         return CleanTrial(
-            target=target, trial_id=trial_id, verdict=verdict, eeg_uv=y, valid=self.valid,
+            target=target, trial_id=trial_id, verdict=verdict, eeg_uv=eeg, valid=self.valid,
             analytic_re=re, analytic_im=im, ongoing_re=ongoing_re, ongoing_im=ongoing_im, decay_uv=removed,
             bad_channels=bad, stage_s={b[0]: b[1] - a[1] for a, b in pairwise(marks)},
         )  # fmt: skip
 
-    def _load(self, epoch: Epoch) -> F32:
+    def _flat(self, epoch: Epoch) -> tuple[F32, int]:
+        """The samples of an epoch one after the other, and how far it is from one instant to the next."""
         data, first = epoch.data, epoch.pulse_sample - self.before
         stop = epoch.pulse_sample + self.after + 1
         fits = data.shape[0] == self.montage.n_channels and first >= 0 and stop <= data.shape[1]
@@ -142,13 +164,27 @@ class Chain:
                 f"{data.shape[1] - 1 - epoch.pulse_sample} after at {epoch.rate_hz:g} Hz",
                 todo="cut a longer epoch, or make the chain with ChainSpec.fitted_to",
             )
-        if data.strides[1] == data.itemsize:
-            self._work[...] = data[:, first:stop]
-        else:  # a transposed view of the ring: copy in pieces that stay in the cache
-            for a in range(0, stop - first, 128):
-                b = min(a + 128, stop - first)
-                self._work[:, a:b] = data[:, first + a : first + b]
-        return self._work
+        size, (across, along) = data.itemsize, data.strides
+        if across == size and along > 0 and along % size == 0:  # rows of the ring, read where they lie
+            count = (stop - first - 1) * (along // size) + data.shape[0]
+            return np.lib.stride_tricks.as_strided(
+                data[:, first:stop], (count,), (size,), writeable=False
+            ), along // size
+        for a in range(0, stop - first, 128):  # in pieces that stay in the cache
+            b = min(a + 128, stop - first)
+            self._turned[a:b] = data[:, first + a : first + b].T
+        return self._turned.reshape(-1), data.shape[0]
+
+    def _corrections(self, t: F64) -> tuple[F32, F32]:
+        """Functionals [2, n] that give offset and slope, and columns [n, 2 + taus]: what one unit of offset, of
+        slope and of each decay looks like at the low rate."""
+        functional, line = _line(t, self.spec)
+        decays = self._decay.shapes.copy()
+        if self.spec.bridge:
+            for bridge in self._bridges:
+                bridge.apply(decays)
+        columns = np.concatenate([line, self._decimator.apply(decays)])
+        return np.ascontiguousarray(functional.T), np.ascontiguousarray(columns.T)
 
 
 def _line(t: F64, spec: ChainSpec) -> tuple[F32, F32]:

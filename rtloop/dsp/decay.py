@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtloop.model.samples import F32, F64, Bool
+from rtloop.dsp.rows import energy_about_mean
+from rtloop.model.samples import F32, F64, I64, Bool
 
 
 class DecayFit:
@@ -48,50 +49,67 @@ class DecayFit:
         shape /= shape[:, :1]  # amplitude = value at the end of the gap
         centred = shape[:, :n] - shape[:, :n].mean(axis=1, keepdims=True)
         self._norm = np.linalg.norm(centred, axis=1).astype(np.float32)
-        self._unit: F32 = np.ascontiguousarray((centred / self._norm[:, None]).T, dtype=np.float32)
-        self._shape: F32 = shape.astype(np.float32)
+        unit = centred / self._norm[:, None]
+        self._unit: F32 = np.ascontiguousarray(unit, dtype=np.float32)
+        self._along_shapes: F32 = (unit @ shape[:, :n].T).astype(np.float32)
+        #: float32[taus, n_samples]: each decay, 1 at the end of the gap and 0 before it
+        self.shapes: F32 = np.zeros((taus, times_s.size), dtype=np.float32)
+        self.shapes[:, self.first :] = shape
         self._gates = (min_uv, noise_ratio, min_share)
         a = int(np.searchsorted(times_s, baseline_s[0], side="left"))
         b = int(np.searchsorted(times_s, baseline_s[1], side="right"))
         last = max(a, b - n)
         self._starts = sorted({int(s) for s in np.linspace(a, last, windows)}) if b - a >= n else []
 
-    def amplitude_uv(self, stretch_uv: F32) -> tuple[F32, F32, F32]:
+    def amplitude_uv(self, stretch_uv: F32) -> tuple[I64, F32, F32]:
         """Best tau's index, amplitude (µV at the end of the gap) and explained energy of float32[n_channels,
         n]."""
-        along = stretch_uv @ self._unit  # [n_channels, taus]
-        best = np.abs(along).argmax(axis=1)
-        value = along[np.arange(along.shape[0]), best]
-        return best.astype(np.float32), value / self._norm[best], value * value
+        return self._best(self._unit @ stretch_uv.T)
+
+    def _best(self, along: F32) -> tuple[I64, F32, F32]:
+        """The same from the projections float32[taus, n_channels]."""
+        best = np.abs(along).argmax(axis=0)
+        value = along[best, np.arange(along.shape[1])]
+        return best, value / self._norm[best], value * value
 
     def apply(self, data_uv: F32, usable: Bool) -> tuple[F32, F32]:
-        """Subtract in place from the channels whose gate opens.
+        """Subtract in place from the channels of float32[n_channels, n_samples] whose gate opens.
 
         Returns
         -------
         removed_uv : float32[n_channels], amplitude removed at the end of the gap, 0 where nothing was done
         residual_uv : float32[n_channels], amplitude which the same fit still finds afterwards
         """
+        removed, residual, which = self.fit(np.ascontiguousarray(data_uv.T), usable)
+        opened = np.flatnonzero(removed)
+        data_uv[opened, self.first :] -= removed[opened, None] * self.shapes[which[opened], self.first :]
+        return removed, residual
+
+    def fit(self, rows: F32, usable: Bool) -> tuple[F32, F32, I64]:
+        """What there is to remove from float32[n_samples, n]: amplitude (0 where the gate stays shut), amplitude
+        that the same fit will still find, and which of ``shapes`` it is. Nothing is changed."""
         min_uv, noise_ratio, min_share = self._gates
-        stretch = data_uv[:, self.first : self.stop]
-        best, amplitude, energy = self.amplitude_uv(stretch)
         n = self.stop - self.first
-        mean = stretch.mean(axis=1)
-        total = np.einsum("ij,ij->i", stretch, stretch) - n * mean * mean
+        along = self._unit @ rows[self.first : self.stop]
+        best, amplitude, energy = self._best(along)
+        total = np.empty(rows.shape[1], dtype=np.float32)
+        energy_about_mean(rows, self.first, self.stop, total)
         size = np.abs(amplitude)
         opened = usable & (size >= min_uv) & (energy >= min_share * total)
         near = np.flatnonzero(opened)
         if near.size and self._starts:
             noise = np.zeros(near.size, dtype=np.float32)
+            a, b = self._starts[0], self._starts[-1] + n
+            ongoing = np.ascontiguousarray(rows[a:b, near]) if 2 * near.size < opened.size else rows[a:b]
             for s in self._starts:
-                noise += self.amplitude_uv(data_uv[near, s : s + n])[1] ** 2
+                found = self._best(self._unit @ ongoing[s - a : s - a + n])[1]
+                noise += (found if found.size == near.size else found[near]) ** 2
             opened[near] = size[near] >= noise_ratio * np.sqrt(noise / np.float32(len(self._starts)))
-        removed = np.where(opened, amplitude, np.float32(0))
+        removed: F32 = np.where(opened, amplitude, np.float32(0))
         which = np.flatnonzero(opened)
         residual = size
         if which.size:
-            picked = best[which].astype(np.intp)
-            data_uv[which, self.first :] -= removed[which, None] * self._shape[picked]
+            left: F32 = along[:, which] - removed[which] * self._along_shapes[:, best[which]]
             residual = size.copy()
-            residual[which] = np.abs(self.amplitude_uv(data_uv[which, self.first : self.stop])[1])
-        return removed.astype(np.float32), residual.astype(np.float32)
+            residual[which] = np.abs(self._best(left)[1])
+        return removed, residual, best

@@ -10,24 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtloop.dsp.rows import padded, weighted
 from rtloop.errors import ValidationProblem
-from rtloop.jit import kernel
 from rtloop.model.samples import F32, F64, I64
-
-
-@kernel("void(float32[:,::1], int64[::1], float32[:,::1], float32[:,::1])", sums=True)
-def _rows(x: F32, first: I64, taps: F32, out: F32) -> None:  # type: ignore[type-arg,unused-ignore]
-    n_taps = taps.shape[1]
-    for c in range(x.shape[0]):
-        row = x[c]
-        target = out[c]
-        for j in range(out.shape[1]):
-            piece = row[first[j] : first[j] + n_taps]
-            weights = taps[j]
-            acc = np.float32(0.0)
-            for k in range(n_taps):
-                acc += weights[k] * piece[k]
-            target[j] = acc
 
 
 class Decimator:
@@ -71,7 +56,7 @@ class Decimator:
         )
         half = width / 2
         self.half_s = half / rate_hz
-        n_taps = min(32 * int(np.ceil((width + 1) / 32)), n_in)  # whole vector registers
+        n_taps = min(8 * int(np.ceil((width + 1) / 8)), 8 * (n_in // 8))
         centre = pulse_sample + self.times_s * rate_hz
         first = np.clip(np.round(centre - (n_taps - 1) / 2).astype(np.int64), 0, n_in - n_taps)
         offset = first[:, None] + np.arange(n_taps)[None, :] - centre[:, None]
@@ -85,11 +70,19 @@ class Decimator:
 
     def apply(self, data_uv: F32) -> F32:
         """A new array at the output rate."""
+        n = data_uv.shape[0]
+        rows = np.zeros((self.n_in, padded(n)), dtype=np.float32)
+        rows[:, :n] = data_uv.T
+        out = np.empty((self.times_s.size, rows.shape[1]), dtype=np.float32)
+        self.rows(rows, out)
+        return np.ascontiguousarray(out[:, :n].T)
+
+    def rows(self, rows: F32, out: F32) -> None:
+        """The same over rows, float32[n_in, n] into float32[n_out, n]."""
         if self.identity:
-            return data_uv.copy()
-        out = np.empty((data_uv.shape[0], self.times_s.size), dtype=np.float32)
-        _rows(data_uv, self._first, self._taps, out)
-        return out
+            out[...] = rows
+        else:
+            weighted(rows, self._first, self._taps, out)
 
 
 def decimate(

@@ -44,14 +44,20 @@ class RunningConnectivity:
         n_points = int(self._columns.max())
         self.first, self.second = np.triu_indices(n_channels, 1)
         n_pairs = self.first.size
-        self._sums: list[Real] = [np.zeros((n_pairs, n_points), dtype=dtype) for _ in range(5)]
+        tile = (self.second // 8, self.first // 8)
+        self._by_tile: I64 = np.lexsort(
+            (self.second, self.first, *tile)
+        )  # pairs that share channels side by side
+        self._sums: list[Real] = [kernels.aligned((n_pairs, n_points), dtype) for _ in range(5)]
+        for plane in self._sums:
+            plane[...] = 0
         self._count: Real = np.zeros(n_pairs, dtype=dtype)
         self.slots = TrialSlots(capacity)
         shape = (self.slots.capacity, n_channels, n_points)
-        self._re: Real = np.empty(shape, dtype=dtype)
-        self._im: Real = np.empty(shape, dtype=dtype)
-        self._unit_re: Real = np.empty(shape, dtype=dtype)
-        self._unit_im: Real = np.empty(shape, dtype=dtype)
+        self._re: Real = kernels.aligned(shape, dtype)
+        self._im: Real = kernels.aligned(shape, dtype)
+        self._unit_re: Real = kernels.aligned(shape, dtype)
+        self._unit_im: Real = kernels.aligned(shape, dtype)
         self._good: Bool = np.zeros(shape[:2], dtype=np.bool_)
         self._itc: F64 = np.zeros((2, n_channels, n_points))
         self._channel_count: F64 = np.zeros(n_channels)
@@ -82,20 +88,20 @@ class RunningConnectivity:
             raise ValidationProblem(
                 "wrong shape of an analytic signal", expected=str(wanted), found=str(re.shape)
             )
-        good = np.ones(wanted[0], dtype=np.bool_) if good is None else good
-        if not (np.isfinite(re[good]).all() and np.isfinite(im[good]).all()):
+        if self.slots.full:
+            self.make_room()
+        slot = len(self.slots)
+        self._re[slot], self._im[slot], self._good[slot] = re, im, True if good is None else good
+        finite = kernels.unit(self._re.dtype)(
+            self._re[slot], self._im[slot], self._unit_re[slot], self._unit_im[slot], self._good[slot]
+        )
+        if not finite:
             raise ValidationProblem(
                 f"trial {trial_id} holds values that are no numbers",
                 expected="finite values in good channels",
                 found="NaN or infinity", todo="mark those channels bad",
             )  # fmt: skip
-        if self.slots.full:
-            self.make_room()
-        slot = self.slots.enter(trial_id)
-        self._re[slot], self._im[slot], self._good[slot] = re, im, good
-        kernels.unit(
-            self._re[slot], self._im[slot], self._unit_re[slot], self._unit_im[slot], self._good[slot]
-        )
+        self.slots.enter(trial_id)
         if counts:
             self.reinstate(trial_id)
 
@@ -119,8 +125,6 @@ class RunningConnectivity:
 
     def pair_values(self) -> dict[str, F64]:
         """Measure -> float64[n_pairs, n_bands], means over the band's instants; never clipped."""
-        s_im, s_sq, s_abs, s_ure, s_uim = self._sums
-        kernels.values(s_im, s_sq, s_abs, s_ure, s_uim, self._count, self._columns, self._values)
         return dict(zip(MEASURES, self._values.copy(), strict=True))
 
     def without_each(
@@ -140,21 +144,31 @@ class RunningConnectivity:
 
     def _without(self, slots: I64, weights: F64, lagged_only: bool) -> dict[str, F64]:
         dtype, n_points = self._re.dtype, self._re.shape[2]
-        out = {
-            m: np.zeros((slots.size, 2, len(self.bands))) for m in (MEASURES[:2] if lagged_only else MEASURES)
-        }
+        measures = MEASURES[:2] if lagged_only else MEASURES
+        out = {m: np.zeros((slots.size, 2, len(self.bands))) for m in measures}
         s_im, s_sq, s_abs, s_ure, s_uim = self._sums
         for scope in range(2):
-            w = np.ascontiguousarray(weights[scope], dtype=dtype)
-            at_points = np.zeros((len(out), slots.size, n_points), dtype=dtype)
-            kernels.without_each_lagged(
-                self._re, self._im, slots, s_im, s_sq, s_abs, w, at_points[0], at_points[1]
+            chosen = self._by_tile[weights[scope][self._by_tile] != 0]
+            pairs = np.stack([chosen, self.first[chosen], self.second[chosen]], axis=1)
+            w = weights[scope][chosen].astype(dtype)
+            at_points = kernels.aligned((len(out), slots.size, n_points), dtype)
+            at_points[...] = 0
+            kernels.without_each_lagged(dtype)(
+                self._re, self._im, slots, pairs, w, s_im, s_sq, s_abs, at_points[:2]
             )
             if not lagged_only:
-                kernels.without_each_locked(
-                    self._unit_re, self._unit_im, self._good, slots, s_ure, s_uim, self._count, w,
-                    at_points[2], at_points[3],
-                )  # fmt: skip
+                kernels.without_each_locked(dtype)(
+                    self._unit_re,
+                    self._unit_im,
+                    self._good,
+                    slots,
+                    pairs,
+                    w,
+                    s_ure,
+                    s_uim,
+                    self._count,
+                    at_points[2:],
+                )
             for measure, values in zip(out, at_points, strict=True):
                 out[measure][:, scope] = self._means(values)
         return out
@@ -184,9 +198,9 @@ class RunningConnectivity:
 
     def _apply(self, slot: int, sign: Any) -> bool:
         s_im, s_sq, s_abs, s_ure, s_uim = self._sums
-        kernels.add(
+        kernels.update(self._re.dtype)(
             self._re[slot], self._im[slot], self._unit_re[slot], self._unit_im[slot], sign, self._good[slot],
-            s_im, s_sq, s_abs, s_ure, s_uim, self._count,
+            s_im, s_sq, s_abs, s_ure, s_uim, self._count, self._columns, self._values,
         )  # fmt: skip
         self._itc[0] += sign * self._unit_re[slot]
         self._itc[1] += sign * self._unit_im[slot]

@@ -3,84 +3,86 @@
 Planar arrays [n_pairs, n_points], float32 or float64; pairs in the order of ``numpy.triu_indices(n, 1)``.
 S = A_x conj(A_y); U = S/|S|. A channel that is bad in a trial adds nothing to its pairs, and the pair's own
 count of trials is kept, so every pair is exact over the trials it has.
-Each loop writes few planes: more of them in one loop keep the compiler from vectorising it.
+Each loop writes few planes: more of them in one loop keep the compiler from vectorising it. ``unit``, ``update``
+and the leave-one-out loops are asked for by dtype, ``update(np.float32)(...)``: float32 is compiled at import,
+its exact float64 twin when first asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rtloop.jit import kernel
 
 #: a denominator below this share of its own scale is rounding, not coupling: the value is 0
 NOTHING = 1e-6
-TILE = 8
+#: pairs whose sums stay in the cache while the trials pass by
+TILE_PAIRS = 64
+
+Loop = Callable[..., Any]
 
 
-def _both(signature: str) -> list[str]:
-    """The same signature for float32 and float64 (``T``)."""
-    return [signature.replace("T", t) for t in ("float32", "float64")]
+def _twins(signature: str, *, sums: bool = False) -> Callable[[Loop], Callable[[npt.DTypeLike], Loop]]:
+    """Compile for ``T`` = float32 now and for float64 when first asked for."""
+
+    def made(loop: Loop) -> Callable[[npt.DTypeLike], Loop]:
+        ready = {"float32": kernel(signature.replace("T", "float32"), sums=sums)(loop)}
+
+        def of(dtype: npt.DTypeLike) -> Loop:
+            name = np.dtype(dtype).name
+            if name not in ready:
+                ready[name] = kernel(signature.replace("T", name), sums=sums)(loop)
+            return ready[name]
+
+        return of
+
+    return made
 
 
-@kernel(_both("void(T[:,::1], T[:,::1], T[:,::1], T[:,::1], boolean[::1])"))
-def unit(re: Any, im: Any, unit_re: Any, unit_im: Any, good: Any) -> None:
-    """A/|A| per channel and instant; 0 where A is 0 or the channel is bad (then A becomes 0 too)."""
+def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """An array of unset numbers that begins at a cache line: no vector of a row of 16 straddles two."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.empty(size + 64, dtype=np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+@_twins("boolean(T[:,::1], T[:,::1], T[:,::1], T[:,::1], boolean[::1])", sums=True)
+def unit(re: Any, im: Any, unit_re: Any, unit_im: Any, good: Any) -> Any:
+    """A/|A| per channel and instant; 0 where A is 0 or the channel is bad (then A becomes 0 too).
+
+    Returns whether every value of the good channels is finite.
+    """
     real = re.dtype.type
     one, zero = real(1), real(0)
+    nothing = zero
     for c in range(re.shape[0]):
         if not good[c]:
             re[c, :] = zero
             im[c, :] = zero
         x, y, u, v = re[c], im[c], unit_re[c], unit_im[c]
         for k in range(x.size):
+            nothing += zero * x[k] + zero * y[k]  # NaN as soon as one value is none or infinite
             size = np.sqrt(x[k] * x[k] + y[k] * y[k])
             share = np.divide(one, size if size > zero else one)
             u[k] = x[k] * share
             v[k] = y[k] * share
+    return nothing == zero
 
 
-@kernel(_both("void(" + "T[:,::1], " * 4 + "T, boolean[::1], " + "T[:,::1], " * 5 + "T[::1])"))
-def add(
-    re: Any, im: Any, unit_re: Any, unit_im: Any, sign: Any, good: Any,
-    s_im: Any, s_sq: Any, s_abs: Any, s_ure: Any, s_uim: Any, count: Any,
+@kernel(sums=True)
+def _band_values(
+    s_im: Any, s_sq: Any, s_abs: Any, s_ure: Any, s_uim: Any, count: Any, bands: Any, start: Any, end: Any, out: Any
 ) -> None:  # fmt: skip
-    """Add (sign 1) or subtract (sign -1) one trial: sums of Im S, (Im S)², |Im S|, Re U, Im U."""
-    n, m = re.shape
-    p = -1
-    for a in range(n):
-        for b in range(a + 1, n):
-            p += 1
-            if not (good[a] and good[b]):
-                continue
-            count[p] += sign
-            xr, xi, yr, yi = re[a], im[a], re[b], im[b]
-            p1, p2, p3 = s_im[p], s_sq[p], s_abs[p]
-            for k in range(m):
-                v = xi[k] * yr[k] - xr[k] * yi[k]
-                p1[k] += sign * v
-                p2[k] += sign * (v * v)
-                p3[k] += sign * abs(v)
-            ur, ui, wr, wi = unit_re[a], unit_im[a], unit_re[b], unit_im[b]
-            p4, p5 = s_ure[p], s_uim[p]
-            for k in range(m):
-                p4[k] += sign * (ur[k] * wr[k] + ui[k] * wi[k])
-                p5[k] += sign * (ui[k] * wr[k] - ur[k] * wi[k])
-
-
-@kernel(
-    _both("void(T[:,::1], T[:,::1], T[:,::1], T[:,::1], T[:,::1], T[::1], int64[:,::1], float64[:,:,::1])"),
-    sums=True,
-)
-def values(
-    s_im: Any, s_sq: Any, s_abs: Any, s_ure: Any, s_uim: Any, count: Any, bands: Any, out: Any
-) -> None:  # fmt: skip
-    """Band means of dwPLI², wPLI, PLV, PPC into float64[4, n_pairs, n_bands] (Vinck 2011, 2010; Lachaux
-    1999)."""
+    """Band means of dwPLI², wPLI, PLV, PPC of pairs ``start .. end`` (Vinck 2011, 2010; Lachaux 1999)."""
     real = s_im.dtype.type
     one, zero, tiny = real(1), real(0), real(NOTHING)
-    for p in range(s_im.shape[0]):
+    for p in range(start, end):
         n = count[p]
         for j in range(bands.shape[0]):
             first, stop = bands[j, 0], bands[j, 1]
@@ -106,89 +108,109 @@ def values(
             out[3, p, j] = (squared / m - n) / (n * (n - one)) if n >= 2 else 0.0
 
 
-@kernel(
-    _both(
-        "void(T[:,:,::1], T[:,:,::1], int64[::1], T[:,::1], T[:,::1], T[:,::1], T[::1], T[:,::1], T[:,::1])"
-    )
+@_twins(
+    "void("
+    + "T[:,::1], " * 4
+    + "T, boolean[::1], "
+    + "T[:,::1], " * 5
+    + "T[::1], int64[:,::1], float64[:,:,::1])",
+)
+def update(
+    re: Any, im: Any, unit_re: Any, unit_im: Any, sign: Any, good: Any,
+    s_im: Any, s_sq: Any, s_abs: Any, s_ure: Any, s_uim: Any, count: Any, bands: Any, out: Any,
+) -> None:  # fmt: skip
+    """Add (sign 1) or subtract (sign -1) one trial, and set the values of its pairs while their sums are at hand.
+
+    Sums of Im S, (Im S)², |Im S|, Re U, Im U. ``out`` float64[4, n_pairs, n_bands]: band means of dwPLI², wPLI,
+    PLV, PPC; a pair with a bad channel keeps its sums. Nothing is contracted here: Im S of two equal
+    channels is exactly 0.
+    """
+    p = -1
+    for a in range(re.shape[0]):
+        for b in range(a + 1, re.shape[0]):
+            p += 1
+            if not (good[a] and good[b]):
+                continue
+            count[p] += sign
+            xr, xi, yr, yi = re[a], im[a], re[b], im[b]
+            p1, p2, p3 = s_im[p], s_sq[p], s_abs[p]
+            for k in range(p1.size):
+                v = xi[k] * yr[k] - xr[k] * yi[k]
+                p1[k] += sign * v
+                p2[k] += sign * (v * v)
+                p3[k] += sign * abs(v)
+            ur, ui, wr, wi = unit_re[a], unit_im[a], unit_re[b], unit_im[b]
+            p4, p5 = s_ure[p], s_uim[p]
+            for k in range(p4.size):
+                p4[k] += sign * (ur[k] * wr[k] + ui[k] * wi[k])
+                p5[k] += sign * (ui[k] * wr[k] - ur[k] * wi[k])
+        start, end = p + a + 2 - re.shape[0], p + 1  # the row's pairs are still in the cache
+        _band_values(s_im, s_sq, s_abs, s_ure, s_uim, count, bands, start, end, out)
+
+
+@_twins(
+    "void(T[:,:,::1], T[:,:,::1], int64[::1], int64[:,::1], T[::1], T[:,::1], T[:,::1], T[:,::1], T[:,:,::1])"
 )
 def without_each_lagged(
-    re: Any, im: Any, slots: Any, s_im: Any, s_sq: Any, s_abs: Any, weights: Any, debiased: Any, plain: Any
+    re: Any, im: Any, slots: Any, pairs: Any, weights: Any, s_im: Any, s_sq: Any, s_abs: Any, out: Any
 ) -> None:  # fmt: skip
-    """Weighted sums over pairs of dwPLI² and wPLI with each trial left out, exactly.
+    """Weighted sums over the chosen pairs of dwPLI² and wPLI with each trial left out, exactly.
 
-    debiased, plain : T[n_trials, n_points], added to; pairs of weight 0 cost nothing. Pairs are walked in
-    tiles so that a tile's history and sums stay in the cache.
+    slots : trials; pairs : int64[n_chosen, 3] place in the sums and the two channels, in an order in which
+    neighbours share channels; weights : T[n_chosen]
+    out : T[2, n_trials, n_points], added to
     """
-    n = re.shape[1]
     real = s_im.dtype.type
     one, zero, tiny = real(1), real(0), real(NOTHING)
-    for a0 in range(0, n, TILE):
-        for b0 in range(a0, n, TILE):
-            for i in range(slots.size):
-                slot, to_debiased, to_plain = slots[i], debiased[i], plain[i]
-                for a in range(a0, min(a0 + TILE, n)):
-                    for b in range(max(b0, a + 1), min(b0 + TILE, n)):
-                        p = a * (2 * n - a - 1) // 2 + b - a - 1
-                        w = weights[p]
-                        if w == zero:
-                            continue
-                        xr, xi, yr, yi = re[slot, a], im[slot, a], re[slot, b], im[slot, b]
-                        p1, p2, p3 = s_im[p], s_sq[p], s_abs[p]
-                        for k in range(p1.size):
-                            v = xi[k] * yr[k] - xr[k] * yi[k]
-                            q = p2[k] - v * v
-                            s = p1[k] - v
-                            d = p3[k] - abs(v)
-                            scale = tiny * p3[k]
-                            den = d * d - q
-                            fine = den > scale * p3[k]
-                            to_debiased[k] += (
-                                np.divide(w * (s * s - q), den if fine else one) if fine else zero
-                            )
-                            to_plain[k] += (
-                                np.divide(w * abs(s), d if d > scale else one) if d > scale else zero
-                            )
+    for start in range(0, pairs.shape[0], TILE_PAIRS):
+        for i in range(slots.size):
+            slot, to_debiased, to_plain = slots[i], out[0, i], out[1, i]
+            for c in range(start, min(start + TILE_PAIRS, pairs.shape[0])):
+                p, a, b, w = pairs[c, 0], pairs[c, 1], pairs[c, 2], weights[c]
+                xr, xi, yr, yi = re[slot, a], im[slot, a], re[slot, b], im[slot, b]
+                p1, p2, p3 = s_im[p], s_sq[p], s_abs[p]
+                for k in range(p1.size):
+                    v = xi[k] * yr[k] - xr[k] * yi[k]
+                    q = p2[k] - v * v
+                    s = p1[k] - v
+                    d = p3[k] - abs(v)
+                    scale = tiny * p3[k]
+                    den = d * d - q
+                    fine = den > scale * p3[k]
+                    some = d > scale
+                    to_debiased[k] += np.divide(w * (s * s - q) if fine else zero, den if fine else one)
+                    to_plain[k] += np.divide(w * abs(s) if some else zero, d if some else one)
 
 
-@kernel(
-    _both(
-        "void(T[:,:,::1], T[:,:,::1], boolean[:,::1], int64[::1],"
-        "T[:,::1], T[:,::1], T[::1], T[::1], T[:,::1], T[:,::1])"
-    )
+@_twins(
+    "void(T[:,:,::1], T[:,:,::1], boolean[:,::1], int64[::1], int64[:,::1], T[::1], T[:,::1], T[:,::1], T[::1],"
+    "T[:,:,::1])"
 )
 def without_each_locked(
-    unit_re: Any, unit_im: Any, good: Any, slots: Any, s_ure: Any, s_uim: Any, count: Any, weights: Any,
-    locked: Any, pairwise: Any,
+    unit_re: Any, unit_im: Any, good: Any, slots: Any, pairs: Any, weights: Any, s_ure: Any, s_uim: Any, count: Any,
+    out: Any,
 ) -> None:  # fmt: skip
-    """Weighted sums over pairs of PLV and PPC with each trial left out, exactly; shapes as above."""
-    n = unit_re.shape[1]
+    """Weighted sums over the chosen pairs of PLV and PPC with each trial left out, exactly; shapes as above."""
     real = s_ure.dtype.type
     one, zero = real(1), real(0)
-    for a0 in range(0, n, TILE):
-        for b0 in range(a0, n, TILE):
-            for i in range(slots.size):
-                slot, to_locked, to_pairwise = slots[i], locked[i], pairwise[i]
-                for a in range(a0, min(a0 + TILE, n)):
-                    for b in range(max(b0, a + 1), min(b0 + TILE, n)):
-                        p = a * (2 * n - a - 1) // 2 + b - a - 1
-                        left = count[p] - (one if good[slot, a] and good[slot, b] else zero)
-                        if weights[p] == zero or left < 2:
-                            continue
-                        w_locked = real(weights[p] / left)
-                        w_pairwise = real(weights[p] / (left * (left - one)))
-                        xr, xi, yr, yi = (
-                            unit_re[slot, a],
-                            unit_im[slot, a],
-                            unit_re[slot, b],
-                            unit_im[slot, b],
-                        )
-                        p4, p5 = s_ure[p], s_uim[p]
-                        for k in range(p4.size):
-                            r = p4[k] - (xr[k] * yr[k] + xi[k] * yi[k])
-                            s = p5[k] - (xi[k] * yr[k] - xr[k] * yi[k])
-                            r2 = r * r + s * s
-                            to_locked[k] += w_locked * np.sqrt(r2)
-                            to_pairwise[k] += w_pairwise * (r2 - left)
+    for start in range(0, pairs.shape[0], TILE_PAIRS):
+        for i in range(slots.size):
+            slot, to_locked, to_pairwise = slots[i], out[0, i], out[1, i]
+            for c in range(start, min(start + TILE_PAIRS, pairs.shape[0])):
+                p, a, b = pairs[c, 0], pairs[c, 1], pairs[c, 2]
+                left = count[p] - (one if good[slot, a] and good[slot, b] else zero)
+                if left < 2:
+                    continue
+                w_locked = real(weights[c] / left)
+                w_pairwise = real(weights[c] / (left * (left - one)))
+                xr, xi, yr, yi = unit_re[slot, a], unit_im[slot, a], unit_re[slot, b], unit_im[slot, b]
+                p4, p5 = s_ure[p], s_uim[p]
+                for k in range(p4.size):
+                    r = p4[k] - (xr[k] * yr[k] + xi[k] * yi[k])
+                    s = p5[k] - (xi[k] * yr[k] - xr[k] * yi[k])
+                    r2 = r * r + s * s
+                    to_locked[k] += w_locked * np.sqrt(r2)
+                    to_pairwise[k] += w_pairwise * (r2 - left)
 
 
 @kernel(

@@ -146,9 +146,11 @@ class SignalLine:
         verdict = Verdict(accepted=False, reasons=(refused,)) if refused else None
         if verdict is None:
             window = self._source.window(first, self._count)
-            data = np.ascontiguousarray(window.data.T)
             t1 = WALL.now_s()
-            epoch = Epoch(data=data, rate_hz=self._source.rate_hz, pulse_sample=self._before, first=first)
+            # a view: the chain reads the ring's rows where they lie, once, into its own memory
+            epoch = Epoch(
+                data=window.data.T, rate_hz=self._source.rate_hz, pulse_sample=self._before, first=first
+            )
             clean = self.scorer(label.target, label.block).process(epoch, trial_id)
             verdict = clean.verdict
             stages = {"cut": t1 - t0, **clean.stage_s}
