@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rtloop.dsp.rows import fast, spread_about, swing
+from rtloop.dsp.rows import extremes, fast, spread_about
 from rtloop.dsp.spec import ChainSpec
 from rtloop.model.estimate import Verdict
 from rtloop.model.montage import Montage, position_of
@@ -83,7 +83,7 @@ class Judge:
             ("pre", spec.max_pre_pp_uv, self._pre),
             ("post", spec.max_post_pp_uv, self._post),
         ):
-            numbers[f"{when}_pp_uv"] = found = float(swing(x, stretches))
+            numbers[f"{when}_pp_uv"] = found = _swing_uv(x, stretches)
             if not found <= limit:
                 reasons.append((f"peak to peak {when} pulse", found, limit, "µV"))
         numbers["muscle_pre_uv"] = float(fast(x, self._pre)) / self._gain
@@ -107,6 +107,13 @@ class Judge:
         if not spec.quality:
             reasons = [r for r in reasons if r[0] == "good channels"]
         return Verdict(accepted=not reasons, reasons=tuple(reasons), numbers=numbers)
+
+
+def _swing_uv(x: F32, stretches: I64) -> float:
+    """Largest peak-to-peak of a channel over the given stretches."""
+    high, low = np.empty((2, x.shape[1]), dtype=np.float32)
+    extremes(x, stretches, high, low)
+    return float((high - low).max())
 
 
 def _stretches(valid: Bool, first: int, stop: int) -> I64:

@@ -25,8 +25,9 @@ def load(flat: F32, step: int, n: int, origin: int, stretches: I64, rows: F32, s
     """Copy rows of ``n`` channels that begin every ``step`` numbers of ``flat``, each channel less its own sample
     in row ``origin`` (a mV offset would cost digits); ``spread``: mean size outside the gaps, NaN or inf if any
     sample is."""
-    at = flat[origin * step : origin * step + n].copy()
-    total = np.zeros(n, dtype=np.float32)
+    at = flat[origin * step : origin * step + n]
+    for c in range(n):
+        spread[c] = np.float32(0.0)
     for i in range(rows.shape[0]):
         source, target = flat[i * step : i * step + n], rows[i]
         for c in range(n):
@@ -37,9 +38,9 @@ def load(flat: F32, step: int, n: int, origin: int, stretches: I64, rows: F32, s
         for i in range(stretches[s, 0], stretches[s, 1]):
             target = rows[i]
             for c in range(n):
-                total[c] += abs(target[c])
+                spread[c] += abs(target[c])
     for c in range(n):
-        spread[c] = total[c] / np.float32(count)
+        spread[c] /= np.float32(count)
 
 
 @kernel(f"void({_ROWS}, int64[::1], {_ROWS}, {_ROWS})", sums=True)
@@ -106,10 +107,11 @@ def refer(rows: F32, mean: F32, keep: F32) -> None:
             row[c] = (row[c] - m) * keep[c]
 
 
-@kernel(f"float32({_ROWS}, int64[:,::1])")
-def swing(rows: F32, stretches: I64) -> float:
-    """Largest peak-to-peak of a channel over the given stretches [first, stop)."""
-    high, low = rows[stretches[0, 0]].copy(), rows[stretches[0, 0]].copy()
+@kernel(f"void({_ROWS}, int64[:,::1], float32[::1], float32[::1])")
+def extremes(rows: F32, stretches: I64, high: F32, low: F32) -> None:
+    """Highest and lowest value of each channel over the given stretches [first, stop)."""
+    for c in range(high.size):
+        high[c] = low[c] = rows[stretches[0, 0], c]
     for s in range(stretches.shape[0]):
         for i in range(stretches[s, 0], stretches[s, 1]):
             row = rows[i]
@@ -117,7 +119,6 @@ def swing(rows: F32, stretches: I64) -> float:
                 v = row[c]
                 high[c] = v if v > high[c] else high[c]
                 low[c] = v if v < low[c] else low[c]
-    return (high - low).max()  # type: ignore[no-any-return]
 
 
 @kernel(f"float32({_ROWS}, int64[:,::1])")
