@@ -87,7 +87,7 @@ def main() -> None:
         ).astype(np.float32)
         clean, all_of_it, stages = [], [], []
         for i in range(n_pulses):
-            data = np.roll(x, 37 * i, axis=1)
+            data = np.ascontiguousarray(np.roll(x, 37 * i, axis=1).T).T  # as the ring holds it
             epoch = Epoch(data=data, rate_hz=rate_hz, pulse_sample=scorer.chain.before)
             start = time.perf_counter()
             trial = scorer.process(epoch, i)

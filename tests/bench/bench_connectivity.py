@@ -53,7 +53,7 @@ def main() -> None:
     montage = Montage.from_names(names_for(CHANNELS))
     w = weights(montage.positions_m, np.ones(CHANNELS * (CHANNELS - 1) // 2, dtype=bool), (0, 1, 2, 3))
     print(f"{CHANNELS} channels, {w.shape[1]} pairs, {POINTS} points in 3 bands; ms, medians")
-    print("   N      add   values    both   mne-conn     ratio   LOO dwPLI2+wPLI   LOO all   max |diff|")
+    print("   N   add+val     read    both   mne-conn     ratio   LOO dwPLI2+wPLI   LOO all   max |diff|")
     for n in (10, 60, 200):
         a = rng.standard_normal((n, CHANNELS, POINTS)) + 1j * rng.standard_normal((n, CHANNELS, POINTS))
         a = a.astype(np.complex64)
