@@ -15,7 +15,8 @@ from typing import Any
 
 from hardware_sim.bench import SteppedBench
 from rtloop.app.runtime import sweep
-from rtloop.app.sitting import Request, Sat, Sitting
+from rtloop.app.setting import Request
+from rtloop.app.sitting import Sat, Sitting
 from rtloop.app.stepped import hold_stepped
 from rtloop.board import Board
 from rtloop.model.event import Event
@@ -110,7 +111,7 @@ def hold_tiny(
     tmp_path: Path, *, plan: str | None = None, each: Each | None = None, kind: str = "map", seed: int = 3,
     limit_s: float = 240.0, **more: Any,
 ) -> Held:  # fmt: skip
-    """A whole session on the stepped clock with 16 channels at 1 kHz; ``each(sitting, bench, now_s)`` after every step."""
+    """A whole session on the stepped clock with 8 channels at 1 kHz; ``each(sitting, bench, now_s)`` after every step."""
     path = write_plan(tmp_path, plan or tiny())
     said: list[str] = []
     seen: dict[str, Any] = {}
@@ -126,7 +127,7 @@ def hold_tiny(
 
     request = Request(
         kind=kind, plan=str(path), simulate=True, data_dir=tmp_path / "data", seed=seed, rate_hz=1000.0,
-        **{"channels": 16, **more},
+        **{"channels": 8, **more},
     )  # fmt: skip
     sat = hold_stepped(request, said.append, limit_s=limit_s, each=spy)
     folder = seen["sitting"].folder
