@@ -120,7 +120,8 @@ def _session(kind: str, plan: str, options: dict[str, Any]) -> NoReturn:
                 f"--{given[0]} works only with --simulate", expected="--simulate", found="a session on real devices",
                 todo=f"add --simulate, or leave --{given[0]} away",
             )  # fmt: skip
-    from rtloop.app.sitting import Request, hold
+    from rtloop.app.setting import Request
+    from rtloop.app.sitting import hold
 
     options = {k: v for k, v in options.items() if k not in ("plan", "yes")}
     request = Request(kind=kind, plan=plan, **options)

@@ -16,7 +16,7 @@ Told = tuple[str, Any, int]
 def check_plan(plan: str, site: Path | None) -> Told:
     """Rehearse; exit 3 when any rule is broken."""
     from rtloop.app.config import load_site
-    from rtloop.app.sitting import chain_of
+    from rtloop.app.setting import chain_of
     from rtloop.plan.load import load_plan
     from rtloop.plan.rehearse import rehearse
 

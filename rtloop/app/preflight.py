@@ -16,7 +16,7 @@ from rtloop.session.loop import Loop
 from rtloop.session.vigil import Vigil
 
 if TYPE_CHECKING:
-    from rtloop.app.sitting import Setting
+    from rtloop.app.setting import Setting
 
 #: how long stream, unit and recorder may take to be in order
 SETTLE_S = 10.0

@@ -7,52 +7,40 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hardware_sim.bedside import BedsideSpec
 from rtloop import __version__
-from rtloop.app.config import Site, load_site
-from rtloop.app.dose import ledger_of
+from rtloop.app.log import LOGGER, close_log, log_event, open_log
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
+from rtloop.app.setting import Request, Setting, bedside_spec, prepare, to_recording, wanted
 from rtloop.app.wiring import (
     Bench,
-    StreamWanted,
-    UnitWanted,
     connected,
-    new_run_id,
     session_folder,
     simulated_bedside,
 )
 from rtloop.clock import WALL, Clock
 from rtloop.decide.precision import TargetState, next_pulse_needed
-from rtloop.dsp.spec import ChainSpec
-from rtloop.errors import RtloopError, SafetyStop, UsageProblem, ValidationProblem
+from rtloop.errors import RtloopError
 from rtloop.model.pulse import Pulse
-from rtloop.model.status import Mode
 from rtloop.plan.expand import expand
-from rtloop.plan.load import load_plan
-from rtloop.plan.rehearse import Rehearsal, rehearse
-from rtloop.plan.schema import Kind, Plan
+from rtloop.plan.schema import Kind
 from rtloop.record import kinds
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal
 from rtloop.record.verify import verify
 from rtloop.safety.gate import Gate
 from rtloop.safety.interlock import FAULTS, Action, Interlock
-from rtloop.safety.ledger import Ledger
-from rtloop.safety.limits import Limits, tightest
 from rtloop.safety.rules import MotorThreshold, Rig, Situation
 from rtloop.session.accounts import Accounts
 from rtloop.session.display import decision_dict, number, table
 from rtloop.session.earlier import Visit, earlier_probes
 from rtloop.session.engine import Engine, Finish, Said
-from rtloop.session.level import LOOK_S, fitted_limits, ongoing_numbers
-from rtloop.session.line import SignalLine, Spot
+from rtloop.session.line import SignalLine
 from rtloop.session.loop import Ends, Loop
 from rtloop.session.operator import WORDS, SimulatedOperator
 from rtloop.session.outcome import result_dict, write_report
@@ -64,36 +52,6 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the command line asks for."""
-
-    kind: str
-    plan: str
-    simulate: bool = False
-    ask: bool = False
-    stream: str | None = None
-    source_id: str | None = None
-    markers: str | None = None
-    unit: str | None = None
-    port: str | None = None
-    mode: str | None = None
-    participant: str | None = None
-    data_dir: Path | None = None
-    background: Path | None = None
-    scene: str = "default"
-    seed: int = 1
-    channels: int = 63
-    rate_hz: float = 5000.0
-    transport: str = "socket"
-    faults: Path | None = None
-    site: Path | None = None
-    json_: bool = False
-    target: str | None = None
-    seconds: float | None = None
-    coil: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Sat:
     """How a session ended."""
 
@@ -102,27 +60,23 @@ class Sat:
     exit_code: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """Everything that is decided before anything is started."""
-
-    request: Request
-    site: Site
-    plan: Plan
-    mode: Mode
-    limits: Limits
-    rehearsal: Rehearsal
-    run_id: str
-    participant: str
-    chain: ChainSpec
-    ledger: Ledger  # of all earlier sessions of this participant
-    spots: dict[str, Spot] = field(default_factory=dict)
-    ongoing: dict[str, float] = field(default_factory=dict)  # what the EEG reached before the session, µV
-
-
 def hold(request: Request, say: Say) -> Sat:
     """Hold one session; everything that can be refused is refused before a device is touched."""
     setting = prepare(request)
+    log = open_log(Path(setting.site.data_dir))
+    try:
+        LOGGER.info("run %s: %s, plan sha256 %s", setting.run_id, setting.mode, setting.plan.sha256)
+        result = _hold(setting, say)
+        LOGGER.info("run %s: exit code %d", setting.run_id, result.exit_code)
+        return result
+    except BaseException:
+        LOGGER.exception("run %s failed", setting.run_id)
+        raise
+    finally:
+        close_log(log)
+
+
+def _hold(setting: Setting, say: Say) -> Sat:
     folder = session_folder(Path(setting.site.data_dir), setting.run_id)
     folder.keep_plan(setting.plan.source)
     say(f"{setting.mode} session {folder.path.name}, plan {setting.plan.name}")
@@ -130,7 +84,7 @@ def hold(request: Request, say: Say) -> Sat:
         bedside = stack.enter_context(simulated_bedside(bedside_spec(setting)))
         journal = Journal(folder.journal, run_id=setting.run_id, plan_sha=setting.plan.sha256)
         stack.callback(journal.close)
-        stream, unit = _wanted(setting, bedside)
+        stream, unit = wanted(setting, bedside)
         sat = None
         try:
             with connected(folder, setting.run_id, stream, unit, bedside, say) as bench:
@@ -150,171 +104,6 @@ def hold(request: Request, say: Say) -> Sat:
             raise
         code = sat.ended(finish, interrupted)
     return close(setting, folder, sat, finish, code, journal.head_hash, say)
-
-
-# -- before anything is started ---------------------------------------------------------------------------------
-
-
-def prepare(request: Request) -> Setting:
-    """Check the request; ValidationProblem or UsageProblem tell everything that is wrong with it."""
-    for option, path in (("--faults", request.faults), ("--background", request.background)):
-        if path is not None and not path.is_file():
-            raise UsageProblem(f"{option} names no file", expected="a readable file", found=str(path))
-    site = load_site(request.site, overrides=_overrides(request))
-    plan = load_plan(request.plan)
-    if plan.kind.value != request.kind:
-        raise UsageProblem(
-            f"rtloop {request.kind} cannot run this plan", expected=f'kind = "{request.kind}"',
-            found=f'{plan.name} is of kind "{plan.kind.value}"', todo=f"rtloop {plan.kind.value} --plan {request.plan}",
-        )  # fmt: skip
-    if request.kind == "probe":
-        plan = _only(plan, request.target or "M1")
-    if request.coil is not None:
-        plan = plan.model_copy(
-            update={"targets": tuple(t.model_copy(update={"coil_at": request.coil}) for t in plan.targets)}
-        )
-    mode = _mode(request, plan, site)
-    run_id = new_run_id()
-    participant = request.participant or (f"SIM-{run_id}" if request.simulate else "P000")
-    limits = site.limits()
-    if plan.caps is not None:  # the plan's own caps bind the gate too, redone blocks included
-        own = {
-            "max_power_pct_mso": plan.caps.power_pct_mso_max,
-            "max_pulses_session": plan.caps.pulses_total_max,
-        }
-        limits = tightest(limits, prescription={k: float(v) for k, v in own.items()})
-    rehearsal = rehearse(plan, limits=limits, today=WALL.utc()[:10], mode=mode, participant=participant)
-    if rehearsal.breaches:
-        raise ValidationProblem(
-            f"the plan {plan.name} breaks {len(rehearsal.breaches)} rule(s)", expected="a plan that rehearses without breach",
-            found=" | ".join(b.words() for b in rehearsal.breaches), todo=f"correct the plan; rtloop check {request.plan}",
-        )  # fmt: skip
-    spots = {t.name: Spot(coil_m=t.point_m(), local=t.local_electrodes or ()) for t in plan.targets}
-    return Setting(
-        request=request, site=site, plan=plan, mode=mode, limits=limits, rehearsal=rehearsal, run_id=run_id,
-        participant=participant, chain=chain_of(plan), spots=spots,
-        ledger=Ledger() if mode is Mode.LISTEN else ledger_of(Path(site.data_dir), participant, simulated=request.simulate),
-    )  # fmt: skip
-
-
-def _overrides(request: Request) -> dict[str, Any]:
-    return {
-        "data_dir": request.data_dir, "stream.name": request.stream, "stream.source_id": request.source_id,
-        "markers.name": request.markers, "unit.model": request.unit, "unit.port": request.port,
-    }  # fmt: skip
-
-
-def _only(plan: Plan, target: str) -> Plan:
-    names = [t.name for t in plan.targets]
-    if target not in names:
-        raise UsageProblem(
-            f"the plan {plan.name} has no target {target}", expected=", ".join(names), found=target
-        )
-    return plan.model_copy(update={"targets": tuple(t for t in plan.targets if t.name == target)})
-
-
-def _mode(request: Request, plan: Plan, site: Site) -> Mode:
-    if plan.kind is Kind.WATCH:
-        return Mode.LISTEN
-    asked = Mode(request.mode.upper()) if request.mode and request.mode.upper() in list(Mode) else None
-    if request.mode and asked in (None, Mode.LISTEN):
-        raise UsageProblem(
-            f"no mode {request.mode}", expected="simulated, bench or human", found=request.mode
-        )
-    mode = asked or (
-        Mode.SIMULATED if request.simulate else Mode.BENCH if site.mode is Mode.SIMULATED else site.mode
-    )
-    if (mode is Mode.SIMULATED) is not request.simulate:
-        raise UsageProblem(
-            "mode and bedside do not agree", expected="SIMULATED with --simulate, BENCH or HUMAN without",
-            found=f"{mode}, {'with' if request.simulate else 'without'} --simulate",
-        )  # fmt: skip
-    if mode is Mode.HUMAN:
-        raise SafetyStop(
-            "mode HUMAN refuses to arm", expected="a commissioning record of this unit, software and site",
-            found="none; this version cannot make one", todo="use --mode bench with the coil on a phantom, or rtloop watch",
-        )  # fmt: skip
-    if not request.simulate and site.unit.port is None:
-        raise UsageProblem(
-            "no unit is named", expected="--port PORT (serial port or socket://host:port)", found="none",
-            todo="name the unit's port, or try --simulate, or listen only with rtloop watch",
-        )  # fmt: skip
-    return mode
-
-
-def chain_of(plan: Plan) -> ChainSpec:
-    """The cleaning chain's settings that the plan asks for."""
-    signal = plan.signal
-    stages = {k: v for k, v in signal.stages.model_dump().items() if v is not None}
-    renamed = {"reference": "average_reference"}
-    wrong = [
-        k for k, v in stages.items() if not isinstance(v, bool) and not (k == "reference" and v == "average")
-    ]
-    if wrong:
-        raise ValidationProblem(
-            "a stage of the chain has a setting that does not exist", expected='true or false (reference: also "average")',
-            found=", ".join(f"{k} = {stages[k]!r}" for k in wrong), todo="correct [signal.stages]",
-        )  # fmt: skip
-    gap_s = (signal.gap_ms[0] * 1e-3, signal.gap_ms[1] * 1e-3)
-    return ChainSpec.from_dict(
-        {"gap_s": gap_s, "window_s": (signal.window_ms[0] * 1e-3, signal.window_ms[1] * 1e-3)}
-        | {renamed.get(k, k): (v if isinstance(v, bool) else True) for k, v in stages.items()}
-    )
-
-
-def bedside_spec(setting: Setting) -> BedsideSpec | None:
-    """The simulated bedside that the request asks for, or None."""
-    r = setting.request
-    if not r.simulate:
-        return None
-    # an LSL session of its own: a simulated stream is never taken for a real one, nor the reverse
-    os.environ.setdefault("RTLOOP_LSL_SESSION", f"rtloop-{setting.run_id}")
-    watch = setting.plan.kind is Kind.WATCH
-    return BedsideSpec(
-        scene=r.scene, seed=r.seed, n_channels=r.channels, rate_hz=r.rate_hz, transport="none" if watch else r.transport,
-        background=None if r.background is None else str(r.background),
-        unit_faults=r.faults.read_text() if r.faults else "", auto_fire_s=(2.0, 2.4) if watch else None,
-        stream_name=f"rtloop-sim-{setting.run_id}", source_id=f"rtloop-sim-{setting.run_id}",
-    )  # fmt: skip
-
-
-def _wanted(setting: Setting, bedside: Any) -> tuple[StreamWanted, UnitWanted | None]:
-    site = setting.site
-    if bedside is not None:
-        stream = StreamWanted(
-            name=bedside.stream_name, source_id=bedside.source_id, markers=f"{bedside.stream_name}-markers",
-            rate_hz=setting.request.rate_hz,
-        )  # fmt: skip
-        unit = None if not bedside.port else UnitWanted(model="200", port=bedside.port, simulated=True)
-        return stream, unit
-    channels = None if site.stream.channels is None else len(site.stream.channels)
-    stream = StreamWanted(
-        name=site.stream.name, source_id=site.stream.source_id, rate_hz=site.stream.rate_hz, channels=channels,
-        markers=site.markers.name,
-    )  # fmt: skip
-    if setting.plan.kind is Kind.WATCH:
-        return stream, None
-    return stream, UnitWanted(model=site.unit.model, port=site.unit.port or "", simulated=False)
-
-
-def to_recording(setting: Setting, bench: Bench, clock: Clock, say: Say) -> Setting:
-    """Where the plan asks for it: rejection limits raised to what the ongoing EEG itself reaches, said aloud."""
-    if setting.plan.signal.limits != "to_recording":
-        return setting
-    source = bench.source
-    wanted, end_s = int((LOOK_S + 0.5) * source.rate_hz), clock.now_s() + LOOK_S + 5.0
-    while source.head() < wanted and clock.now_s() < end_s:
-        for role in ("engine", "operator"):
-            bench.board.beat(role)
-        clock.sleep_until(clock.now_s() + 0.05)
-    ongoing = ongoing_numbers(source, setting.chain)
-    chain, raised = fitted_limits(setting.chain, ongoing)
-    for name, limit in raised.items():
-        say(
-            f"   the ongoing EEG is large: {name} raised from {getattr(setting.chain, name):g} to {limit:g} µV; "
-            "the set-up is questionable: check electrodes, blinks, movement"
-        )
-    return replace(setting, chain=chain, ongoing=ongoing)
 
 
 # -- the session itself -----------------------------------------------------------------------------------------
@@ -347,7 +136,9 @@ class Sitting:
         listening = plan.kind is Kind.WATCH
         self.gate = None if bench.unit is None else self._gate(bench)
         status = None if self.gate is None else self.gate.status
-        self.vigil = Vigil(source=bench.source, board=bench.board, limits=limits, status=status)
+        self.vigil = Vigil(
+            source=bench.source, board=bench.board, limits=limits, status=status, utc=clock.utc
+        )
         self.progress = Progress(say, listening=listening)
         self.operator = self._operator()
         steps = expand(plan)
@@ -478,6 +269,9 @@ class Sitting:
             seed=setting.request.seed, scene=setting.request.scene if setting.request.simulate else None,
             limits={r.name: r.value for r in setting.limits.rows},
         )  # fmt: skip
+        self.loop.emit(kinds.STREAM_OPENED, **bench.stream)
+        if bench.unit is not None:
+            self.loop.emit(kinds.UNIT_OPENED, **asdict(bench.unit.identity))
         for target in setting.plan.targets:  # warm-up: makes the sums, compiles or loads every kernel
             for block in ("preview", "run"):
                 self.line.scorer(target.name, block)
@@ -487,6 +281,7 @@ class Sitting:
         """What the supervising thread does many times a second: presence, screen, the simulated operator."""
         self.bench.board.beat("operator")
         for event in self.progress.show():
+            log_event(event)
             if self.operator is not None:
                 self.operator.tell(event)
         if self.operator is not None:

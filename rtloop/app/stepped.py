@@ -12,7 +12,8 @@ from pathlib import Path
 
 from drivers.stepped import SteppedUnit
 from hardware_sim.bench import SteppedBench
-from rtloop.app.sitting import Request, Sat, Sitting, bedside_spec, close, prepare, to_recording
+from rtloop.app.setting import Request, bedside_spec, prepare, to_recording
+from rtloop.app.sitting import Sat, Sitting, close
 from rtloop.app.wiring import Bench
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
@@ -58,7 +59,8 @@ def hold_stepped(
         feed = _Feed(bench, source, recording, board)
         clock.listen(feed)
         unit = SteppedUnit.open(line=bench.line, clock=clock, board=board, run_id=setting.run_id, key=KEY)
-        ends = Bench(board=board, source=source, unit=unit, bedside=bench, key=KEY)
+        sender = {"name": "stepped", "rate_hz": spec.rate_hz, "channels": len(layout.channels)}
+        ends = Bench(board=board, source=source, stream=sender, unit=unit, bedside=bench, key=KEY)
         setting = to_recording(setting, ends, clock, say)
         sitting = Sitting(setting, folder, journal, ends, say, clock)
         finish = Finish(reason="the simulated time is over", complete=False)

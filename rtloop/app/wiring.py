@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from drivers.client import MagstimUnit
 from hardware_sim.bedside import BedsideSpec
@@ -57,6 +57,7 @@ class Bench:
 
     board: Board
     source: EegSource
+    stream: dict[str, Any]  # who sends it, for the record
     unit: Stimulator | None
     bedside: SimulatedBedside | None
     key: bytes
@@ -121,7 +122,12 @@ def connected(
             say(
                 f"unit: {unit.model} on {unit.port}, standby read back, coil {driver.status().coil_temp_c} °C"
             )
-        yield Bench(board=board, source=source, unit=driver, bedside=bedside, key=key)
+        listing = found.listing
+        sender = {
+            "name": listing.name, "source_id": listing.source_id, "uid": listing.uid, "host": listing.hostname,
+            "rate_hz": listing.rate_hz, "channels": listing.n_channels,
+        }  # fmt: skip
+        yield Bench(board=board, source=source, stream=sender, unit=driver, bedside=bedside, key=key)
 
 
 def _end_recorder(recorder: RecorderHandle, say: Callable[[str], None]) -> None:

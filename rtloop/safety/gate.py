@@ -91,6 +91,10 @@ class Gate:
         """The newest known status of the unit; never blocks."""
         return self._stimulator.status()
 
+    def uncommanded(self, sample: int) -> dict[str, Any]:
+        """A pulse nobody commanded was seen at ``sample``: it counts as dose; returns what its event must hold."""
+        return self._ledger.uncommanded(self._run_id, self._session_id, sample, self._clock.utc()[:10])
+
     def announce(self, due_s: float) -> None:
         """Tell the driver when the next pulse is due; a hint that permits nothing."""
         self._stimulator.announce(due_s)

@@ -17,6 +17,7 @@ from rtloop.model.pulse import Delivery
 
 PULSE_INTENDED = "pulse_intended"
 PULSE_CLOSED = "pulse_closed"
+PULSE_UNCOMMANDED = "pulse_uncommanded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +75,19 @@ class Ledger:
                 self._take(Charge(**{name: data[name] for name in Charge.__dataclass_fields__}))
             elif kind == PULSE_CLOSED:
                 self._close((data["run_id"], data["permit_id"]), data["delivery"])
+            elif kind == PULSE_UNCOMMANDED and "run_id" in data:  # without: heard while only listening
+                self.uncommanded(data["run_id"], data["session_id"], data["sample"], data["day"])
         except KeyError as err:
             raise IntegrityProblem(
                 f"a {kind} record cannot be counted", expected=f"the field {err}", found=str(dict(data)),
                 todo="verify the journal; do not stimulate until the dose is known",
             ) from err  # fmt: skip
+
+    def uncommanded(self, run_id: str, session_id: str, sample: int, day: str) -> dict[str, Any]:
+        """Count a pulse that was seen and that nobody commanded; returns what its event must hold."""
+        self._take(Charge(run_id=run_id, session_id=session_id, permit_id=-1 - sample, pulse_id=-1 - sample, target="",
+                          purpose="uncommanded", power_pct_mso=0, power_pct_rmt=None, day=day))  # fmt: skip
+        return {"run_id": run_id, "session_id": session_id, "day": day}
 
     def charge(self, charge: Charge) -> dict[str, Any]:
         """Count a pulse before it is sent; returns the data of the event to be made durable."""

@@ -314,12 +314,8 @@ class Engine:
         if isinstance(step, Place | GoNoGo | Review) or (
             isinstance(step, Control) and not self._control_placed
         ):
-            if not self._entered and not isinstance(step, Control):
-                self._entered = True
-                if standing.lamp in (Lamp.ARMED, Lamp.HELD):
-                    orders.append(Disarm(reason="between blocks the unit is disarmed"))
-            if isinstance(step, Control) and standing.lamp in (Lamp.ARMED, Lamp.HELD):
-                orders.append(Disarm(reason="the coil is moved for the control block"))
+            if standing.lamp in (Lamp.ARMED, Lamp.HELD):  # whenever: the coil may be in the operator's hands
+                orders.append(Disarm(reason="between blocks the unit is disarmed"))
             return orders + self._question(step)
         if isinstance(step, Listen):
             if self._accepted >= step.pulses_wanted and not standing.outstanding:

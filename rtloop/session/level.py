@@ -1,8 +1,8 @@
 """Owns the fitting of rejection limits to a recording's own ongoing EEG, where a plan asks for it; owns no verdict.
 
 Fixed limits reject every trial of a person who blinks all the time or an amplifier with large drifts. With
-``limits = "to_recording"`` in the plan, each limit is the larger of the fixed one and FACTOR x the 90th percentile of the same number over
-stretches without a pulse, from the seconds before the session. What was measured and what follows is part of the record.
+``limits = "to_recording"`` in the plan, each limit is the larger of the fixed one and FACTOR x the 90th percentile of
+the same number over stretches without a pulse, in the seconds before the session. What was measured is in the record.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LIMIT_OF = {
 
 
 def ongoing_numbers(source: SampleSource, spec: ChainSpec) -> dict[str, float]:
-    """90th percentile of each number of a verdict over the last ``LOOK_S`` seconds of the stream, µV; empty without valid samples."""
+    """90th percentile of each number of a verdict over the last ``LOOK_S`` s of the stream, µV; empty without valid samples."""
     chain = Chain(spec, rate_hz=source.rate_hz, montage=source.montage)
     count = chain.before + chain.after + 1
     head = source.head()

@@ -6,7 +6,7 @@ The same object serves a mapping, a probe, listen-only and a replay; only who na
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -171,7 +171,10 @@ class SignalLine:
             scores=scores,
             stage_s=stages,
         )
-        self.trial_block[trial_id] = (label, trial)
+        self.trial_block[trial_id] = (
+            label,
+            replace(trial, clean=None),
+        )  # the epoch itself is in the recording
         return trial
 
     def _scores(self, scorer: TargetScorer) -> Scores:

@@ -171,7 +171,8 @@ class Loop:
             return  # only our own fire time: nothing was observed, and ``overdue`` will say so
         label = self._label(row.pulse)
         if label is None:
-            self.emit(kinds.PULSE_UNCOMMANDED, pulse_id=-seen.sample, **seen_dict(seen))
+            dose = {} if self._ends.gate is None else self._ends.gate.uncommanded(seen.sample)
+            self.emit(kinds.PULSE_UNCOMMANDED, pulse_id=-1 - seen.sample, **dose, **seen_dict(seen))
         else:
             delay_s = None if row.t_sent_s is None else seen.t_s - row.t_sent_s
             self.emit(kinds.PULSE_SEEN, pulse_id=label.pulse_id, after_command_s=delay_s, **seen_dict(seen))
@@ -200,6 +201,8 @@ class Loop:
         self._settle(label.pulse_id, label.target, label.block, accepted=trial.verdict.accepted)
 
     def _settle(self, pulse_id: int, target: str, block: str, *, accepted: bool) -> None:
+        if not self._accounts.listening and pulse_id not in self._open:
+            return  # settled before: found only after it was reported missing
         self._open.discard(pulse_id)
         self._messages.append(e.Judged(target=target, block=block, accepted=accepted))
 
@@ -311,6 +314,9 @@ class Loop:
                 self.emit(kinds.NOTE_WRITTEN, words=order.words)
             case e.AcceptTarget():
                 self.emit("target_accepted", target=order.target)
+                board = self._ends.board
+                durable = {name: board[name] for name in ("durable_sample", "durable_journal")}
+                self.emit(kinds.RECORDING_CHECKED, sync=True, **durable)
             case e.Disarm():
                 self.disarm(order.reason)
             case e.Power():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from rtloop.board import ENDED, Board
 from rtloop.model.status import Fault, Lamp, StreamHealth, UnitStatus
@@ -16,6 +17,9 @@ SILENT_AFTER_S = 5.0
 SILENT_ARMED_S = 2.0
 #: how the port process says on the board that the line itself failed
 LINE_FAILED = 2
+#: the wall clock is compared so often, and may not move by more between two comparisons
+CLOCK_EVERY_S = 1.0
+CLOCK_JUMP_S = 2.0
 #: how often stream and unit are looked at
 LOOK_EVERY_S = 0.01
 
@@ -27,11 +31,12 @@ class Vigil:
     ----------
     status : the unit's newest known status, or None when no unit is connected
     recording : whether a recorder must live
+    utc : the wall clock (ISO 8601); a jump of it against the monotonic clock is a fault, since the dose is counted by day
     """
 
     def __init__(
         self, *, source: SampleSource, board: Board, limits: Limits, status: Callable[[], UnitStatus] | None,
-        recording: bool = True,
+        recording: bool = True, utc: Callable[[], str] | None = None,
     ) -> None:  # fmt: skip
         self._source, self._board, self._limits = source, board, limits
         self._status, self._recording = status, recording
@@ -39,6 +44,9 @@ class Vigil:
         self.health: StreamHealth | None = None
         self._last_s: float | None = None
         self._looked_s = float("-inf")
+        self._utc, self._compared_s = utc, float("-inf")
+        self._wall_minus_s: float | None = None
+        self._jumped = ""
 
     def look(self, now_s: float, lamp: Lamp) -> tuple[list[tuple[Fault, str]], list[Fault]]:
         """Faults that newly stand, with details; faults that stood and no longer do."""
@@ -48,12 +56,27 @@ class Vigil:
             return [], []
         self._looked_s = now_s
         found = self._stream(now_s) | self._processes() | self._unit(now_s, lamp)
+        if self._jump(now_s):
+            found[Fault.CLOCK_JUMP] = self._jumped
         if late_s > LOOP_LATE_S:
             found[Fault.ENGINE_LATE] = f"a pass of the loop came {late_s * 1e3:.0f} ms after the last"
         raised = [(f, words) for f, words in found.items() if f not in self.standing]
         cleared = [f for f in self.standing if f not in found]
         self.standing = found
         return raised, cleared
+
+    def _jump(self, now_s: float) -> bool:
+        """Whether the wall clock was moved; stands for one comparison, then the new time is taken as it is."""
+        if self._utc is None or now_s - self._compared_s < CLOCK_EVERY_S:
+            return bool(self._jumped)
+        self._compared_s = now_s
+        offset_s = datetime.fromisoformat(self._utc()).timestamp() - now_s
+        moved_s = 0.0 if self._wall_minus_s is None else offset_s - self._wall_minus_s
+        self._wall_minus_s = offset_s
+        self._jumped = (
+            f"the computer's time moved by {moved_s:+.1f} s" if not abs(moved_s) <= CLOCK_JUMP_S else ""
+        )
+        return bool(self._jumped)
 
     def waited(self, now_s: float) -> None:
         """The loop waited for the unit (arming, a power ramp; bounded, its heartbeat kept): that is no lateness."""

@@ -1,7 +1,7 @@
 """How long from STOP, a disarm or a frozen engine until EA is whole on the line; and one fire, against MagPy's own way.
 
 Usage: python tests/bench/bench_stop.py [--disarms 300] [--stops 10] [--load]
-A simulated 200² at byte level on a loopback socket, paced at 9600 baud; a real port process. ``--load``: two busy processes beside.
+A simulated 200² at byte level on a loopback socket, paced at 9600 baud; a real port process. ``--load``: two busy processes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from contract_tools import EA, EH, Bench, bench  # noqa: E402
+from contract_tools import EA, EH, Bench, bench
 
-from hardware_sim.faults import FaultKind  # noqa: E402
-from hardware_sim.line import SocketLine  # noqa: E402
-from hardware_sim.magstim import Unit200  # noqa: E402
-from rtloop.clock import WALL  # noqa: E402
+from hardware_sim.faults import FaultKind
+from hardware_sim.line import SocketLine
+from hardware_sim.magstim import Unit200
+from rtloop.clock import WALL
 
 
 def row(name: str, seconds: list[float], goal: str) -> str:
@@ -141,10 +141,19 @@ def main() -> None:
     print(f"EA or EH whole on the line ({'two busy processes beside' if args.load else 'no load'})")
     with tempfile.TemporaryDirectory() as folder, bench("socket", Path(folder)) as b:
         print(row("fault seen -> disarm -> EA", disarms(b, args.disarms), "<= 50 (p99.9)"), flush=True)
-        print(row("engine frozen, from its last heartbeat -> EA", freezes(b, args.stops), "<= 300"), flush=True)
+        print(
+            row("engine frozen, from its last heartbeat -> EA", freezes(b, args.stops), "<= 300"), flush=True
+        )
         ours = fires(b, args.fires)
-    print(row("STOP on the board -> EA", [stop_once(False) for _ in range(args.stops)], "<= 50 (p99.9)"), flush=True)
-    print(row("STOP while the unit is mute -> EA", [stop_once(True) for _ in range(args.stops)], "<= 50 (p99.9)"))
+    print(
+        row("STOP on the board -> EA", [stop_once(False) for _ in range(args.stops)], "<= 50 (p99.9)"),
+        flush=True,
+    )
+    print(
+        row(
+            "STOP while the unit is mute -> EA", [stop_once(True) for _ in range(args.stops)], "<= 50 (p99.9)"
+        )
+    )
     print(row("fire call -> EH, rtloop", ours, "MagPy + 0.2 at the median"))
     try:
         theirs = magpy_fires(args.fires)

@@ -36,7 +36,7 @@ import hardware_sim.brain
 import rtloop.session.scorer as scorer_module
 from hardware_sim.head import generate_trials
 from hardware_sim.scene import Scene, load_scene
-from rtloop.app.sitting import Request, chain_of
+from rtloop.app.setting import Request, chain_of
 from rtloop.app.stepped import hold_stepped
 from rtloop.dsp.spec import ChainSpec
 from rtloop.model.estimate import Estimate, Scores
