@@ -354,7 +354,7 @@ def test_some_channels_at_the_rail_are_named(tmp_path: Path) -> None:
     def bad(sitting: Sitting, bench: SteppedBench, now_s: float) -> None:
         bench.inject({"kind": "saturate", "for_s": 6.0, "channels": ["C5"]})
 
-    held = hold_tiny(tmp_path, each=after_pulses(2, bad))
+    held = hold_tiny(tmp_path, channels=16, each=after_pulses(2, bad))
     assert held.sat is not None
     assert held.sat.exit_code in (0, 5)
     named = [d for d in held.kinds("trial_judged") if "C5" in d["bad_channels"]]
