@@ -185,6 +185,10 @@ class Running:
     def arm_again(self) -> None:
         """The two steps until the unit is armed."""
         for _ in range(10):
+            asked = [line for line in self.words.splitlines() if line.startswith("->")]
+            if asked and "look at the preview" in asked[-1]:  # the block was over when it was interrupted
+                self.say("go")
+                time.sleep(0.3)
             self.say("arm")
             self.say("confirm")
             end_s = time.monotonic() + 3.0

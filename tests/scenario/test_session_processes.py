@@ -117,8 +117,11 @@ def test_freeze_of_the_engine_and_then_of_the_port_process(session: Running, bed
     time.sleep(0.3)
     assert not bedside.state()["unit"]["armed"]  # it does not arm by itself
     assert len(bedside.discharges()) == given
-    session.arm_again()
-    assert bedside.state()["unit"]["armed"]
+    for _ in range(3):  # a stall of the machine may take the permission away again
+        session.arm_again()
+        if bedside.state()["unit"]["armed"]:
+            break
+    assert bedside.state()["unit"]["armed"], f"{bedside.state()['unit']}\n{session.words}"
     random_wait()
     os.kill(session.board("pid_port"), signal.SIGSTOP)
     seconds_until_disarmed(bedside, WATCHDOG_S)
@@ -131,7 +134,10 @@ def test_kill_of_the_port_process_while_armed(session: Running, bedside: Bedside
     os.kill(session.board("pid_port"), signal.SIGKILL)
     seconds_until_disarmed(bedside, WATCHDOG_S)
     assert session.ended() == 5
-    assert "the process that owns the unit's line is gone" in session.words
+    told = ("the process that owns the unit's line is gone", "it is not known whether a pulse was given")
+    assert any(words in session.words for words in told), (
+        session.words
+    )  # the latter when it died during a fire
     assert json.loads(session.output())["exit_code"] == 5
     check_record(session.folder, len(bedside.discharges()))
 
