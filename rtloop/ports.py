@@ -119,6 +119,10 @@ class SampleSource(Protocol):
         """Pulses newly found in the stream, in order, each once."""
         ...
 
+    def take_markers(self) -> list[tuple[float, str]]:
+        """Markers that came since the last call, (LSL seconds, value): for the record."""
+        ...
+
     def expect_pulse(self, t_s: float) -> None:
         """Tell the finder the host's own fire time (the last and worst source)."""
         ...

@@ -87,6 +87,8 @@ class Loop:
         self._watch(now_s)
         for seen in self._line.look(now_s):
             self._seen(seen)
+        for t_s, value in self._ends.source.take_markers():
+            self.emit("marker_received", t_marker_s=t_s, value=value)
         for trial in self._line.trials():
             self._judged(trial)
         self._listen(now_s)
