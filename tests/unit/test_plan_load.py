@@ -505,7 +505,7 @@ def test_the_library_loads() -> None:
     assert [t.name for t in quick.targets] == ["M1", "DLPFC", "ACC", "PSI"]
     assert {
         (t.intensity_pct_mso, t.pulses_wanted, t.pulses_max, t.pulses_preview) for t in quick.targets
-    } == {(45, 12, 14, 2)}
+    } == {(45, 10, 12, 2)}
     for name in ("map-200", "probe-m1"):
         assert all(t.pulses_wanted == 100 and 160 <= t.pulses_max <= 180 for t in load_plan(name).targets)  # type: ignore[operator]
 
