@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rtloop.model.event import Event
 from rtloop.model.view import View
-from rtloop.session.display import number, scores_of
+from rtloop.session.display import local_words, number, scores_of
 from rtloop.session.engine import Said
 
 
@@ -114,10 +114,12 @@ class Progress:
         assert scores is not None
         if not scores.score("global").present:
             return f"   {key} n={target.n_accepted}: {scores.score('global').why_absent}"
-        parts = [
-            f"GLOBAL {number(scores.score('global'), 1e3)}", f"LOCAL {number(scores.score('local'), 1e3)} (dwPLI² x1000)",
-            f"SNR {number(scores.evoked['snr'], 1, 2)}",
-        ]  # fmt: skip
+        local = f"LOCAL {number(scores.score('local'), 1e3)}"
+        snr = f"SNR {number(scores.evoked['snr'], 1, 2)}"
+        if view.started.get("kind") == "probe":
+            parts = [f"{local} (dwPLI² x1000)", *local_words(scores), snr]
+        else:
+            parts = [f"GLOBAL {number(scores.score('global'), 1e3)}", f"{local} (dwPLI² x1000)", snr]
         for place in (view.ranking or {}).get("places", []):
             if place["target"] == d["target"] and d["block"] == "run" and place["p_lowest"] is not None:
                 parts.append(

@@ -82,6 +82,14 @@ def number(estimate: Estimate, scale: float = 1.0, digits: int = 1) -> str:
     return f"{v:.{digits}f} [{lo:.{digits}f}, {hi:.{digits}f}]"
 
 
+def local_words(scores: Scores) -> list[str]:
+    """LMFP and ITC near the coil with their intervals, for a probe."""
+    return [
+        f"LMFP {number(scores.evoked['lmfp_uv'], 1, 2)} µV",
+        f"ITC {number(scores.evoked['itc_local:pooled'], 1, 2)}",
+    ]
+
+
 def table(view: View) -> str:
     """The targets so far, one line each, for a terminal."""
     rows = [
