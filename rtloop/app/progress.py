@@ -71,6 +71,8 @@ class Progress:
                     if d["outcome"] == "fired"
                     else f"!! pulse {d['pulse_id']}: {d['outcome']} {d['reason']}"
                 )
+            case "pulse_seen":
+                return f"!! pulse {d['pulse_id']}: {d['alarm']}" if d["alarm"] else ""
             case "pulse_not_seen":
                 return f"!! pulse {d['pulse_id']} was not seen in the stream"
             case "pulse_uncommanded":
