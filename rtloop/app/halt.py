@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from rtloop.app.runtime import boards_in_memory
+from rtloop.app.runtime import boards_in_memory, pid_lives
 from rtloop.board import ENDED, Board
 from rtloop.clock import WALL
 from rtloop.errors import NotReady, RtloopError
@@ -82,17 +82,7 @@ def _session_folders(site: Path | None, data_dir: Path | None) -> list[Path]:
 
 def _lives(board: Board) -> bool:
     pids = [board[f"pid_{role}"] for role in ("engine", "port") if board[f"beat_{role}"] != ENDED]
-    return any(pid and _pid_lives(pid) for pid in pids)
-
-
-def _pid_lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return True
+    return any(pid and pid_lives(pid) for pid in pids)
 
 
 def folder_runs(folder: Path) -> bool:

@@ -63,12 +63,11 @@ class Runtime:
             if self._ring_in_memory:
                 self._folder.ring.symlink_to(self.ring)
 
-    def remove(self, *, keep_board: bool) -> None:
-        """Free the memory; ``keep_board``: its last state stays in the session folder for ``verify``."""
+    def remove(self) -> None:
+        """Free the memory; the board's last state stays in the session folder for ``verify``."""
         if self.path == self._folder.path:
             return
-        if keep_board and self.board.is_file():
-            _bring_home(self.path, self._folder)
+        _bring_home(self.path, self._folder)
         for link in (self._folder.ring, self._folder.board):
             if link.is_symlink():
                 link.unlink()
@@ -79,7 +78,7 @@ def sweep() -> None:
     """Free what sessions left whose engine died; their boards are kept in their own folders for ``verify``."""
     for place in MEMORY.glob("rtloop-*-*"):
         match = _NAME.match(place.name)
-        if match is None or _lives(int(match[1])):
+        if match is None or pid_lives(int(match[1])):
             continue
         with contextlib.suppress(OSError):  # another user's, or its session folder cannot be written any more
             home = place / "session"
@@ -106,7 +105,8 @@ def _bring_home(place: Path, folder: SessionFolder) -> None:
         folder.ring.unlink()
 
 
-def _lives(pid: int) -> bool:
+def pid_lives(pid: int) -> bool:
+    """Whether a process of this number exists, whoever owns it."""
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -87,7 +87,7 @@ def connected(
     """
     with contextlib.ExitStack() as stack:
         runtime = Runtime(folder, run_id)
-        stack.callback(runtime.remove, keep_board=True)
+        stack.callback(runtime.remove)
         board = stack.enter_context(Board.create(runtime.board))
         stack.callback(board.end, "engine")
         board.start("engine")
