@@ -134,10 +134,9 @@ def test_kill_of_the_port_process_while_armed(session: Running, bedside: Bedside
     os.kill(session.board("pid_port"), signal.SIGKILL)
     seconds_until_disarmed(bedside, WATCHDOG_S)
     assert session.ended() == 5
-    told = ("the process that owns the unit's line is gone", "it is not known whether a pulse was given")
-    assert any(words in session.words for words in told), (
-        session.words
-    )  # the latter when it died during a fire
+    # between two pulses the line is found ownerless; during one its outcome is not known: it counts, and trips
+    between, during = "the process that owns the unit's line is gone", "a pulse may have been given"
+    assert between in session.words or during in session.words, session.words
     assert json.loads(session.output())["exit_code"] == 5
     check_record(session.folder, len(bedside.discharges()))
 
