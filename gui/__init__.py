@@ -1,0 +1,1 @@
+"""Owns the operator's window: what is on screen, how it is drawn; reaches nothing that can pulse."""

@@ -1,0 +1,1 @@
+"""Owns the panels: each draws one part of what is shown; owns no state of a session."""

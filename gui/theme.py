@@ -1,0 +1,99 @@
+"""Owns colours, symbols and sizes of the window, light and dark; owns no widget.
+
+Colours of curves and tones are Okabe and Ito's, safe for the colour-blind (jfly.uni-koeln.de/color); each tone has a symbol
+too. Sizes are points at scale 1, made to be read from two metres where it matters (lamp, status line, question, STOP).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gui.shown import Tone
+
+#: points: what must be read from two metres, from the chair, from the keyboard
+HUGE_PT, BIG_PT, MIDDLE_PT, SMALL_PT = 28, 18, 13, 10
+SYMBOL = {Tone.PLAIN: "", Tone.GOOD: "✓", Tone.ATTENTION: "▲", Tone.BAD: "✖", Tone.OFF: "○"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theme:
+    """One set of colours, as #rrggbb."""
+
+    name: str
+    ground: str
+    panel: str
+    ink: str
+    muted: str
+    line: str
+    accent: str
+    gap: str
+    stop: str
+    stop_ink: str
+    tones: dict[Tone, str]
+    curves: tuple[str, ...]  # targets, in the plan's order
+    trace: str
+    local: str
+
+    def tone(self, tone: Tone) -> str:
+        """Colour of a tone."""
+        return self.tones[tone]
+
+    def curve(self, index: int) -> str:
+        """Colour of the target with this place in the plan."""
+        return self.curves[index % len(self.curves)]
+
+
+LIGHT = Theme(
+    name="light", ground="#eef1f4", panel="#ffffff", ink="#16212c", muted="#566472", line="#c9d1d9", accent="#005a8c",
+    gap="#f2c14e", stop="#b3261e", stop_ink="#ffffff",
+    tones={Tone.PLAIN: "#16212c", Tone.GOOD: "#00694a", Tone.ATTENTION: "#9a5b00", Tone.BAD: "#b3261e", Tone.OFF: "#566472"},
+    curves=("#0072b2", "#d55e00", "#009e73", "#aa4a85"), trace="#44515e", local="#d55e00",
+)  # fmt: skip
+DARK = Theme(
+    name="dark", ground="#10161c", panel="#19222b", ink="#e8edf2", muted="#9fb0c0", line="#33414e", accent="#56b4e9",
+    gap="#8a6a1f", stop="#d5392f", stop_ink="#ffffff",
+    tones={Tone.PLAIN: "#e8edf2", Tone.GOOD: "#3fd0a0", Tone.ATTENTION: "#f0b429", Tone.BAD: "#ff7b70", Tone.OFF: "#9fb0c0"},
+    curves=("#56b4e9", "#e69f00", "#2bc79a", "#e49ac6"), trace="#b8c6d3", local="#f0a030",
+)  # fmt: skip
+THEMES = {t.name: t for t in (LIGHT, DARK)}
+
+
+def words(tone: Tone, text: str) -> str:
+    """Text with the tone's symbol in front."""
+    return f"{SYMBOL[tone]} {text}" if SYMBOL[tone] and text else text
+
+
+def stylesheet(t: Theme, scale: float = 1.0) -> str:
+    """The application's Qt style sheet. Labels take ``tone`` and ``size`` as dynamic properties."""
+
+    def pt(size: int) -> str:
+        return f"{size * scale:.1f}pt"
+
+    tones = "\n".join(f'*[tone="{tone}"] {{ color: {colour}; }}' for tone, colour in t.tones.items())
+    sizes = "\n".join(
+        f'*[size="{n}"] {{ font-size: {pt(s)}; }}'
+        for n, s in (("huge", HUGE_PT), ("big", BIG_PT), ("middle", MIDDLE_PT), ("small", SMALL_PT))
+    )
+    return f"""
+* {{ font-family: "DejaVu Sans"; font-size: {pt(SMALL_PT)}; color: {t.ink}; }}
+QWidget {{ background: {t.ground}; }}
+QFrame[panel="true"] {{ background: {t.panel}; border: 1px solid {t.line}; border-radius: 4px; }}
+QFrame[panel="true"] QLabel, QFrame[panel="true"] QWidget {{ background: {t.panel}; }}
+QLabel[role="title"] {{ color: {t.muted}; font-weight: bold; }}
+QPushButton {{ background: {t.panel}; border: 2px solid {t.line}; border-radius: 4px; padding: 6px 12px; font-size: {pt(MIDDLE_PT)}; }}
+QPushButton:hover {{ border-color: {t.accent}; }}
+QPushButton:focus {{ border: 2px solid {t.accent}; }}
+QPushButton:disabled {{ color: {t.muted}; border-style: dashed; }}
+QPushButton[primary="true"] {{ background: {t.accent}; color: {t.ground}; border-color: {t.accent}; font-weight: bold; }}
+QPushButton[primary="true"]:disabled {{ background: {t.panel}; color: {t.muted}; }}
+QPushButton[role="stop"] {{ background: {t.stop}; color: {t.stop_ink}; border: 3px solid {t.stop}; font-size: {pt(HUGE_PT)}; font-weight: bold; }}
+QPushButton[role="stop"]:disabled {{ background: {t.panel}; color: {t.muted}; border: 3px dashed {t.line}; }}
+QLineEdit, QComboBox, QSpinBox, QPlainTextEdit, QTableWidget, QListWidget {{ background: {t.panel}; border: 1px solid {t.line}; padding: 4px; selection-background-color: {t.accent}; selection-color: {t.ground}; }}
+QLineEdit:focus, QComboBox:focus, QTableWidget:focus {{ border: 2px solid {t.accent}; }}
+QHeaderView::section {{ background: {t.panel}; color: {t.muted}; border: 0; border-bottom: 1px solid {t.line}; padding: 3px; }}
+QToolTip {{ background: {t.panel}; color: {t.ink}; border: 1px solid {t.line}; }}
+QProgressBar {{ background: {t.panel}; border: 1px solid {t.line}; text-align: center; }}
+QProgressBar::chunk {{ background: {t.accent}; }}
+{tones}
+{sizes}
+"""
