@@ -1,4 +1,8 @@
-"""Shared test ground: one LSL session per test process, warnings as errors, no thread or process left behind."""
+"""Shared test ground: one LSL session per test process, warnings as errors, no thread or process left behind.
+
+The tests of the window (tests/gui) need Qt's system libraries: where they lack these are skipped with one reason that names
+them, or, with RTLOOP_REQUIRE_QT=1, the run fails at once. All other tests need none.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+
+from rtloop.app import qt
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("RTLOOP_LSL_SESSION", f"test-{uuid.uuid4().hex[:12]}")
@@ -19,7 +26,38 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+
+def _without_qt() -> str:
+    """Why the tests of the window cannot run here; empty: they can."""
+    if lacking := qt.not_installed():
+        return f"the tests of the window need {', '.join(lacking)}: {qt.PIP_LINE}"
+    if lacking := qt.missing():
+        return f"the tests of the window need libraries of the system: {qt.apt_line(lacking)}"
+    return ""
+
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # set before anything imports Qt
+os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"
+os.environ["PYTEST_QT_API"] = "pyside6"
+WITHOUT_QT = _without_qt()
+WINDOW_TESTS = Path(__file__).resolve().parent / "gui"
+if WITHOUT_QT and os.environ.get("RTLOOP_REQUIRE_QT"):
+    raise pytest.UsageError(f"RTLOOP_REQUIRE_QT is set, but {WITHOUT_QT}")
+# pyproject keeps pytest-qt from loading by itself, since it imports Qt; this file is the first conftest of every run
+pytest_plugins = [] if WITHOUT_QT else ["pytestqt.plugin"]
+
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+class _Unopened(pytest.Dir):
+    """A folder of tests that is skipped as a whole, without importing any of its files."""
+
+    def collect(self) -> NoReturn:
+        pytest.skip(WITHOUT_QT, allow_module_level=True)
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    return _Unopened.from_parent(parent, path=path) if WITHOUT_QT and path == WINDOW_TESTS else None
 
 
 @pytest.fixture(scope="session")

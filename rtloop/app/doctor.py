@@ -116,7 +116,10 @@ def _recordings() -> tuple[str, str, str]:
 
 
 def _qt() -> tuple[str, str, str]:
-    return NOTE, "window", "this version has no window; the terminal does everything"
+    from rtloop.app.qt import words
+
+    fit, told = words()
+    return (OK if fit else NOTE), "window", told
 
 
 def _scratch() -> tuple[str, str, str]:
