@@ -133,6 +133,11 @@ def check(
             "there is no display to open a window on", expected="a desktop session, or ssh -X",
             found=NO_DISPLAY, todo="start it from the desktop; QT_QPA_PLATFORM=offscreen opens an invisible one",
         )  # fmt: skip
+    if platform == "xcb" and not answers():
+        raise NotReady(
+            "the display does not answer", expected="an X server that takes a connection",
+            found=f"DISPLAY={env.get('DISPLAY', '')}", todo="start it from the desktop, or correct DISPLAY",
+        )  # fmt: skip
     return platform
 
 
