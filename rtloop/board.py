@@ -39,6 +39,14 @@ SLOTS = (
     # written by the engine
     "engine_lamp",      # index into Lamp
     "head",             # head of the ring as the engine last saw it
+    "stream_rate_mhz",  # measured sampling rate, milli-Hz, 0 unknown
+    "stream_gaps",      # gaps since the start
+    "stream_lost",      # samples lost since the start
+    "stream_t",         # nanoseconds at which the newest sample arrived, 0 none yet
+    "stream_ok",        # 1 no breach stands, 0 one does
+    "clock_residual_ns",  # of the newest chunk's stamp against the robust line
+    "next_due",         # nanoseconds at which the next pulse is due, 0 none
+    "seat_pid",         # process whose window has the operator's seat, 0 none
 )  # fmt: skip
 _INDEX = {name: i for i, name in enumerate(SLOTS)}
 ENDED = -1

@@ -88,6 +88,26 @@ class Stimulator(Protocol):
         ...
 
 
+class Reopened(Protocol):
+    """What came of connecting a lost stream again."""
+
+    @property
+    def gap_s(self) -> float:
+        """Seconds without samples."""
+        ...
+
+    @property
+    def words(self) -> str: ...
+
+
+class Reopening(Protocol):
+    """A source whose lost stream can be connected again; a source without a connection (replay) is none."""
+
+    def reopen(self, deadline_s: float) -> Reopened:
+        """Connect again, in a thread that is not the loop's, while the unit is not armed; NotReady in words if it fails."""
+        ...
+
+
 class SampleSource(Protocol):
     """A stream of EEG as the loop sees it: a ring behind it, an index-based clock in front."""
 

@@ -204,9 +204,10 @@ class Signal(_Table):
 
 
 class Arm(_Table):
-    """``[arm]``"""
+    """``[arm]``: what is asked of the map. ``blinded``: scores and ranking are masked wherever people look."""
 
     question: Annotated[Question, Field(strict=False)]
+    blinded: bool = False
 
 
 class Order(_Table):
