@@ -129,6 +129,7 @@ class Evoked:
     reasons: tuple[str, ...]  # "muscle after the pulse: 3"
     gap_ms: tuple[float, float]
     local: tuple[str, ...]  # LOCAL electrodes, drawn in front
+    blocks: tuple[str, ...] = ()  # every block that can be looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,7 @@ class Scores:
     global_: tuple[Series, ...]
     local: tuple[Series, ...]
     table: tuple[TargetRow, ...]
-    words: tuple[Line, ...]  # what P means, the decision, the note on the trial
+    words: tuple[Line, ...]  # what the brackets and P mean, the decision, the note on the trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +278,8 @@ class Session:
     pulses: Pulses
     latency: tuple[LatencyRow, ...]
     log: tuple[Line, ...]
+    preflight: tuple[Tick, ...] = ()  # found against expected, as the engine journalled it
+    seat: Line = field(default_factory=Line)  # who may say words to the engine
     ended: bool = False
     report: str = ""  # path of the report once it is there
 
