@@ -178,6 +178,24 @@ def streams(wait_s: Annotated[float, typer.Option("--wait-s")] = 2.0, json_: Jso
 
 
 @app.command()
+def devices(
+    kind: Annotated[str, typer.Option("--kind", help="For which session: map, probe or watch.")] = "map",
+    simulate: Simulate = False, stream: Stream = None, source_id: Source = None, markers: Markers = None,
+    unit: Unit = None, port: Port = None, data_dir: DataDir = None, site: Site = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """Found against expected: stream, markers, the unit's port, disk, clock. Opens no port. Exit 4 if not as expected."""
+    from rtloop.app.devices import Wanted, list_devices
+
+    if kind not in ("map", "probe", "watch"):
+        raise UsageProblem(f"no session {kind}", expected="map, probe or watch", found=kind)
+    wanted = Wanted(
+        kind=kind, simulate=simulate, stream=stream, source_id=source_id, markers=markers, unit=unit, port=port,
+        data_dir=data_dir, site=site,
+    )  # fmt: skip
+    _tell(list_devices(wanted), json_)
+
+
+@app.command()
 def doctor(site: Site = None, json_: Json = False) -> None:
     """Whether this machine is fit: clock, LSL, compiler cache, disk, ports, limits nobody has verified."""
     from rtloop.app.doctor import examine
