@@ -131,6 +131,38 @@ class TargetScorer:
         """float32[n_channels, n_times] µV, running average of the trials that count, at ``times_s``."""
         return self._evoked.average()
 
+    @property
+    def kept(self) -> slice:
+        """Columns of a cleaned trial that lie at ``times_s``."""
+        return self._kept
+
+    def lagged_pairs(self) -> F32:
+        """float32[n_bands + 1, n_pairs]: dwPLI² per band and pooled, NaN where a pair is not usable (or nothing is known)."""
+        values = self._connectivity.pair_values()["dwpli2"]
+        out = np.empty((values.shape[1] + 1, values.shape[0]), dtype=np.float32)
+        out[:-1], out[-1] = values.T, values.mean(axis=1)
+        n = self._connectivity.n
+        counts = np.asarray(self._connectivity.pair_counts, dtype=np.float64)
+        out[:, ~usable(counts, n) if n >= FEWEST else slice(None)] = np.nan
+        return out
+
+    def early(self) -> Estimate:
+        """Early response near the coil (peak to peak of the region's average, EARLY_S) with its jackknife interval, µV.
+
+        The same number as in ``scores``, without the cost of the pair measures.
+        """
+        n = self._connectivity.n
+        if n < FEWEST:
+            return Estimate.absent(
+                f"only {n} accepted trial(s); at least {FEWEST} are needed", n=n, unit="µV"
+            )
+        channels = usable(self._evoked.channel_counts, n)
+        roi = tuple(c for c in self.local_channels if channels[c])
+        if not roi:
+            return Estimate.absent(self._why_no("local"), n=n, unit="µV")
+        value, each = self._evoked.early_response(roi, EARLY_S)
+        return estimate(value, float(jackknife_se(each)), n=n, unit="µV")
+
     def scores(self, se: bool = True, meanwhile: Callable[[], None] = lambda: None) -> Scores:
         """Everything known now.
 
