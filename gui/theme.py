@@ -33,6 +33,11 @@ class Theme:
     curves: tuple[str, ...]  # targets, in the plan's order
     trace: str
     local: str
+    simulated: tuple[str, str]  # ground and ink of the banner when nothing is real
+
+    def banner(self, tone: Tone, simulated: bool) -> tuple[str, str]:
+        """Ground and ink of the banner across the window."""
+        return self.simulated if simulated else (self.tones[tone], self.panel)
 
     def tone(self, tone: Tone) -> str:
         """Colour of a tone."""
@@ -47,13 +52,13 @@ LIGHT = Theme(
     name="light", ground="#eef1f4", panel="#ffffff", ink="#16212c", muted="#566472", line="#c9d1d9", accent="#005a8c",
     gap="#f2c14e", stop="#b3261e", stop_ink="#ffffff",
     tones={Tone.PLAIN: "#16212c", Tone.GOOD: "#00694a", Tone.ATTENTION: "#9a5b00", Tone.BAD: "#b3261e", Tone.OFF: "#566472"},
-    curves=("#0072b2", "#d55e00", "#009e73", "#aa4a85"), trace="#44515e", local="#d55e00",
+    curves=("#0072b2", "#d55e00", "#009e73", "#aa4a85"), trace="#44515e", local="#d55e00", simulated=("#ffd24d", "#16212c"),
 )  # fmt: skip
 DARK = Theme(
     name="dark", ground="#10161c", panel="#19222b", ink="#e8edf2", muted="#9fb0c0", line="#33414e", accent="#56b4e9",
     gap="#8a6a1f", stop="#d5392f", stop_ink="#ffffff",
     tones={Tone.PLAIN: "#e8edf2", Tone.GOOD: "#3fd0a0", Tone.ATTENTION: "#f0b429", Tone.BAD: "#ff7b70", Tone.OFF: "#9fb0c0"},
-    curves=("#56b4e9", "#e69f00", "#2bc79a", "#e49ac6"), trace="#b8c6d3", local="#f0a030",
+    curves=("#56b4e9", "#e69f00", "#2bc79a", "#e49ac6"), trace="#b8c6d3", local="#f0a030", simulated=("#e0a800", "#10161c"),
 )  # fmt: skip
 THEMES = {t.name: t for t in (LIGHT, DARK)}
 
@@ -80,17 +85,32 @@ QWidget {{ background: {t.ground}; }}
 QFrame[panel="true"] {{ background: {t.panel}; border: 1px solid {t.line}; border-radius: 4px; }}
 QFrame[panel="true"] QLabel, QFrame[panel="true"] QWidget {{ background: {t.panel}; }}
 QLabel[role="title"] {{ color: {t.muted}; font-weight: bold; }}
-QPushButton {{ background: {t.panel}; border: 2px solid {t.line}; border-radius: 4px; padding: 6px 12px; font-size: {pt(MIDDLE_PT)}; }}
+QPushButton {{ background: {t.panel}; border: 2px solid {t.line}; border-radius: 4px;
+  padding: 6px 12px; font-size: {pt(MIDDLE_PT)}; }}
 QPushButton:hover {{ border-color: {t.accent}; }}
 QPushButton:focus {{ border: 2px solid {t.accent}; }}
 QPushButton:disabled {{ color: {t.muted}; border-style: dashed; }}
 QPushButton[primary="true"] {{ background: {t.accent}; color: {t.ground}; border-color: {t.accent}; font-weight: bold; }}
 QPushButton[primary="true"]:disabled {{ background: {t.panel}; color: {t.muted}; }}
-QPushButton[role="stop"] {{ background: {t.stop}; color: {t.stop_ink}; border: 3px solid {t.stop}; font-size: {pt(HUGE_PT)}; font-weight: bold; }}
+QPushButton:checked {{ border-color: {t.accent}; background: {t.ground}; }}
+QPushButton[thin="true"] {{ padding: 2px 10px; border-width: 1px; font-size: {pt(SMALL_PT)}; }}
+QPushButton[thin="true"]:checked {{ border-bottom: 3px solid {t.accent}; font-weight: bold; }}
+QPushButton[role="stop"] {{ background: {t.stop}; color: {t.stop_ink}; border: 3px solid {t.stop};
+  font-size: {pt(HUGE_PT)}; font-weight: bold; padding: 2px; }}
 QPushButton[role="stop"]:disabled {{ background: {t.panel}; color: {t.muted}; border: 3px dashed {t.line}; }}
-QLineEdit, QComboBox, QSpinBox, QPlainTextEdit, QTableWidget, QListWidget {{ background: {t.panel}; border: 1px solid {t.line}; padding: 4px; selection-background-color: {t.accent}; selection-color: {t.ground}; }}
+QLineEdit, QComboBox, QSpinBox, QPlainTextEdit, QTableWidget, QListWidget {{ background: {t.panel}; border: 1px solid {t.line}; padding: 4px;
+  selection-background-color: {t.accent}; selection-color: {t.ground}; }}
 QLineEdit:focus, QComboBox:focus, QTableWidget:focus {{ border: 2px solid {t.accent}; }}
 QHeaderView::section {{ background: {t.panel}; color: {t.muted}; border: 0; border-bottom: 1px solid {t.line}; padding: 3px; }}
+QFrame[sheet="true"] {{ background: {t.panel}; border: 3px solid {t.accent}; border-radius: 4px; }}
+QFrame[sheet="true"] QLabel, QFrame[sheet="true"] QWidget[plain="true"] {{ background: {t.panel}; }}
+QTabWidget::pane {{ border: 0; }}
+QTabBar::tab {{ background: {t.ground}; color: {t.muted}; border: 1px solid {t.line}; padding: 3px 10px; }}
+QTabBar::tab:selected {{ background: {t.panel}; color: {t.ink}; border-bottom: 3px solid {t.accent}; font-weight: bold; }}
+QTabBar::tab:focus {{ border: 2px solid {t.accent}; }}
+QSplitter::handle {{ background: {t.ground}; }}
+QSplitter::handle:hover {{ background: {t.accent}; }}
+QScrollArea {{ border: 0; }}
 QToolTip {{ background: {t.panel}; color: {t.ink}; border: 1px solid {t.line}; }}
 QProgressBar {{ background: {t.panel}; border: 1px solid {t.line}; text-align: center; }}
 QProgressBar::chunk {{ background: {t.accent}; }}

@@ -1,0 +1,507 @@
+"""Owns the one window: frame, screens, joining and leaving sessions, presence, STOP; owns no session and no panel.
+
+Everything that asks is a page or a side sheet inside it, so that nothing ever covers the STOP.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui import memory as remembered
+from gui.desk import Desk, Opened, Started
+from gui.frame import Lamp, StatusLine, StopPlace, Stripe
+from gui.keys import EscapeFirst
+from gui.sheets import CloseSheet
+from gui.shown import Line, Session, Status, Stop, Tone
+from gui.theme import THEMES, stylesheet
+from rtloop.clock import WALL
+from rtloop.errors import RtloopError
+
+LOOK_MS, BEAT_MS = 33, 100
+NAMES = {
+    "start": ("Start", "F1"),
+    "session": ("Session", "F2"),
+    "review": ("Review", "F3"),
+    "settings": ("Settings", "F4"),
+}
+NO_SESSION = "no session is open in this window: start or rejoin one on the start screen (F1)"
+END_WITHIN_S, BRIEFLY_S = 60.0, 6.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the window is put together from; ``gui.app`` gives the real ones, a test may give others.
+
+    ``join(folder, attach, pages)`` -> gui.live.LiveSession; ``shown(view, live, choice)`` -> gui.shown.Session;
+    ``screen(name)``: a widget as gui.screens describes (``start``, ``session``, ``review``, ``reviewed``, ``settings``).
+    """
+
+    join: Callable[[Path, bool, Path | None], Any]
+    shown: Callable[[Any, Any, Any], Session]
+    choice: Callable[[str], Any]
+    screen: Callable[[str, Any], Any]
+
+
+class Place:
+    """One session that is looked at: the joined one or the reviewed one, with its last picture."""
+
+    def __init__(self, source: Any, choice: Any, folder: Path) -> None:
+        self.source, self.choice, self.folder = source, choice, folder
+        self.shown: Session | None = None
+        self.numbers: Any = None
+        self.trouble: Status | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing runs there any more: it ended, or its engine is gone."""
+        gone = self.numbers is not None and self.numbers.board_seen and not self.numbers.engine_lives
+        return self.shown is not None and (self.shown.ended or gone)
+
+
+class Window(QWidget):
+    """The bedside window. ``tick`` looks and draws, ``beat`` shows presence; both from timers of the thread that draws."""
+
+    def __init__(self, desk: Desk, parts: Parts, *, theme: str = "", role: str = "operator") -> None:
+        super().__init__()
+        self.desk, self.parts, self.role = desk, parts, role
+        self.memory, why = remembered.load(desk.config_dir)
+        if theme:
+            self.memory = replace(self.memory, theme=theme)
+        self.live: Place | None = None
+        self.reviewed: Place | None = None
+        self.left = False
+        self._pending: Started | None = None
+        self._others = 0  # running sessions that are not open here
+        self._next_roll_s = self._end_by_s = self._join_again_s = 0.0
+        self._brief: tuple[Status, float] | None = None
+        self._failures: dict[str, int] = {}
+        self._told: dict[str, Status | None] = {}
+        self._screens: dict[str, Any] = {}
+        self._stopped_words = ""
+        self._build()
+        self.dress()
+        self._escape = EscapeFirst(self.stop, self)
+        self._escape.install()
+        self._look_timer = self._timer(LOOK_MS, self.tick)
+        self._beat_timer = self._timer(BEAT_MS, self.beat)
+        if why:
+            self.say_briefly(why, "arrange it again; it is remembered when the window closes")
+
+    # ---- building ----
+
+    def _timer(self, every_ms: int, do: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setTimerType(Qt.TimerType.PreciseTimer)
+        timer.timeout.connect(do)
+        timer.start(every_ms)
+        return timer
+
+    def _build(self) -> None:
+        self.stripe, self.status, self.lamp, self.stop_place = Stripe(), StatusLine(), Lamp(), StopPlace()
+        self.stop_place.asked.connect(self.stop)
+        self.stack = QStackedWidget()
+        self.sheet = CloseSheet()
+        self.sheet.chosen.connect(self._closing)
+        self.sheet.hide()
+        top, middle, below, box = QHBoxLayout(), QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
+        top.addWidget(self.status, 1)
+        top.addWidget(self.lamp)
+        top.addWidget(self.stop_place)
+        middle.addWidget(self.stack, 1)
+        middle.addWidget(self.sheet)
+        self.nav: dict[str, QPushButton] = {}
+        for name, (text, key) in NAMES.items():
+            button = QPushButton(f"{text}  {key}")
+            button.setProperty("thin", "true")
+            button.setCheckable(True)
+            button.clicked.connect(lambda _=False, name=name: self.go(name))
+            self._shortcut(key, lambda name=name: self.go(name))
+            below.addWidget(button)
+            self.nav[name] = button
+        self.caption = QLabel(Stop().last_line)
+        self.caption.setProperty("tone", "off")
+        below.addStretch(1)
+        below.addWidget(self.caption)
+        below.addStretch(1)
+        for text, key, do in (
+            ("Light / dark", "Ctrl+T", self.other_theme),
+            ("A−", "Ctrl+-", lambda: self.rescale(-1)),
+            ("A+", "Ctrl++", lambda: self.rescale(+1)),
+        ):
+            button = QPushButton(text)
+            button.setProperty("thin", "true")
+            button.setToolTip(key)
+            button.clicked.connect(lambda _=False, do=do: do())
+            self._shortcut(key, do)
+            below.addWidget(button)
+        self._shortcut("Ctrl+=", lambda: self.rescale(+1))
+        self._shortcut("Ctrl+0", lambda: self.rescale(0))
+        self._shortcut("Ctrl+Q", self.close)
+        for layout in (top, middle, below):
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.setSpacing(6)
+        box.setContentsMargins(6, 0, 6, 4)
+        box.setSpacing(4)
+        box.addWidget(self.stripe)
+        box.addLayout(top)
+        box.addLayout(middle, 1)
+        box.addLayout(below)
+        self.setMinimumSize(1024, 640)
+        self.resize(*(self.memory.size if all(self.memory.size) else (1600, 900)))
+
+    def _shortcut(self, key: str, do: Callable[[], Any]) -> None:
+        QShortcut(QKeySequence(key), self).activated.connect(do)
+
+    def screen(self, name: str) -> Any:
+        """The screen of this name, made when first needed."""
+        if name not in self._screens:
+            screen = self.parts.screen(name, self)
+            self._screens[name] = screen
+            screen.set_theme(THEMES[self.memory.theme])
+            self.stack.addWidget(screen)
+            if hasattr(screen, "told"):
+                screen.told.connect(lambda status, name=name: self._told.__setitem__(name, status))
+        return self._screens[name]
+
+    # ---- looks ----
+
+    def dress(self) -> None:
+        """Theme and scale on everything."""
+        theme, scale = THEMES[self.memory.theme], self.memory.scale
+        self.setStyleSheet(stylesheet(theme, scale))
+        for part in (self.stripe, self.status, self.lamp, self.stop_place):
+            part.dress(theme, scale)
+        for screen in self._screens.values():
+            screen.set_theme(theme)
+        if "settings" in self._screens:
+            self._screens["settings"].show_choice(self.memory.theme, scale)
+
+    def other_theme(self) -> None:
+        self.choose_theme("light" if self.memory.theme == "dark" else "dark")
+
+    def choose_theme(self, name: str) -> None:
+        self.memory = replace(self.memory, theme=name)
+        self.dress()
+
+    def choose_scale(self, scale: float) -> None:
+        self.memory = replace(self.memory, scale=min(remembered.SCALES, key=lambda s: abs(s - scale)))
+        self.dress()
+
+    def rescale(self, step: int) -> None:
+        self.memory = self.memory.scaled(step)
+        self.dress()
+
+    # ---- where one is ----
+
+    @property
+    def here(self) -> str:
+        """Name of the screen that is shown."""
+        current = self.stack.currentWidget()
+        return next((name for name, screen in self._screens.items() if screen is current), "")
+
+    def why_not(self, name: str) -> str:
+        """Why a screen cannot be shown now; empty when it can."""
+        if name == "session" and self.live is None:
+            return NO_SESSION
+        if name == "start" and self.runs:
+            return "a session runs: end it first, then start the next one"
+        return ""
+
+    def go(self, name: str) -> None:
+        """Show a screen, or say why not."""
+        why = self.why_not("review" if name == "reviewed" else name)
+        if why:
+            self.say_briefly(f"{NAMES[name][0]}: {why}")
+        else:
+            if name == "review" and self.reviewed is not None and self.here not in ("review", "reviewed"):
+                name = "reviewed"
+            self.stack.setCurrentWidget(self.screen(name))
+        self._draw_frame()
+
+    @property
+    def runs(self) -> bool:
+        return self.live is not None and not self.live.over
+
+    # ---- sessions ----
+
+    def join(self, folder: Path) -> None:
+        """Open a running (or just ended) session in this window."""
+        try:
+            source = self.parts.join(folder, True, None)
+        except RtloopError as err:
+            self.say_briefly(f"cannot join {folder.name}: {err.what}", err.todo, tone=Tone.BAD)
+            return
+        if self.live is not None:
+            self.live.source.close()
+        self.live, self._stopped_words, self._pending = (
+            Place(source, self.parts.choice(self.role), folder),
+            "",
+            None,
+        )
+        screen = self.screen("session")
+        screen.restart()
+        self.tick()
+        self.go("session")
+
+    def review(self, opened: Opened) -> None:
+        """Show an ended session or a recording."""
+        try:
+            source = self.parts.join(opened.folder, False, opened.pages)
+        except RtloopError as err:
+            self.say_briefly(f"cannot review {opened.folder.name}: {err.what}", err.todo, tone=Tone.BAD)
+            return
+        if self.reviewed is not None:
+            self.reviewed.source.close()
+        self.reviewed = Place(source, self.parts.choice(self.role), opened.folder)
+        screen = self.screen("reviewed")
+        screen.restart()
+        self.go("reviewed")
+        self.tick()
+
+    def await_start(self, started: Started) -> None:
+        """An engine was started: join it as soon as its folder is there."""
+        self._pending = started
+
+    def begin(self, attach: Path | None = None) -> None:
+        """First screen: the session to attach to, the only running one with a free seat, or the start screen."""
+        running = [attach] if attach else [f.path for f in self.desk.running() if not self.desk.seat_taken(f)]
+        if len(running) == 1:
+            self.join(running[0])
+        if self.live is None:
+            self.go("start")
+
+    def say(self, word: str, args: tuple[str, ...] = ()) -> None:
+        """Say a word to the engine of the joined session."""
+        if self.live is None:
+            self.say_briefly(f"{word}: {NO_SESSION}")
+        else:
+            self.live.source.say(word, *args)
+
+    def choose(self, **what: Any) -> None:
+        """Change what is looked at on the screen that is shown (band, trial_id, block)."""
+        place = self.reviewed if self.here == "reviewed" else self.live
+        if place is not None:
+            place.choice = replace(place.choice, **what)
+
+    # ---- STOP and presence ----
+
+    def stop(self) -> None:
+        """STOP: first the request itself, straight to the port process; then the words.
+
+        Asked of the session here even where its engine is gone (the port process may live on), and of all others
+        where none runs here.
+        """
+        reached = self.live is not None and self.live.source.stop()
+        if self.runs and not reached:
+            self.say_briefly(
+                "STOP cannot reach the session's board", "use the unit's own stop switch now", tone=Tone.BAD
+            )
+        if not self.runs and self._others:
+            self._stopped_words = "; ".join(self.desk.stop_all())
+        self._draw_frame()
+
+    def beat(self) -> None:
+        """The operator's window is there, and its thread that draws is not stuck."""
+        if self.runs:
+            assert self.live is not None
+            self.live.source.beat()
+
+    # ---- drawing ----
+
+    def tick(self) -> None:
+        """Look at the sessions and show what is new."""
+        now_s = WALL.now_s()
+        if now_s >= self._next_roll_s:
+            self._next_roll_s = now_s + 1.0
+            mine = self.live.folder if self.live is not None else None
+            self._others = sum(1 for f in self.desk.running() if f.path != mine)
+        self._await()
+        for name, place in (("session", self.live), ("reviewed", self.reviewed)):
+            if place is not None and (name == "session" or self.here == name):
+                self._look(place)
+                if self.here == name and place.shown is not None:
+                    self.screen(name).show_it(place.shown, place.source, place.numbers)
+        for name, screen in self._screens.items():
+            if name in ("start", "review", "settings") and (self.here == name or int(now_s * 30) % 3 == 0):
+                screen.tick()
+        self._draw_frame()
+        if self._end_by_s:
+            self._await_end(now_s)
+
+    def _look(self, place: Place) -> None:
+        try:
+            view, place.numbers = place.source.look()
+            place.shown = self.parts.shown(view, place.numbers, place.choice)
+            place.trouble = None
+        except Exception as err:  # the last picture stays, and what is wrong is said
+            place.trouble = self._failed(err, "the session cannot be read now; the last picture stays")
+
+    def _await(self) -> None:
+        if self._pending is None:
+            return
+        folder = self.desk.folder_of(self._pending)
+        if folder is not None:
+            self.join(folder.path)
+            return
+        ended = self.desk.engine_exit(self._pending.run_id)
+        if ended is not None:
+            self._pending = None
+            words = ended.words[-1] if ended.words else "it said nothing"
+            self._told["start"] = Status(
+                tone=Tone.BAD, what=f"The session did not start (exit code {ended.code}): {words}",
+                todo="mend what it names and start again", more=ended.words[:-1],
+            )  # fmt: skip
+
+    def _draw_frame(self) -> None:
+        place = self.live if self.runs or self.here == "session" else None
+        if place is None and self.here == "reviewed":
+            place = self.reviewed
+        shown = place.shown if place is not None else None
+        stop = shown.stop if shown is not None and (self.runs or not self._others) else self._stop_others()
+        self.stop_place.show_it(stop)
+        self.lamp.show_it(shown.unit if shown is not None else None)
+        self.stripe.show_it(self._banner(shown))
+        self.status.show_it(self._status(place))
+        self.setWindowTitle(f"{shown.title} – rtloop" if shown is not None else "rtloop")
+        for name, button in self.nav.items():
+            why = self.why_not(name)
+            button.setEnabled(not why)
+            button.setToolTip(why)
+            button.setChecked(name == ("review" if self.here == "reviewed" else self.here))
+
+    def _stop_others(self) -> Stop:
+        if self._others:
+            words = self._stopped_words or f"{self._others} running elsewhere: STOP reaches every one"
+            return Stop(enabled=True, words=words, tone=Tone.ATTENTION)
+        return Stop(
+            enabled=False,
+            words=self._stopped_words or "nothing to stop: no unit is connected here",
+            tone=Tone.OFF,
+        )
+
+    def _banner(self, shown: Session | None) -> Line:
+        if shown is not None:
+            return shown.banner
+        screen = self._screens.get("start")
+        return screen.banner() if screen is not None and self.here == "start" else Line()
+
+    def _status(self, place: Place | None) -> Status:
+        lines = [self._brief[0]] if self._brief is not None and WALL.now_s() < self._brief[1] else []
+        if place is not None:
+            lines += [
+                s
+                for s in (place.trouble, place.shown.status if place.shown is not None else None)
+                if s is not None
+            ]
+        told = self._told.get(self.here)
+        if told is not None:
+            lines.append(told)
+        if self._pending is not None:
+            lines.append(
+                Status(tone=Tone.ATTENTION, what="The session is being started", todo="wait a few seconds")
+            )
+        if not lines:
+            return Status(tone=Tone.PLAIN, what=NAMES.get(self.here, ("rtloop", ""))[0])
+        first = next((s for s in lines if s.tone is Tone.BAD), lines[0])
+        rest = tuple(f"{s.what} {s.todo}".strip() for s in lines if s is not first)
+        return replace(first, more=first.more + rest)
+
+    # ---- words of the window itself ----
+
+    def say_briefly(self, what: str, todo: str = "", *, tone: Tone = Tone.ATTENTION) -> None:
+        """Words on the status line for a few seconds, unless something worse is to be said."""
+        self._brief = (Status(tone=tone, what=what, todo=todo), WALL.now_s() + BRIEFLY_S)
+
+    def _failed(self, err: BaseException, what: str) -> Status:
+        """Tell a failure on stderr (once per kind and place) and give it as a status."""
+        where = traceback.extract_tb(err.__traceback__)
+        key = f"{type(err).__name__} {where[-1].filename}:{where[-1].lineno}" if where else type(err).__name__
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if self._failures[key] == 1:
+            traceback.print_exception(err, file=sys.stderr)
+        if isinstance(err, RtloopError):
+            return Status(tone=Tone.BAD, what=err.what, todo=err.todo or what, more=(str(err),))
+        return Status(
+            tone=Tone.BAD, what=f"The window met an error: {type(err).__name__}: {err}",
+            todo=f"{what}; STOP works; the terminal has the details", more=(f"{self._failures[key]} time(s): {key}",),
+        )  # fmt: skip
+
+    def told_exception(
+        self, kind: type[BaseException], err: BaseException, where: TracebackType | None = None
+    ) -> None:
+        """As ``sys.excepthook``: what a slot throws is said here and on stderr, and the window goes on."""
+        if issubclass(kind, KeyboardInterrupt):
+            self.leave()
+            return
+        status = self._failed(err.with_traceback(where) if where is not None else err, "it goes on")
+        self._brief = (status, WALL.now_s() + 5 * BRIEFLY_S)
+
+    # ---- leaving ----
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self.left or not self.runs:
+            self.leave()
+            event.accept()
+            return
+        event.ignore()
+        self.sheet.ask()
+
+    def _closing(self, choice: str) -> None:
+        if choice == "leave":
+            self.leave()
+        elif choice == "end":
+            self.say("stop")
+            self._end_by_s = WALL.now_s() + END_WITHIN_S
+            self.sheet.wait("Ending the session: disarming, closing the recording …")
+        else:
+            self._end_by_s = 0.0
+            self.sheet.hide()
+
+    def _await_end(self, now_s: float) -> None:
+        if not self.runs:
+            self.leave()
+        elif now_s > self._end_by_s:
+            self._end_by_s = 0.0
+            self.sheet.ask(f"It has not ended within {END_WITHIN_S:.0f} s.")
+
+    def leave(self) -> None:
+        """Close for good; a running session goes on, disarmed, until a window is back."""
+        if self.left:
+            return
+        self.left = True
+        self._look_timer.stop()
+        self._beat_timer.stop()
+        self._escape.remove()
+        size = (self.width(), self.height()) if not self.isMaximized() else self.memory.size
+        self.memory = replace(self.memory, size=size, maximized=self.isMaximized())
+        for screen in self._screens.values():
+            screen.close_down()
+        why = remembered.save(self.desk.config_dir, self.memory)
+        if why:
+            print(why, file=sys.stderr)
+        for place in (self.live, self.reviewed):
+            if place is not None:
+                place.source.close()
+        self.desk.close()
+        self.close()
+        app = QApplication.instance()
+        if app is not None and app.property("rtloop") == "own":
+            app.quit()

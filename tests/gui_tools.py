@@ -1,0 +1,194 @@
+"""What tests of the window share: a desk and sessions that are not there, a picture of a window without a display."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gui import shown as s
+from gui.desk import Ended, Exit, Form, Settings, Started
+from gui.shown import Button, Fact, Line, Tone
+from rtloop.record.folder import SessionFolder
+
+NONE = Fact(name="", value="")
+
+
+def a_session(**changes: Any) -> s.Session:
+    """A simulated mapping in its run, with something of everything that needs no arrays."""
+    estimate_words = "12.3 [8.1, 16.0]"
+    rows = tuple(
+        s.TargetRow(
+            target=name, current=name == "M1", n="34 / 50", rejected="3", global_=estimate_words, local=estimate_words,
+            snr="4.1", p_lowest="0.61", p_highest="0.02", comparable=Line(text="comparable", tone=Tone.GOOD),
+            state="running" if name == "M1" else "next",
+        )
+        for name in ("M1", "DLPFC", "SMA", "V1")
+    )  # fmt: skip
+    session = s.Session(
+        title="Mapping · P017 · map-200", kind="map",
+        banner=Line(text="SIMULATED – no real unit, no real EEG", tone=Tone.ATTENTION),
+        status=s.Status(tone=Tone.GOOD, what="Running M1: 34 of 50 pulses", todo="watch the coil and the person"),
+        stop=s.Stop(),
+        unit=s.Unit(
+            connected=True, lamp="ARMED", tone=Tone.ATTENTION, says="armed, ready, remote control; 0.1 s old",
+            power=Fact(name="Power", value="52 % MSO"), temperature=Fact(name="Coil", value="31.0 °C"),
+        ),
+        stream=(
+            Fact(name="Rate", value="5000.0 Hz", tone=Tone.GOOD), Fact(name="Gaps", value="0"),
+            Fact(name="Newest sample", value="4 ms", tone=Tone.GOOD), Fact(name="Clock residual", value="0.1 ms"),
+        ),
+        question=s.Question(
+            phase="run", words="M1 is running",
+            buttons=(Button(word="pause", text="Pause", key="F7"), Button(word="stop", text="End the session")),
+        ),
+        always=(Button(word="pause", text="Pause"), Button(word="resume", text="Resume", enabled=False, why_not="not paused")),
+        trial=s.Trial(
+            trial_id=34, title="Trial 34, pulse 40, M1", verdict=Line(text="accepted", tone=Tone.GOOD),
+            facts=(Fact(name="Muscle", value="12 µV"), Fact(name="Decay", value="4 µV")), gap_ms=(-2.0, 10.0),
+            move=Button(word="take_out", text="Take out", args=("34",)),
+        ),
+        trials=tuple(
+            s.TrialRow(trial_id=k, pulse_id=k + 6, block="M1", accepted=k % 5 != 0, words="accepted" if k % 5 else "muscle")
+            for k in range(1, 35)
+        ),
+        evoked=s.Evoked(
+            block="M1", title="M1: average", counts=Line(text="28 accepted, 6 rejected"), reasons=("muscle: 6",),
+            gap_ms=(-2.0, 10.0), local=("C3",),
+        ),
+        early=s.Early(title="Early response M1", criterion_uv=6.0, steps=(), words=Line(text="no step yet")),
+        scores=s.Scores(
+            masked="", band="pooled", bands=("theta", "alpha", "beta", "pooled"), global_=(), local=(), table=rows,
+            words=(Line(text="undecided: about 20 more pulses for each target", tone=Tone.ATTENTION),),
+        ),
+        head=s.Head(target="M1", local=("C3",), bad=(("T7", "flat"),), block="M1", band=3),
+        progress=s.Progress(
+            where="M1, 34 of 50", share=0.17, steps=(s.Step(text="M1", state="now"), s.Step(text="DLPFC", state="next")),
+            dose=(Fact(name="Today", value="40 pulses"), Fact(name="Course", value="240 pulses")),
+            countdown_s=None, countdown="",
+        ),
+        pulses=s.Pulses(
+            facts=(Fact(name="Commanded", value="40"), Fact(name="Seen", value="40")), mismatch=Line(text="none", tone=Tone.GOOD),
+            rows=("pulse 40: sent, acknowledged, seen",),
+        ),
+        latency=(
+            s.LatencyRow(
+                name="decision", last_ms=6.1, median_ms=6.0, p95_ms=8.0, worst_ms=11.0, n=34, budget_ms=50.0, tone=Tone.GOOD,
+                meaning="last sample of the epoch to scores",
+            ),
+        ),
+        log=(Line(text="12:00:01 armed"), Line(text="12:00:02 pulse 40")),
+    )  # fmt: skip
+    return replace(session, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeLive:
+    """The numbers the window itself looks at."""
+
+    engine_lives: bool = True
+    board_seen: bool = True
+    seat: str = "ours"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeChoice:
+    role: str = "operator"
+    band: str = "pooled"
+    trial_id: int | None = None
+    block: str | None = None
+
+
+class FakeSource:
+    """A session that only counts what the window does to it; ``view`` is the ``gui.shown.Session`` to be shown."""
+
+    def __init__(self, view: s.Session | None = None) -> None:
+        self.view = view or a_session()
+        self.numbers = FakeLive()
+        self.stops = self.beats = 0
+        self.said: list[tuple[str, ...]] = []
+        self.closed = False
+        self.failure: Exception | None = None
+        self.reaches = True
+        self.pages: Any = None
+        self.ring: Any = None
+        self.refusals: tuple[Any, ...] = ()
+
+    def look(self) -> tuple[s.Session, FakeLive]:
+        if self.failure is not None:
+            raise self.failure
+        return self.view, self.numbers
+
+    def stop(self) -> bool:
+        self.stops += 1
+        return self.reaches
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def say(self, word: str, *args: str) -> None:
+        self.said.append((word, *args))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeDesk:
+    """A desk in a folder of its own, with what a test puts on it."""
+
+    config_dir: Path
+    folders: tuple[Path, ...] = ()
+    taken: tuple[Path, ...] = ()
+    exits: dict[str, Exit] = field(default_factory=dict)
+    started: list[Form] = field(default_factory=list)
+    there: dict[str, Path] = field(default_factory=dict)
+    stopped: int = 0
+    closed: bool = False
+
+    def plans(self, kind: str) -> tuple[str, ...]:
+        return ("map-quick",)
+
+    def start(self, form: Form) -> Started:
+        self.started.append(form)
+        return Started(run_id="abcd1234", data_dir=self.config_dir)
+
+    def folder_of(self, started: Started) -> SessionFolder | None:
+        path = self.there.get(started.run_id)
+        return SessionFolder(path=path) if path is not None else None
+
+    def engine_exit(self, run_id: str) -> Exit | None:
+        return self.exits.get(run_id)
+
+    def running(self) -> tuple[SessionFolder, ...]:
+        return tuple(SessionFolder(path=p) for p in self.folders)
+
+    def seat_taken(self, folder: SessionFolder) -> bool:
+        return folder.path in self.taken
+
+    def sessions(self) -> tuple[Ended, ...]:
+        return ()
+
+    def settings(self) -> Settings:
+        return Settings()
+
+    def stop_all(self) -> tuple[str, ...]:
+        self.stopped += 1
+        return tuple(f"{p.name}: STOP asked" for p in self.folders)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def grab(window: Any, path: Path, size: tuple[int, int] | None = None) -> Path:
+    """A PNG of a widget, offscreen; ``size`` in pixels, laid out anew before."""
+    from PySide6.QtWidgets import QApplication
+
+    if size is not None:
+        window.resize(*size)
+    window.show()
+    for _ in range(3):
+        QApplication.processEvents()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert window.grab().save(str(path)), f"cannot write {path}"
+    return path
