@@ -495,7 +495,7 @@ def test_a_plan_made_in_code_is_checked_too() -> None:
 
 
 def test_the_library_loads() -> None:
-    assert library() == ("map-200", "probe-m1", "probe-m1-quick", "quick", "watch")
+    assert library() == ("bedside", "map-200", "probe-m1", "probe-m1-quick", "quick", "watch")
     for name in library():
         plan = load_plan(name)
         assert plan.name == name
