@@ -16,8 +16,9 @@ from PySide6.QtGui import QFont, QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from gui.desk import Desk, Form
+from gui.place import Parts
 from gui.theme import SMALL_PT
-from gui.window import Parts, Window
+from gui.window import Window
 
 FAMILY = "DejaVu Sans"
 

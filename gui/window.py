@@ -6,9 +6,8 @@ Everything that asks is a page or a side sheet inside it, so that nothing ever c
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,8 +17,6 @@ from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
-    QLabel,
-    QPushButton,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -29,51 +26,18 @@ from gui import memory as remembered
 from gui.desk import Desk, Opened, Started
 from gui.frame import Lamp, StatusLine, StopPlace, Stripe
 from gui.keys import EscapeFirst
+from gui.nav import NAMES, NavBar
+from gui.place import Parts, Place
 from gui.sheets import CloseSheet
 from gui.shown import Line, Session, Status, Stop, Tone
 from gui.theme import THEMES, stylesheet
+from gui.told import Told, first_of
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError
 
 LOOK_MS, BEAT_MS = 33, 100
-NAMES = {
-    "start": ("Start", "F1"),
-    "session": ("Session", "F2"),
-    "review": ("Review", "F3"),
-    "settings": ("Settings", "F4"),
-}
-NO_SESSION = "no session is open in this window: start or rejoin one on the start screen (F1)"
-END_WITHIN_S, BRIEFLY_S = 60.0, 6.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What the window is put together from; ``gui.app`` gives the real ones, a test may give others.
-
-    ``join(folder, attach, pages)`` -> gui.live.LiveSession; ``shown(view, live, choice)`` -> gui.shown.Session;
-    ``screen(name)``: a widget as gui.screens describes (``start``, ``session``, ``review``, ``reviewed``, ``settings``).
-    """
-
-    join: Callable[[Path, bool, Path | None], Any]
-    shown: Callable[[Any, Any, Any], Session]
-    choice: Callable[[str], Any]
-    screen: Callable[[str, Any], Any]
-
-
-class Place:
-    """One session that is looked at: the joined one or the reviewed one, with its last picture."""
-
-    def __init__(self, source: Any, choice: Any, folder: Path) -> None:
-        self.source, self.choice, self.folder = source, choice, folder
-        self.shown: Session | None = None
-        self.numbers: Any = None
-        self.trouble: Status | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing runs there any more: it ended, or its engine is gone."""
-        gone = self.numbers is not None and self.numbers.board_seen and not self.numbers.engine_lives
-        return self.shown is not None and (self.shown.ended or gone)
+NO_SESSION = "no session is open in this window: start or rejoin one on the start screen (Alt+1)"
+END_WITHIN_S = 60.0
 
 
 class Window(QWidget):
@@ -91,8 +55,8 @@ class Window(QWidget):
         self._pending: Started | None = None
         self._others = 0  # running sessions that are not open here
         self._next_roll_s = self._end_by_s = self._join_again_s = 0.0
-        self._brief: tuple[Status, float] | None = None
-        self._failures: dict[str, int] = {}
+        self._own = Told()
+        self.say_briefly = self._own.briefly
         self._told: dict[str, Status | None] = {}
         self._screens: dict[str, Any] = {}
         self._stopped_words = ""
@@ -121,41 +85,18 @@ class Window(QWidget):
         self.sheet = CloseSheet()
         self.sheet.chosen.connect(self._closing)
         self.sheet.hide()
-        top, middle, below, box = QHBoxLayout(), QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
+        self.nav = NavBar(self)
+        self.nav.went.connect(self.go)
+        self.nav.themed.connect(self.other_theme)
+        self.nav.rescaled.connect(self.rescale)
+        QShortcut(QKeySequence("Ctrl+Q"), self).activated.connect(self.close)
+        top, middle, box = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
         top.addWidget(self.status, 1)
         top.addWidget(self.lamp)
         top.addWidget(self.stop_place)
         middle.addWidget(self.stack, 1)
         middle.addWidget(self.sheet)
-        self.nav: dict[str, QPushButton] = {}
-        for name, (text, key) in NAMES.items():
-            button = QPushButton(f"{text}  {key}")
-            button.setProperty("thin", "true")
-            button.setCheckable(True)
-            button.clicked.connect(lambda _=False, name=name: self.go(name))
-            self._shortcut(key, lambda name=name: self.go(name))
-            below.addWidget(button)
-            self.nav[name] = button
-        self.caption = QLabel(Stop().last_line)
-        self.caption.setProperty("tone", "off")
-        below.addStretch(1)
-        below.addWidget(self.caption)
-        below.addStretch(1)
-        for text, key, do in (
-            ("Light / dark", "Ctrl+T", self.other_theme),
-            ("A−", "Ctrl+-", lambda: self.rescale(-1)),
-            ("A+", "Ctrl++", lambda: self.rescale(+1)),
-        ):
-            button = QPushButton(text)
-            button.setProperty("thin", "true")
-            button.setToolTip(key)
-            button.clicked.connect(lambda _=False, do=do: do())
-            self._shortcut(key, do)
-            below.addWidget(button)
-        self._shortcut("Ctrl+=", lambda: self.rescale(+1))
-        self._shortcut("Ctrl+0", lambda: self.rescale(0))
-        self._shortcut("Ctrl+Q", self.close)
-        for layout in (top, middle, below):
+        for layout in (top, middle):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(6)
         box.setContentsMargins(6, 0, 6, 4)
@@ -163,12 +104,9 @@ class Window(QWidget):
         box.addWidget(self.stripe)
         box.addLayout(top)
         box.addLayout(middle, 1)
-        box.addLayout(below)
+        box.addWidget(self.nav)
         self.setMinimumSize(1024, 640)
         self.resize(*(self.memory.size if all(self.memory.size) else (1600, 900)))
-
-    def _shortcut(self, key: str, do: Callable[[], Any]) -> None:
-        QShortcut(QKeySequence(key), self).activated.connect(do)
 
     def screen(self, name: str) -> Any:
         """The screen of this name, made when first needed."""
@@ -336,7 +274,7 @@ class Window(QWidget):
         self._await()
         for name, place in (("session", self.live), ("reviewed", self.reviewed)):
             if place is not None and (name == "session" or self.here == name):
-                self._look(place)
+                place.look(self.parts.shown, self._own)
                 if self.here == name and place.shown is not None:
                     self.screen(name).show_it(place.shown, place.source, place.numbers)
         for name, screen in self._screens.items():
@@ -345,14 +283,6 @@ class Window(QWidget):
         self._draw_frame()
         if self._end_by_s:
             self._await_end(now_s)
-
-    def _look(self, place: Place) -> None:
-        try:
-            view, place.numbers = place.source.look()
-            place.shown = self.parts.shown(view, place.numbers, place.choice)
-            place.trouble = None
-        except Exception as err:  # the last picture stays, and what is wrong is said
-            place.trouble = self._failed(err, "the session cannot be read now; the last picture stays")
 
     def _await(self) -> None:
         if self._pending is None:
@@ -381,11 +311,7 @@ class Window(QWidget):
         self.stripe.show_it(self._banner(shown))
         self.status.show_it(self._status(place))
         self.setWindowTitle(f"{shown.title} – rtloop" if shown is not None else "rtloop")
-        for name, button in self.nav.items():
-            why = self.why_not(name)
-            button.setEnabled(not why)
-            button.setToolTip(why)
-            button.setChecked(name == ("review" if self.here == "reviewed" else self.here))
+        self.nav.show_it("review" if self.here == "reviewed" else self.here, self.why_not)
 
     def _stop_others(self) -> Stop:
         if self._others:
@@ -404,7 +330,7 @@ class Window(QWidget):
         return screen.banner() if screen is not None and self.here == "start" else Line()
 
     def _status(self, place: Place | None) -> Status:
-        lines = [self._brief[0]] if self._brief is not None and WALL.now_s() < self._brief[1] else []
+        lines = self._own.now()
         if place is not None:
             lines += [
                 s
@@ -420,29 +346,7 @@ class Window(QWidget):
             )
         if not lines:
             return Status(tone=Tone.PLAIN, what=NAMES.get(self.here, ("rtloop", ""))[0])
-        first = next((s for s in lines if s.tone is Tone.BAD), lines[0])
-        rest = tuple(f"{s.what} {s.todo}".strip() for s in lines if s is not first)
-        return replace(first, more=first.more + rest)
-
-    # ---- words of the window itself ----
-
-    def say_briefly(self, what: str, todo: str = "", *, tone: Tone = Tone.ATTENTION) -> None:
-        """Words on the status line for a few seconds, unless something worse is to be said."""
-        self._brief = (Status(tone=tone, what=what, todo=todo), WALL.now_s() + BRIEFLY_S)
-
-    def _failed(self, err: BaseException, what: str) -> Status:
-        """Tell a failure on stderr (once per kind and place) and give it as a status."""
-        where = traceback.extract_tb(err.__traceback__)
-        key = f"{type(err).__name__} {where[-1].filename}:{where[-1].lineno}" if where else type(err).__name__
-        self._failures[key] = self._failures.get(key, 0) + 1
-        if self._failures[key] == 1:
-            traceback.print_exception(err, file=sys.stderr)
-        if isinstance(err, RtloopError):
-            return Status(tone=Tone.BAD, what=err.what, todo=err.todo or what, more=(str(err),))
-        return Status(
-            tone=Tone.BAD, what=f"The window met an error: {type(err).__name__}: {err}",
-            todo=f"{what}; STOP works; the terminal has the details", more=(f"{self._failures[key]} time(s): {key}",),
-        )  # fmt: skip
+        return first_of(lines)
 
     def told_exception(
         self, kind: type[BaseException], err: BaseException, where: TracebackType | None = None
@@ -450,9 +354,8 @@ class Window(QWidget):
         """As ``sys.excepthook``: what a slot throws is said here and on stderr, and the window goes on."""
         if issubclass(kind, KeyboardInterrupt):
             self.leave()
-            return
-        status = self._failed(err.with_traceback(where) if where is not None else err, "it goes on")
-        self._brief = (status, WALL.now_s() + 5 * BRIEFLY_S)
+        else:
+            self._own.failed_in_a_slot(err)
 
     # ---- leaving ----
 

@@ -12,8 +12,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QLineEdit, QVBoxLayout, QWidget
 
 from gui.app import application
+from gui.place import Parts
 from gui.shown import Line
-from gui.window import Parts, Window
+from gui.window import Window
 
 
 class PlainScreen(QWidget):

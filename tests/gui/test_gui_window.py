@@ -216,7 +216,7 @@ def test_an_engine_that_does_not_start_says_why(make_window: Any, desk: FakeDesk
 def test_no_second_session_while_one_runs(make_window: Any, tmp_path: Path) -> None:
     source = FakeSource()
     window = joined(make_window, tmp_path, source)
-    assert not window.nav["start"].isEnabled()
+    assert not window.nav.buttons["start"].isEnabled()
     window.go("start")
     assert window.here == "session"
     assert "end it first" in window.status.status.what + " ".join(window.status.status.more)
@@ -233,7 +233,7 @@ def test_a_dead_engine_frees_the_window_but_keeps_the_picture(make_window: Any, 
     window.tick()
     assert window.live is not None
     assert window.live.shown == source.view
-    assert window.nav["start"].isEnabled()
+    assert window.nav.buttons["start"].isEnabled()
 
 
 def test_a_review_beside_a_running_session_leaves_its_stop_and_status(
@@ -380,7 +380,7 @@ def test_theme_and_scale_by_key_and_remembered(make_window: Any, desk: FakeDesk,
     window = make_window()
     window.begin()
     bright = window.grab().toImage().pixelColor(3, window.height() // 2).lightness()
-    qtbot.keyClick(window, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
     assert window.screen("start").themes[-1] == "dark"
     assert window.grab().toImage().pixelColor(3, window.height() // 2).lightness() < bright - 100
     before = window.status.height()

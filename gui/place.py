@@ -1,0 +1,50 @@
+"""Owns one session as the window looks at it, with its last picture; owns no widget and none of what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gui.shown import Session, Status
+from gui.told import Told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the window is put together from; ``gui.app`` gives the real ones, a test may give others.
+
+    ``join(folder, attach, pages)`` -> gui.live.LiveSession; ``shown(view, live, choice)`` -> gui.shown.Session;
+    ``screen(name)``: a widget as gui.screens describes (``start``, ``session``, ``review``, ``reviewed``, ``settings``).
+    """
+
+    join: Callable[[Path, bool, Path | None], Any]
+    shown: Callable[[Any, Any, Any], Session]
+    choice: Callable[[str], Any]
+    screen: Callable[[str, Any], Any]
+
+
+class Place:
+    """One session that is looked at: the joined one or the reviewed one, with its last picture."""
+
+    def __init__(self, source: Any, choice: Any, folder: Path) -> None:
+        self.source, self.choice, self.folder = source, choice, folder
+        self.shown: Session | None = None
+        self.numbers: Any = None
+        self.trouble: Status | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing runs there any more: it ended, or its engine is gone."""
+        gone = self.numbers is not None and self.numbers.board_seen and not self.numbers.engine_lives
+        return self.shown is not None and (self.shown.ended or gone)
+
+    def look(self, shown: Callable[[Any, Any, Any], Session], own: Told) -> None:
+        """Take a new picture; where that fails the last one stays, and what is wrong is said."""
+        try:
+            view, self.numbers = self.source.look()
+            self.shown = shown(view, self.numbers, self.choice)
+            self.trouble = None
+        except Exception as err:
+            self.trouble = own.failed(err, "the session cannot be read now; the last picture stays")
