@@ -33,6 +33,7 @@ class Item:
     ok: bool
     expected: str
     found: str
+    todo: str = ""
 
 
 def preflight(
@@ -45,7 +46,8 @@ def preflight(
     while True:
         now_s = clock.now_s()
         bench.board.beat("engine")
-        bench.board.beat("operator")
+        if not setting.request.window:  # a window shows by itself that somebody is there
+            bench.board.beat("operator")
         vigil.look(now_s, Lamp.SAFE)
         bench.source.pulses(now_s)
         items = _items(bench, vigil, setting)
@@ -60,18 +62,19 @@ def preflight(
         if now_s > end_s:
             break
         clock.sleep_until(now_s + 0.01)
-    found = [{"name": i.name, "ok": i.ok, "expected": i.expected, "found": i.found} for i in items]
+    found = [{"name": i.name, "ok": i.ok, "expected": i.expected, "found": i.found, "todo": i.todo} for i in items]
     loop.emit("preflight_checked", items=found)
     for i in items:
         progress.say(
             f"   [{'ok' if i.ok else '!!'}] {i.name}: {i.found}"
-            + ("" if i.ok else f" (expected {i.expected})")
+            + ("" if i.ok else f" (expected {i.expected}; {i.todo})")
         )
     wrong = [i for i in items if not i.ok]
     if wrong:
         raise NotReady(
             "the pre-flight did not pass", expected="; ".join(f"{i.name}: {i.expected}" for i in wrong),
-            found="; ".join(f"{i.name}: {i.found}" for i in wrong), todo="put it right and start again",
+            found="; ".join(f"{i.name}: {i.found}" for i in wrong),
+            todo="; ".join(f"{i.name}: {i.todo}" for i in wrong) + "; then start again",
         )  # fmt: skip
     vigil.standing = {}  # whatever stands now is told to the interlock at the loop's first look
     loop.preflight_passed()
@@ -100,15 +103,18 @@ def _items(bench: Bench, vigil: Vigil, setting: Setting) -> list[Item]:
             found="; ".join(f"{b.what}: expected {b.expected}, found {b.found}" for b in health.breaches)
             or f"{n} EEG channels, {health.rate_hz:.0f} Hz, {health.gaps} gaps, newest sample {health.age_s * 1e3:.0f} ms old"
             + (f", bad: {', '.join(health.bad_channels)}" if health.bad_channels else ""),
+            todo="check amplifier, electrodes and the network between the two computers",
         ),
         Item(
             name="recorder", ok=board["recorder_state"] == 1 and board["durable_sample"] > 0, expected="recording",
-            found=f"{board['durable_sample']} samples on disk",
+            found=f"{board['durable_sample']} samples on disk", todo="check that the data directory can be written",
         ),
-        Item(name="disk", ok=free_gb >= FREE_GB, expected=f">= {FREE_GB:g} GB free", found=f"{free_gb:.0f} GB free"),
+        Item(name="disk", ok=free_gb >= FREE_GB, expected=f">= {FREE_GB:g} GB free", found=f"{free_gb:.0f} GB free",
+            todo="free space, or choose another --data-dir",
+        ),
         Item(
             name="clock", ok=difference_us < 1000, expected="LSL's clock within 1000 µs of ours",
-            found=f"{difference_us:.0f} µs",
+            found=f"{difference_us:.0f} µs", todo="update liblsl; rtloop doctor tells more",
         ),
     ]  # fmt: skip
     if bench.unit is not None:
@@ -121,6 +127,7 @@ def _items(bench: Bench, vigil: Vigil, setting: Setting) -> list[Item]:
             Item(
                 name="unit", ok=not words, expected="standby, coil, remote control, no error",
                 found=words or f"standby, coil present at {s.coil_temp_c} °C, {s.power_pct_mso} % MSO",
+                todo="look at the unit's display: coil plugged in, remote control allowed, no error",
             )
         )  # fmt: skip
     return items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from rtloop.model.status import Mode
 from rtloop.plan.load import load_plan
 from rtloop.plan.rehearse import Rehearsal, rehearse
 from rtloop.plan.schema import Kind, Plan
+from rtloop.record.folder import SessionFolder
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import Limits, tightest
 from rtloop.session.level import LOOK_S, fitted_limits, ongoing_numbers
@@ -55,6 +57,8 @@ class Request:
     target: str | None = None
     seconds: float | None = None
     coil: str | None = None
+    window: bool = False  # a window answers and shows that somebody is there
+    run_id: str | None = None  # given by the window, so that it finds the session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +98,7 @@ def prepare(request: Request) -> Setting:
             update={"targets": tuple(t.model_copy(update={"coil_at": request.coil}) for t in plan.targets)}
         )
     mode = _mode(request, plan, site)
-    run_id = new_run_id()
+    run_id = _run_id(request, Path(site.data_dir))
     participant = request.participant or (f"SIM-{run_id}" if request.simulate else "P000")
     limits = site.limits()
     if plan.caps is not None:  # the plan's own caps bind the gate too, redone blocks included
@@ -115,6 +119,20 @@ def prepare(request: Request) -> Setting:
         participant=participant, chain=chain_of(plan), spots=spots,
         ledger=Ledger() if mode is Mode.LISTEN else ledger_of(Path(site.data_dir), participant, simulated=request.simulate),
     )  # fmt: skip
+
+
+def _run_id(request: Request, data_dir: Path) -> str:
+    """The run's id: a new one, or the one that was asked for; the dose is kept by it, so it is used once."""
+    if request.run_id is None:
+        return new_run_id()
+    if not re.fullmatch(r"[0-9a-f]{8}", request.run_id):
+        raise UsageProblem(
+            "--run-id cannot be used", expected="8 hexadecimal digits in lower case", found=repr(request.run_id)
+        )
+    taken = [f.path.name for f in SessionFolder.all_in(data_dir) if f.path.name.endswith(f"_{request.run_id}")]
+    if taken:
+        raise UsageProblem("--run-id was used before", expected="an id of its own for each run", found=taken[0])
+    return request.run_id
 
 
 def _overrides(request: Request) -> dict[str, Any]:
@@ -224,7 +242,7 @@ def to_recording(setting: Setting, bench: Bench, clock: Clock, say: Say) -> Sett
     source = bench.source
     wanted, end_s = int((LOOK_S + 0.5) * source.rate_hz), clock.now_s() + LOOK_S + 5.0
     while source.head() < wanted and clock.now_s() < end_s:
-        for role in ("engine", "operator"):
+        for role in ("engine",) if setting.request.window else ("engine", "operator"):
             bench.board.beat(role)
         clock.sleep_until(clock.now_s() + 0.05)
     ongoing = ongoing_numbers(source, setting.chain)

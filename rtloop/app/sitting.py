@@ -41,7 +41,8 @@ from rtloop.session.display import decision_dict, number, table
 from rtloop.session.earlier import Visit, earlier_probes
 from rtloop.session.engine import Engine, Finish, Said
 from rtloop.session.line import SignalLine
-from rtloop.session.loop import Ends, Loop
+from rtloop.session.ends import Ends
+from rtloop.session.loop import Loop
 from rtloop.session.operator import WORDS, SimulatedOperator
 from rtloop.session.outcome import result_dict, write_report
 from rtloop.session.replay import layout_dict, spots_dict

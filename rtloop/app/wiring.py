@@ -50,6 +50,10 @@ class SimulatedBedside(Protocol):
         """Move the coil."""
         ...
 
+    def inject(self, fault: dict[str, Any]) -> None:
+        """A fault of the stream or of the unit, from now on."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
@@ -61,6 +65,8 @@ class Bench:
     unit: Stimulator | None
     bedside: SimulatedBedside | None
     key: bytes
+    pages: Path | None = None  # where a window sees arrays
+    link: Path | None = None  # where a window's words come in
 
 
 @contextlib.contextmanager
@@ -79,9 +85,11 @@ def simulated_bedside(spec: BedsideSpec | None) -> Iterator[Bedside | None]:
 @contextlib.contextmanager
 def connected(
     folder: SessionFolder, run_id: str, stream: StreamWanted, unit: UnitWanted | None, bedside: Bedside | None,
-    say: Callable[[str], None],
+    say: Callable[[str], None], *, window: bool = False,
 ) -> Iterator[Bench]:  # fmt: skip
     """Board, acquisition, recorder, port process: started in this order, ended in the reverse, the unit disarmed first.
+
+    ``window``: a window shows the operator's presence; else this process does.
 
     NotReady or ValidationProblem in words when any of them is not as wanted; what was started is ended.
     """
@@ -91,7 +99,8 @@ def connected(
         board = stack.enter_context(Board.create(runtime.board))
         stack.callback(board.end, "engine")
         board.start("engine")
-        board.start("operator")
+        if not window:
+            board.start("operator")
         found = find_stream(
             name=stream.name, source_id=stream.source_id, expected_rate_hz=stream.rate_hz,
             expected_channels=stream.channels,

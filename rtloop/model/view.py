@@ -47,6 +47,12 @@ class View:
     decision: Mapping[str, Any] | None = None
     timings_s: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     ended: Mapping[str, Any] | None = None
+    preflight: tuple[Mapping[str, Any], ...] = ()  # name, ok, expected, found, todo
+    early: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)  # newest of each intensity, in order
+    paths: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)  # key -> a row for each scores_updated
+    bad_channels: tuple[str, ...] = ()  # as the stream's watch says now
+    power_pct_mso: int | None = None  # as last read back
+    notes: tuple[Mapping[str, Any], ...] = ()
     n_events: int = 0
 
 
@@ -72,6 +78,24 @@ def _note(view: View, event: Event) -> View:
     return replace(
         view, history=(*view.history, {"t_s": event.t_s, "utc": event.utc, "kind": event.kind, **event.data})
     )
+
+
+def _early(view: View, d: Mapping[str, Any]) -> View:
+    """Keep the newest row of each intensity of a target, in the order in which they were first looked at."""
+    if "early" not in d or d.get("power_pct_mso") is None:
+        return view
+    rows = {r["power_pct_mso"]: r for r in view.early.get(d["target"], ())} | {d["power_pct_mso"]: dict(d)}
+    return replace(view, early={**view.early, d["target"]: tuple(rows.values())})
+
+
+def _path(view: View, d: Mapping[str, Any]) -> View:
+    """One more point of GLOBAL and LOCAL (dwPLI²) of a block, by band: [value, low, high], null where there is none."""
+    scores = d["scores"]
+    row: dict[str, Any] = {"n": scores["n_accepted"]}
+    for scope, bands in scores.get("connectivity", {}).get("dwpli2", {}).items():
+        row[scope] = {band: [e["value"], e["low"], e["high"]] for band, e in bands.items()}
+    key = key_of(d["target"], d["block"])
+    return replace(view, paths={**view.paths, key: (*view.paths.get(key, ()), row)})
 
 
 def _trial(view: View, d: Mapping[str, Any]) -> View:
@@ -110,9 +134,22 @@ def fold(view: View, event: Event) -> View:
     match event.kind:
         case "session_started":
             return replace(view, started=dict(d), phase="started")
+        case "preflight_checked":
+            return replace(view, preflight=tuple(dict(i) for i in d["items"]))
+        case "early_measured" | "block_looked_at":
+            return _early(view, d)
+        case "channels_judged":
+            return _note(replace(view, bad_channels=tuple(d["bad"])), event)
+        case "power_set":
+            return _note(replace(view, power_pct_mso=d["power_pct_mso"]), event)
+        case "note_written":
+            row = {"t_s": event.t_s, "utc": event.utc, "by": "engine", **d}
+            return _note(replace(view, notes=(*view.notes, row)), event)
         case "device_found":
             return replace(view, devices={**view.devices, d["device"]: dict(d)})
         case "phase_entered":
+            if d["phase"] == "place":  # another place: what was seen before says nothing of it
+                view = replace(view, early={k: v for k, v in view.early.items() if k != d.get("target")})
             return replace(
                 view, phase=d["phase"], target=d.get("target", ""), asking=d.get("words", ""),
                 options=tuple(d.get("options", ())),
@@ -129,9 +166,9 @@ def fold(view: View, event: Event) -> View:
             | "arm_requested"
             | "arm_confirmed"
             | "disarmed"
-            | "power_set"
             | "refused"
-            | "note_written"
+            | "hold_lasts"
+            | "stream_reopened"
         ):
             return _note(view, event)
         case "pulse_intended":
@@ -149,7 +186,8 @@ def fold(view: View, event: Event) -> View:
         case "trial_reinstated":
             return _moved(view, d, into=True)
         case "block_restarted":
-            return _put(view, TargetView(name=d["target"], block=d["block"]))
+            paths = {k: v for k, v in view.paths.items() if k != key_of(d["target"], d["block"])}
+            return _put(replace(view, paths=paths), TargetView(name=d["target"], block=d["block"]))
         case "scores_updated":
             t = _target(view, d["target"], d["block"])
             times = (
@@ -158,7 +196,7 @@ def fold(view: View, event: Event) -> View:
                 else {}
             )
             view = replace(view, timings_s={**view.timings_s, **times})
-            return _put(view, replace(t, scores=d["scores"]))
+            return _put(_path(view, d), replace(t, scores=d["scores"]))
         case "target_accepted":
             return _put(view, replace(_target(view, d["target"], "run"), accepted_by_operator=True))
         case "ranking_made":

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtloop.model.pulse import Outcome, Pulse, PulseSeen, Source
+from rtloop.model.pulse import Delivery, Outcome, Pulse, PulseSeen, Source
 from rtloop.model.status import Fault
+from rtloop.safety.gate import GateResult
 
 #: a seen pulse belongs to a command when it lies this far from the instant the command was sent
 EARLIEST_S = -0.010
@@ -91,3 +92,15 @@ def seen_dict(seen: PulseSeen) -> dict[str, Any]:
         "disagreement_samples": seen.disagreement_samples,
         "alarm": seen.alarm,
     }
+
+
+def closed_dict(pulse: Pulse, block: str, result: GateResult, sent_s: float | None) -> dict[str, Any]:
+    """A pulse that left the gate as JSON values; ``sent_s`` is None when nothing was sent."""
+    receipt = result.receipt
+    closing = result.closing or {"pulse_id": pulse.pulse_id, "delivery": Delivery.NOT_DELIVERED.value}
+    return {
+        **closing, "outcome": result.outcome.value, "target": pulse.target, "block": block,
+        "power_pct_mso": pulse.power_pct_mso, "due_s": pulse.due_s, "t_sent_s": sent_s,
+        "t_reply_s": None if receipt is None else receipt.t_reply_s, "reason": "" if receipt is None else receipt.reason,
+        "refusals": [r.words() for r in result.refusals],
+    }  # fmt: skip

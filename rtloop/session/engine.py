@@ -8,126 +8,52 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from rtloop.model.pulse import Outcome, Pulse
 from rtloop.model.status import Lamp
 from rtloop.plan.expand import Control, GoNoGo, Listen, Place, Preview, Review, Run, Step
+from rtloop.session.orders import (
+    AcceptTarget,
+    Announce,
+    Ask,
+    Closed,
+    Disarm,
+    Enter,
+    Failed,
+    Finish,
+    Give,
+    Judged,
+    Looked,
+    Message,
+    Note,
+    Order,
+    Power,
+    Restart,
+    Said,
+    Standing,
+)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """The operator's word, with its arguments."""
-
-    word: str
-    args: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Closed:
-    """A pulse left the gate."""
-
-    pulse: Pulse
-    outcome: Outcome
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A trial was judged (or lost: then ``accepted`` is False)."""
-
-    target: str
-    block: str
-    accepted: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failed:
-    """An order could not be carried out; it is tried again only after the operator was asked."""
-
-    words: str
-
-
-Message: TypeAlias = Said | Closed | Judged | Failed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """What the engine must know of the world each time."""
-
-    lamp: Lamp
-    power_pct_mso: int | None  # as the unit reads back
-    outstanding: int  # pulses fired whose trial is not judged yet
-    ready: bool = True  # the unit's own word; False while it recharges
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ask:
-    """Show the operator what to do and the words that are understood."""
-
-    phase: str
-    target: str
-    words: str
-    options: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Enter:
-    """A phase without a question begins."""
-
-    phase: str
-    target: str
-    block: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Power:
-    power_pct_mso: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Announce:
-    due_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Give:
-    pulse: Pulse
-    block: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Disarm:
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Restart:
-    """Averages and scores of a block begin anew (site, angle or intensity changed)."""
-
-    target: str
-    block: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Note:
-    """Words for the operator and the record."""
-
-    words: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class AcceptTarget:
-    target: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finish:
-    reason: str
-    complete: bool
-
-
-Order: TypeAlias = Ask | Enter | Power | Announce | Give | Disarm | Restart | Note | AcceptTarget | Finish
+__all__ = [
+    "AcceptTarget",
+    "Announce",
+    "Ask",
+    "Closed",
+    "Disarm",
+    "Engine",
+    "Enter",
+    "Failed",
+    "Finish",
+    "Give",
+    "Judged",
+    "Looked",
+    "Message",
+    "Note",
+    "Order",
+    "Power",
+    "Restart",
+    "Said",
+    "Standing",
+]
 
 #: so many pulses refused or missed in a row pause the plan
 IN_VAIN = 3
@@ -168,6 +94,13 @@ class Engine:
         self._asked: str | None = None
         self._paused = self._control_placed = False
         self._chosen: dict[str, tuple[int, float | None]] = {}
+        self._previewed: dict[str, list[Preview]] = {}  # steps that were looked at, by target
+        self._preview_next: Preview | None = (
+            None  # asked for, not begun: trials of another step are on their way
+        )
+        self._preview_once = (
+            False  # the step under way was asked for: afterwards go / no-go, not the next step
+        )
         self._trouble = ""
         self._in_vain = 0
         self._given = self._accepted = 0
@@ -191,6 +124,44 @@ class Engine:
     def step(self) -> Step | None:
         """The step that is under way."""
         return self._steps[self._at] if self._at < len(self._steps) else None
+
+    def why_not(self, said: Said) -> str:
+        """Why a word would change nothing now; empty when it would be taken. Changes nothing; any thread may ask."""
+        step = self.step
+        if self.finished or step is None:
+            return "the session is over"
+        match said.word:
+            case "placed" if not (
+                isinstance(step, Place) or (isinstance(step, Control) and not self._control_placed)
+            ):
+                return "no coil is to be placed now"
+            case "go" if not isinstance(step, GoNoGo):
+                return "there is no go / no-go now"
+            case "go" if said.args:
+                seen = {str(s.power_pct_mso) for s in self._previewed.get(step.target, ())}
+                if said.args[0] not in seen:
+                    return (
+                        f"go {said.args[0]}: expected one of the previewed % MSO: {', '.join(sorted(seen))}"
+                    )
+            case "redo" if not isinstance(step, GoNoGo | Review):
+                return "a block is done again from go / no-go or from the review"
+            case "accept" | "next" if not isinstance(step, Review | Listen):
+                return "there is nothing to accept now"
+            case "preview":
+                return self._why_no_preview(step, said.args)
+        return ""
+
+    def _why_no_preview(self, step: Step, args: tuple[str, ...]) -> str:
+        if self._listening or not isinstance(step, Preview | GoNoGo):
+            return "another intensity is previewed during the preview or at go / no-go"
+        powers = [str(s.power_pct_mso) for s in self._previews(step.target)]
+        if len(args) != 1 or args[0] not in powers:
+            said = " ".join(("preview", *args))
+            return f"{said}: expected one of the plan's % MSO for {step.target}: {', '.join(powers)}"
+        return ""
+
+    def _previews(self, target: str) -> list[Preview]:
+        return [s for s in self._steps if isinstance(s, Preview) and s.target == target]
 
     def _take(self, now_s: float, message: Message) -> list[Order]:
         step = self.step
@@ -239,25 +210,41 @@ class Engine:
                 self._control_placed, self._asked = True, None
                 return []
             case "go" if isinstance(step, GoNoGo):
-                return self._go(step, said.args)
+                return self._go(step, said)
+            case "preview":
+                if why := self._why_no_preview(step, said.args):
+                    return [Note(words=why)]
+                self._preview_next = next(
+                    s for s in self._previews(step.target) if str(s.power_pct_mso) == said.args[0]
+                )
             case "redo" if isinstance(step, GoNoGo | Review):
                 return self._back_to_place(step.target)
             case "accept" | "next" if isinstance(step, Review | Listen):
                 return [AcceptTarget(target=step.target), *self._next()]
         return []
 
-    def _go(self, step: GoNoGo, args: tuple[str, ...]) -> list[Order]:
+    def _go(self, step: GoNoGo, said: Said) -> list[Order]:
         """Go at the plan's intensity, or at one that was previewed: nothing else was looked at."""
-        if args:
-            seen = {
-                str(s.power_pct_mso): (s.power_pct_mso, s.power_pct_rmt)
-                for s in self._steps
-                if isinstance(s, Preview) and s.target == step.target
-            }
-            if args[0] not in seen:
-                return [Note(words=f"go {args[0]}: expected one of the previewed % MSO: {', '.join(seen)}")]
-            self._chosen[step.target] = seen[args[0]]
+        if why := self.why_not(said):
+            return [Note(words=why)]
+        for seen in self._previewed.get(step.target, ()):
+            if said.args and str(seen.power_pct_mso) == said.args[0]:
+                self._chosen[step.target] = (seen.power_pct_mso, seen.power_pct_rmt)
         return [Restart(target=step.target, block="run"), *self._next()]
+
+    def _preview(self, step: Preview) -> list[Order]:
+        """Begin the step that was asked for; its block is made anew when it is entered."""
+        self._at = self._steps.index(step) - 1
+        self._next()
+        self._preview_once = True
+        return []
+
+    def _after_preview(self, step: Preview) -> list[Order]:
+        """To the next step of intensity; after one that was asked for, to go / no-go."""
+        self._previewed.setdefault(step.target, []).append(step)
+        if self._preview_once:
+            self._at = max(i for i, s in enumerate(self._steps) if s in self._previews(step.target))
+        return [Looked(step=step), *self._next()]
 
     def _power(self, step: Preview | Run | Control) -> tuple[int, float | None]:
         """(% MSO, % RMT) of a step: as chosen at the go, else as planned."""
@@ -266,10 +253,10 @@ class Engine:
 
     def _next(self) -> list[Order]:
         self._at += 1
-        self._control_placed = False
+        self._control_placed = self._preview_once = False
         self._entered, self._asked = False, None
         self._given = self._accepted = 0
-        self._next_due_s = self._in_flight = None
+        self._next_due_s = self._in_flight = self._preview_next = None
         return []
 
     def _jump_past(self, target: str) -> list[Order]:
@@ -281,6 +268,8 @@ class Engine:
         first = next(i for i, s in enumerate(self._steps) if s.target == target)
         self._at = first - 1
         self._next()
+        self._previewed.pop(target, None)
+        self._chosen.pop(target, None)
         return [Restart(target=target, block=b) for b in ("preview", "run", "control")]
 
     @property
@@ -311,6 +300,8 @@ class Engine:
         orders: list[Order] = []
         if self._listening and isinstance(step, Place) and self._at == 0:
             return self._next()  # somebody else's stimulator fires already
+        if self._preview_next is not None and not standing.outstanding:
+            return orders + self._preview(self._preview_next)
         if isinstance(step, Place | GoNoGo | Review) or (
             isinstance(step, Control) and not self._control_placed
         ):
@@ -333,12 +324,16 @@ class Engine:
             return self._ask("place", f"place the coil at {step.target} ({where})", "placed", "skip")
         if isinstance(step, GoNoGo):
             words = f"{step.target}: look at the preview; go (at the plan's intensity, or: go POWER as previewed)?"
-            return self._ask("go", words, "go", "redo", "skip")
+            return self._ask("go", words, "go", "preview", "redo", "skip")
         return self._ask("review", f"{step.target}: accept this block, or do it again?", "accept", "redo")
 
     def _pulses(self, now_s: float, step: Preview | Run | Control, standing: Standing) -> list[Order]:
+        if self._preview_next is not None:
+            return []  # trials of this intensity are still on their way: no further pulse
         if self._done(step) and self._in_flight is None:
-            return [] if standing.outstanding else self._next()  # the last trials may still be on their way
+            if standing.outstanding:  # the last trials may still be on their way
+                return []
+            return self._after_preview(step) if isinstance(step, Preview) else self._next()
         orders: list[Order] = []
         if not self._entered:
             self._entered = True

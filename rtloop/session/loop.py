@@ -8,43 +8,29 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from rtloop.board import Board
 from rtloop.clock import Clock
 from rtloop.errors import RtloopError
 from rtloop.model.event import Event
-from rtloop.model.pulse import Delivery, Outcome, Pulse, PulseSeen, Source
-from rtloop.model.status import Fault, Lamp
-from rtloop.model.view import View, fold, key_of
+from rtloop.model.pulse import Outcome, Pulse, PulseSeen, Source
+from rtloop.model.status import Fault
+from rtloop.model.view import View, fold
 from rtloop.plan.expand import Listen
-from rtloop.ports import SampleSource
 from rtloop.record import kinds
-from rtloop.safety.gate import Gate, GateResult
+from rtloop.safety.gate import GateResult
 from rtloop.safety.interlock import FAULTS, Action, Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
 from rtloop.safety.rules import Refusal
 from rtloop.session import engine as e
-from rtloop.session.accounts import Accounts, seen_dict
-from rtloop.session.display import early_response_uv, ranking_dict
+from rtloop.session.accounts import Accounts, closed_dict, seen_dict
+from rtloop.session.bulletin import Bulletin
+from rtloop.session.display import ranking_dict
+from rtloop.session.ends import Append, Ends, Told
 from rtloop.session.line import Label, SignalLine, Trial, trial_dict
+from rtloop.session.looking import block_looked_at, early_measured, step_looked_at
+from rtloop.session.results import Results
 from rtloop.session.vigil import Vigil
-
-
-class Append(Protocol):
-    """Journals one event and returns it; with ``sync`` it is durable on return."""
-
-    def __call__(self, kind: str, data: Mapping[str, Any], *, sync: bool = False) -> Event: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ends:
-    """What stands at the two ends of the line. ``gate`` is None when only listening."""
-
-    source: SampleSource
-    board: Board
-    gate: Gate | None = None
 
 
 class Loop:
@@ -58,25 +44,25 @@ class Loop:
     line : from pulse seen to scores
     vigil : looks at stream, unit, processes and names their faults
     criteria : target -> what the operator holds a block against, by name (from the plan)
+    results : writes the pages that a window reads
     show : called with each event after it was journalled (screen, simulated operator); must return at once
     """
 
     def __init__(
         self, *, clock: Clock, ends: Ends, append: Append, interlock: Interlock, engine: e.Engine, line: SignalLine,
         vigil: Vigil, accounts: Accounts, show: Callable[[Event, View], None],
-        criteria: Mapping[str, Mapping[str, Any]] | None = None,
+        criteria: Mapping[str, Mapping[str, Any]] | None = None, results: Results | None = None,
     ) -> None:  # fmt: skip
         self._clock, self._ends, self._append, self._show = clock, ends, append, show
         self._interlock, self._engine, self._line, self._vigil = interlock, engine, line, vigil
-        self._accounts, self._criteria = accounts, criteria or {}
+        self._accounts, self._criteria, self._results = accounts, criteria or {}, results
+        self._bulletin = Bulletin(interlock, ends.board)
         line.meanwhile = self._alive
-        self.inbox: queue.SimpleQueue[e.Said] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[e.Said | Told] = queue.SimpleQueue()
         self._messages: list[e.Message] = []
         self._blocks: dict[int, str] = {}
         self._open: set[int] = set()  # fired, not judged yet
         self._heard = 0
-        self._lamp = interlock.lamp
-        self._active: dict[Fault, str] = {}
         self.view = View()
         self.finished: e.Finish | None = None
 
@@ -94,6 +80,10 @@ class Loop:
         self._listen(now_s)
         for order in self._engine.advance(now_s, self._take(), self._standing()):
             self._obey(order)
+
+    def why_not(self, said: e.Said) -> str:
+        """Why a word would change nothing now; empty when it would be taken. Any thread may ask."""
+        return self._engine.why_not(said)
 
     def _alive(self) -> None:
         """Bounded work or a bounded wait is under way: the loop is not frozen, and nothing can be fired meanwhile."""
@@ -124,6 +114,8 @@ class Loop:
                 Fault.PULSE_NOT_SEEN, f"pulse {row.pulse.pulse_id} was acknowledged and is not in the stream"
             )
         self._tell_interlock()
+        for kind, data in self._bulletin.standing(now_s, self._vigil.health, self._vigil.standing):
+            self.emit(kind, **data)
 
     def fault(self, fault: Fault, detail: str) -> None:
         """Do what the fault table says: disarm first, tell afterwards."""
@@ -149,21 +141,8 @@ class Loop:
 
     def _tell_interlock(self, words: str = "") -> None:
         """Make events of what changed in the interlock since the last time."""
-        active, before = dict(self._interlock.active), self._active
-        self._active = active
-        for fault in [f for f in active if active[f] != before.get(f)]:
-            row = FAULTS[fault]
-            self.emit(
-                kinds.FAULT_RAISED, fault=fault.value, action=row.action.value, clears=row.clears, words=active[fault],
-                todo=row.todo,
-            )  # fmt: skip
-        for fault in [f for f in before if f not in active]:
-            self.emit(kinds.FAULT_CLEARED, fault=fault.value)
-        lamp = self._interlock.lamp
-        if lamp is not self._lamp:
-            old, self._lamp = self._lamp, lamp
-            self._ends.board["engine_lamp"] = list(Lamp).index(lamp)
-            self.emit(kinds.LAMP_CHANGED, before=old.value, after=lamp.value, words=words)
+        for kind, data in self._bulletin.interlock(words):
+            self.emit(kind, **data)
 
     # -- what is seen ------------------------------------------------------------------------------------------
 
@@ -182,7 +161,12 @@ class Loop:
         if fault is not None:
             self.fault(
                 fault,
-                f"a pulse at sample {seen.sample} was found ({seen.source.value}) that nobody commanded",
+                f"a pulse at sample {seen.sample} was found ({seen.source.value}) that nobody commanded"
+                + (
+                    ", or every channel jumped at once (amplifier switched?)"
+                    if seen.source is Source.ARTIFACT
+                    else ""
+                ),
             )
 
     def _label(self, pulse: Pulse | None) -> Label | None:
@@ -200,6 +184,9 @@ class Loop:
         self.emit(kinds.TRIAL_JUDGED, **trial_dict(trial, self._line.montage))
         if trial.scores is not None:
             self._scored(label.target, label.block, trial.scores.to_dict(), trial.stage_s["scores"])
+        if label.block == "preview" and trial.verdict.accepted:
+            self.emit("early_measured", **early_measured(self.view, self._line, label))
+        self._page(label.target, label.block, trial)
         self._settle(label.pulse_id, label.target, label.block, accepted=trial.verdict.accepted)
 
     def _settle(self, pulse_id: int, target: str, block: str, *, accepted: bool) -> None:
@@ -221,6 +208,9 @@ class Loop:
     def _listen(self, now_s: float) -> None:
         while not self.inbox.empty():
             said = self.inbox.get_nowait()
+            if isinstance(said, Told):
+                self.emit(said.kind, **said.data)
+                continue
             self.emit(kinds.COMMAND_RECEIVED, word=said.word, args=list(said.args))
             match said.word:
                 case "arm":
@@ -231,6 +221,10 @@ class Loop:
                     self._move_trial(said)
                 case "halt":
                     self._ends.board.ask_stop()
+                case "note":
+                    self.emit(kinds.NOTE_WRITTEN, words=" ".join(said.args), by="operator")
+                case "reconnect" | "inject":
+                    pass  # done beside the loop; what came of it is told
                 case _:
                     self._messages.append(said)
 
@@ -265,7 +259,9 @@ class Loop:
             label, trial = self._line.trial_block[trial_id]
             scores = (self._line.reinstate if into else self._line.take_out)(trial_id)
         except (IndexError, ValueError, KeyError, RtloopError) as err:
-            self.emit(kinds.NOTE_WRITTEN, words=f"{said.word}: no such trial, or nothing to do ({err})")
+            self.emit(
+                kinds.NOTE_WRITTEN, words=f"{said.word}: no such trial, or nothing to do ({err})", by="engine"
+            )
             return
         self.emit(
             "trial_reinstated" if into else "trial_taken_out", trial_id=trial_id, pulse_id=label.pulse_id,
@@ -273,6 +269,9 @@ class Loop:
             words=f"{said.word} by the operator; the chain said: {trial.verdict.words() or 'good'}",
         )  # fmt: skip
         self._scored(label.target, label.block, scores.to_dict(), 0.0)
+        if label.block == "preview":
+            self.emit("early_measured", **early_measured(self.view, self._line, label))
+        self._page(label.target, label.block)
 
     # -- what is done ------------------------------------------------------------------------------------------
 
@@ -292,28 +291,27 @@ class Loop:
     def _obey(self, order: e.Order) -> None:
         match order:
             case e.Ask():
-                self._look_at(order)
-                self.emit(
-                    "phase_entered",
-                    phase=order.phase,
-                    target=order.target,
-                    words=order.words,
-                    options=list(order.options),
-                )
+                if order.phase == "review":
+                    held_against = self._criteria.get(order.target, {})
+                    self.emit(
+                        "block_looked_at",
+                        **block_looked_at(self.view, self._line, order.target, "run", held_against),
+                    )
+                self._phase(order.phase, order.target, order.words, *order.options)
             case e.Enter():
-                self.emit(
-                    "phase_entered",
-                    phase=order.phase,
-                    target=order.target,
-                    words="",
-                    options=["pause", "stop"],
-                )
+                more = ("preview",) if order.block == "preview" else ()
+                self._phase(order.phase, order.target, "", *more, "pause", "stop")
             case e.Restart():
                 self._line.restart(order.target, order.block)
                 self._alive()
                 self.emit("block_restarted", target=order.target, block=order.block)
+                self._page(order.target, order.block)
             case e.Note():
-                self.emit(kinds.NOTE_WRITTEN, words=order.words)
+                self.emit(kinds.NOTE_WRITTEN, words=order.words, by="engine")
+            case e.Looked():
+                step = order.step
+                held_against = self._criteria.get(step.target, {})
+                self.emit("block_looked_at", **step_looked_at(self.view, self._line, step, held_against))
             case e.AcceptTarget():
                 self.emit("target_accepted", target=order.target)
                 board = self._ends.board
@@ -326,23 +324,22 @@ class Loop:
             case e.Announce():
                 if self._ends.gate is not None:
                     self._ends.gate.announce(order.due_s)
+                self._bulletin.announced(order.due_s)
             case e.Give():
                 self._give(order.pulse, order.block)
             case e.Finish():
                 self.finished = order
 
-    def _look_at(self, ask: e.Ask) -> None:
-        """Before go / no-go and before the review: the numbers that the plan's criteria are held against."""
-        block = {"go": "preview", "review": "run"}.get(ask.phase)
-        if block is None:
+    def _phase(self, phase: str, target: str, words: str, *options: str) -> None:
+        self.emit("phase_entered", phase=phase, target=target, words=words, options=list(options))
+
+    def _page(self, target: str, block: str, trial: Trial | None = None) -> None:
+        """Let a window see the trial and the block's sums; what fails there is noted and changes nothing here."""
+        if self._results is None:
             return
-        seen = self.view.targets.get(key_of(ask.target, block))
-        scorer = self._line.scorer(ask.target, block)
-        self.emit(
-            "block_looked_at", target=ask.target, block=block, n_accepted=seen.n_accepted if seen else 0,
-            n_rejected=seen.n_rejected if seen else 0, early_local_pp_uv=early_response_uv(scorer),
-            **self._criteria.get(ask.target, {}),
-        )  # fmt: skip
+        words = [] if trial is None else [self._results.trial(trial)]
+        for failed in filter(None, [*words, self._results.block(target, block)]):
+            self.emit(kinds.NOTE_WRITTEN, words=failed, by="engine")
 
     def _power(self, power_pct_mso: int) -> None:
         assert self._ends.gate is not None
@@ -385,13 +382,10 @@ class Loop:
         sent_s = None if receipt is None else receipt.t_sent_s
         if outcome is Outcome.UNCERTAIN and sent_s is None:
             sent_s = self._clock.now_s()  # it may have gone out until now
-        closing = result.closing or {"pulse_id": pulse.pulse_id, "delivery": Delivery.NOT_DELIVERED.value}
         self.emit(
             kinds.PULSE_CLOSED if result.closing else "pulse_refused",
-            **closing, outcome=outcome.value, target=pulse.target, block=block, power_pct_mso=pulse.power_pct_mso,
-            due_s=pulse.due_s, t_sent_s=sent_s, t_reply_s=None if receipt is None else receipt.t_reply_s,
-            reason="" if receipt is None else receipt.reason, refusals=[r.words() for r in result.refusals],
-        )  # fmt: skip
+            **closed_dict(pulse, block, result, sent_s),
+        )
         self._accounts.closed(pulse, outcome, sent_s)
         if outcome in (Outcome.FIRED, Outcome.UNCERTAIN) and sent_s is not None:
             self._open.add(pulse.pulse_id)

@@ -10,8 +10,10 @@ from rtloop.session.engine import Said
 #: what an operator may type
 WORDS = (
     "placed", "arm", "confirm", "go", "redo", "accept", "next", "skip", "pause", "resume", "take_out", "reinstate", "stop",
-    "halt",
+    "halt", "preview", "note", "reconnect", "inject",
 )  # fmt: skip
+#: characters of a note
+NOTE_MAX = 500
 #: attempts to arm or to go on at one place
 GIVE_UP_AFTER = 12
 

@@ -11,7 +11,7 @@ import gc
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from rtloop.clock import Clock
@@ -52,7 +52,8 @@ class LoopThread:
                 self._clock.sleep_until(self._clock.now_s() + TICK_S)
         except BaseException as err:
             self.failure = err
-            traceback.print_exc()
+            with contextlib.suppress(OSError, ValueError):  # nobody may read it any more
+                traceback.print_exc()
             why = Fault.JOURNAL_FAILED if isinstance(err, IntegrityProblem) else Fault.BUG
             with contextlib.suppress(
                 RtloopError
@@ -75,6 +76,20 @@ class LoopThread:
         self._told.set()
         if self._thread.ident is not None:
             self._thread.join(END_WITHIN_S)
+
+
+@contextlib.contextmanager
+def hangup_ignored(ignored: bool) -> Iterator[None]:
+    """Let the end of the terminal (SIGHUP) pass unheard: a session that a window answers has none."""
+    number = getattr(signal, "SIGHUP", None)
+    if not ignored or number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 class Interrupts:

@@ -31,12 +31,13 @@ class Vigil:
     ----------
     status : the unit's newest known status, or None when no unit is connected
     recording : whether a recorder must live
+    window : whether a window answers; until one has taken the operator's seat, nobody is there
     utc : the wall clock (ISO 8601); a jump of it against the monotonic clock is a fault, since the dose is counted by day
     """
 
     def __init__(
         self, *, source: SampleSource, board: Board, limits: Limits, status: Callable[[], UnitStatus] | None,
-        recording: bool = True, utc: Callable[[], str] | None = None,
+        recording: bool = True, utc: Callable[[], str] | None = None, window: bool = False,
     ) -> None:  # fmt: skip
         self._source, self._board, self._limits = source, board, limits
         self._status, self._recording = status, recording
@@ -45,6 +46,7 @@ class Vigil:
         self._last_s: float | None = None
         self._looked_s = float("-inf")
         self._utc, self._compared_s = utc, float("-inf")
+        self._whose = "window" if window else "terminal"
         self._wall_minus_s: float | None = None
         self._jumped = ""
 
@@ -95,7 +97,9 @@ class Vigil:
             found[Fault.PORT_DEAD] = f"the port process is silent for {board.age_s('port'):.2f} s"
         if self._status is not None and not board.age_s("operator") <= limits.operator_max_age_s:
             found[Fault.OPERATOR_GONE] = (
-                f"no sign of the operator's terminal for {board.age_s('operator'):.1f} s"
+                f"no sign of the operator's {self._whose} for {board.age_s('operator'):.1f} s"
+                if board["beat_operator"] > 0
+                else f"no {self._whose} has taken the operator's seat"
             )
         if self._recording:
             state, age_s = board["recorder_state"], board.age_s("recorder")
