@@ -98,7 +98,8 @@ QPushButton[thin="true"]:checked {{ border-bottom: 3px solid {t.accent}; font-we
 QPushButton[role="stop"] {{ background: {t.stop}; color: {t.stop_ink}; border: 3px solid {t.stop};
   font-size: {pt(HUGE_PT)}; font-weight: bold; padding: 2px; }}
 QPushButton[role="stop"]:disabled {{ background: {t.panel}; color: {t.muted}; border: 3px dashed {t.line}; }}
-QLineEdit, QComboBox, QAbstractSpinBox, QPlainTextEdit, QAbstractItemView {{ background: {t.panel}; border: 1px solid {t.line}; padding: 4px;
+QLineEdit, QComboBox, QAbstractSpinBox, QPlainTextEdit, QAbstractItemView {{
+  background: {t.panel}; border: 1px solid {t.line}; padding: 4px;
   selection-background-color: {t.accent}; selection-color: {t.ground}; }}
 QLineEdit:focus, QComboBox:focus, QTableWidget:focus {{ border: 2px solid {t.accent}; }}
 QHeaderView::section {{ background: {t.panel}; color: {t.muted}; border: 0; border-bottom: 1px solid {t.line}; padding: 3px; }}
