@@ -100,15 +100,21 @@ class Rehearsed:
 
     words: tuple[Line, ...] = ()
     problems: tuple[str, ...] = ()
+    kind: str = ""  # map, probe or watch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """Result of ``Desk.open_review``: a folder with a journal, and the mapped pages made from its recording."""
+    """Result of ``Desk.open_review``: a folder with a journal, and the mapped pages made from its recording.
+
+    A file of another program comes as ``recording`` instead, a JSON document beside the samples (float32 .npy of channels x
+    samples, µV): the review screen shows that one itself.
+    """
 
     folder: Path
     pages: Path | None = None
     title: str = ""
+    recording: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
