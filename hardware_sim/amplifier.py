@@ -39,7 +39,7 @@ class Amplifier:
     The EEG outlet (type "EEG", float32) has one column per electrode in microvolts and, unless the sampler
     has none, a column TRIG (type "TRIG", unit "none"): above 0 for 10 ms from the sample of the pulse. The
     marker outlet (``<name>-markers``, type "Markers") says "pulse" with the instant of the discharge plus
-    ``marker_delay_s``.
+    ``marker_delay_s``. When the sampler dies both vanish; when it returns both are there again, with new uids.
 
     Parameters
     ----------
@@ -59,12 +59,18 @@ class Amplifier:
         self.chunk_frames = max(25 if rate_hz >= 10_000 else 10, round(chunk_s * rate_hz))
         self.busy_s = 0.0  # time spent making and pushing blocks
         self._clock, self._marker_delay_s = clock, marker_delay_s
-        self._outlet: Any = pylsl.StreamOutlet(self._description(), max_buffered=30)
-        self._markers: Any = pylsl.StreamOutlet(self._marker_description()) if markers else None
+        self._with_markers = markers
+        self._outlet: Any = None
+        self._markers: Any = None
+        self._appear()
         sampler.on_pulse = self._mark
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"amplifier {stream_name}", daemon=True)
         self.failure: BaseException | None = None
+
+    def _appear(self) -> None:
+        self._outlet = pylsl.StreamOutlet(self._description(), max_buffered=30)
+        self._markers = pylsl.StreamOutlet(self._marker_description()) if self._with_markers else None
 
     def _description(self) -> Any:
         head = self.sampler.head
@@ -113,12 +119,17 @@ class Amplifier:
 
     @property
     def running(self) -> bool:
-        """Whether blocks are still being sent."""
+        """Whether the outlet is there and blocks are being sent."""
         return self._thread.is_alive() and not self.sampler.dead
+
+    @property
+    def living(self) -> bool:
+        """Whether its thread runs: what has vanished may return."""
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         try:
-            while not self._ending.is_set() and not self.sampler.dead:
+            while not self._ending.is_set():
                 sampler = self.sampler
                 due_s = sampler.time_of(sampler.head.position + self.chunk_frames - 1) + sampler.lag_s
                 wait_s = due_s - self._clock.now_s()
@@ -128,13 +139,17 @@ class Amplifier:
                 if now_s < due_s:
                     continue
                 frames, last_s = sampler.take(due_s if now_s - due_s < TRIGGER_S else now_s)
-                if len(frames) and self._outlet is not None and math.isfinite(last_s):
+                if sampler.dead:
+                    self._outlet = self._markers = None  # without owner it is destroyed: listeners lose it
+                elif self._outlet is None:
+                    self._appear()
+                if len(frames) and math.isfinite(last_s):
                     self._outlet.push_chunk(frames, last_s)
                 self.busy_s += self._clock.now_s() - now_s
         except BaseException as err:
             self.failure = err
         finally:
-            self._outlet = None  # an outlet without owner is destroyed: listeners lose the stream
+            self._outlet = None
 
     def close(self) -> None:
         """Stop within 2 s; the outlets vanish. Raises NotReady if the thread does not end."""

@@ -161,6 +161,11 @@ class SteppedBench:
         """
         return [asdict(d) for d in self.sampler.discharges]
 
+    @property
+    def outlet(self) -> int:
+        """Which outlet the frames come from: another number each time it has vanished and returned."""
+        return self.sampler.outlet
+
     def place(self, target: str) -> None:
         """Move the coil."""
         self.sampler.place(target)
@@ -218,7 +223,7 @@ def run_forever(
                 return
             if word:
                 _obey(served, word, rest.strip(), say)
-        while served.amplifier.running:  # stdin has ended: serve until interrupted
+        while served.amplifier.living:  # stdin has ended: serve until interrupted
             time.sleep(0.2)
     except KeyboardInterrupt:
         say("interrupted")

@@ -31,7 +31,8 @@ FAULTS = {
     "saturate": "the channels stand at the rail",
     "rate": "frames come at 'factor' times the declared rate",
     "repeat": "the last block is sent again and again",
-    "die": "the outlet vanishes",
+    "die": "the outlets vanish; what was due meanwhile is lost ('for_s': they return after it)",
+    "return": "outlets that vanished are there again: same source_id, new uid",
     "miss_pulses": "the next 'count' pulses leave no trace in the stream",
     "miss_triggers": "the next 'count' pulses leave no mark in the trigger channel",
     "pulse": "a pulse nobody commanded, at 'power_pct_mso'",
@@ -72,7 +73,10 @@ def checked_fault(fault: dict[str, Any], names: tuple[str, ...]) -> dict[str, An
 
 
 class Sampler:
-    """Frames of a head, due by the time asked. ``discharge`` and ``inject`` may be called from any thread."""
+    """Frames of a head, due by the time asked. ``discharge`` and ``inject`` may be called from any thread.
+
+    While it is ``dead`` time goes on: frames are made and lost, pulses happen unseen.
+    """
 
     def __init__(
         self, head: Head, *, start_s: float, target: str, trigger: bool = True, lag_s: float = 0.0,
@@ -82,6 +86,8 @@ class Sampler:
         self.head, self.target, self.trigger, self.lag_s = head, target, trigger, lag_s
         self.discharges: list[Discharge] = []
         self.dead = False
+        self.outlet = 0  # which outlet it is: counts up at each return
+        self._returns_s = math.inf
         self.on_pulse = on_pulse
         self._start_s, self._start_n, self._factor = start_s, 0, 1.0
         self._inbox: deque[tuple[str, Any]] = deque()
@@ -123,11 +129,13 @@ class Sampler:
     def take(self, now_s: float) -> tuple[F32, float]:
         """Frames due: float32[n, n_columns] and the instant of the last one (NaN when there is none)."""
         self._read_inbox(now_s)
+        if self.dead and now_s >= self._returns_s:
+            self._return()
         last = math.floor((now_s - self.lag_s - self._start_s) * self.true_rate_hz + 1e-6) + self._start_n
         n = last + 1 - self.head.position
         # a process that slept for long (or a frozen machine) catches up in pieces, never in one huge block
         n = min(n, max(int(0.5 * self.head.rate_hz), 1))
-        if n <= 0 or self.dead:
+        if n <= 0:
             return np.empty((0, len(self.names)), np.float32), math.nan
         first = self.head.position
         out = np.zeros((n, len(self.names)), np.float32)
@@ -182,6 +190,9 @@ class Sampler:
             )
         elif kind == "die":
             self.dead = True
+            self._returns_s = now_s + fault["for_s"] if fault.get("for_s") else math.inf
+        elif kind == "return":
+            self._return()
         elif kind == "rate":
             factor = float(fault.get("factor", 0.5))
             self._start_s, self._start_n = self.time_of(self.head.position), self.head.position
@@ -190,8 +201,15 @@ class Sampler:
             ends_s = now_s + fault["for_s"] if fault.get("for_s") else math.inf
             self._running.append((ends_s, fault))
 
+    def _return(self) -> None:
+        if self.dead:
+            self.dead, self._returns_s = False, math.inf
+            self.outlet += 1
+
     def _spoilt(self, out: F32, now_s: float) -> F32:
         clean = out
+        if self.dead:
+            return out[:0]
         self._running = [(ends_s, f) for ends_s, f in self._running if now_s < ends_s]
         for _, fault in self._running:
             kind = fault["kind"]

@@ -116,7 +116,7 @@ class _Feed:
     def __call__(self, now_s: float) -> None:
         frames, t_s = self._bench.frames_until(now_s)
         if len(frames):
-            self._source.push(frames, t_s)
+            self._source.push(frames, t_s, self._bench.outlet)
         if now_s - self._recorded_s >= RECORD_EVERY_S:
             self._recorded_s = now_s
             self._recording.turn()

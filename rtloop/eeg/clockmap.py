@@ -25,7 +25,8 @@ JITTER_FACTOR = 5.0  # both grow with the spread of the stamps seen
 LATE_FACTOR, LATE_WEIGHT = 10.0, 0.01  # so does the first, with the stamps' mean lateness
 PROBATION_S = 0.5  # a jump whose later stamps return to the old line was a late chunk
 QUANTILE = 0.25  # of the bins' stamps; the line lies on it
-KEEP = 64  # lines and invalid stretches remembered
+SEAM_S = 0.25  # so much missing is a seam: the stream was lost and is there again, nothing carries over
+KEEP = 64  # lines, invalid stretches and seams remembered
 
 
 @dataclass(kw_only=True)
@@ -49,6 +50,14 @@ class Gap:
     last: int
     lost_samples: int
     t_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seam:
+    """The first sample after so much missing; told at once, also where it turns out to be a late chunk."""
+
+    sample: int
+    missing_s: float
 
 
 @dataclass(kw_only=True)
@@ -81,6 +90,7 @@ class ClockMap:
         self._all_lost = 0
         self._gaps = 0
         self.recent: list[Gap] = []  # newest last
+        self.seams: list[Seam] = []  # newest last
         self.late_chunks = 0  # jumps that turned out to be late chunks
         self.residual_s = math.nan  # of the newest chunk against the line
 
@@ -97,6 +107,11 @@ class ClockMap:
     def ready(self) -> bool:
         """Whether a chunk has been seen: only then are there times."""
         return bool(self._lines)
+
+    @property
+    def seen(self) -> int:
+        """Index after the last sample whose chunk was taken in."""
+        return self._next
 
     @property
     def jitter_s(self) -> float:
@@ -155,6 +170,9 @@ class ClockMap:
             line = self._lines[-1]
             residual = t_s - line.at(last)
         if skipped > 0 or not abs(residual) <= self._limit_s():
+            if not abs(residual) < SEAM_S:
+                self.seams.append(Seam(sample=first, missing_s=residual))
+                del self.seams[:-KEEP]
             self._jump(max(0, touched), last, t_s, residual)
             residual = 0.0
         elif residual < 0 and len(self._bins) < 5:  # young line: an earlier stamp is a better one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 
 import numpy as np
 
@@ -26,6 +27,9 @@ _TO_UV = {
     "nanovolt": 1e-3,
     "nv": 1e-3,
 }
+
+
+_SENT = {1.0: "µV", 1e6: "V", 1e3: "mV", 1e-3: "nV"}
 
 
 class Kind(StrEnum):
@@ -61,6 +65,16 @@ class Channel:
     unit: str = "µV"
     factor: float = 1.0  # sample as sent x factor = sample in the ring
     position_m: tuple[float, float, float] | None = None
+
+    def words(self) -> str:
+        """One channel for a person: name, kind, unit as sent, place."""
+        sent = _SENT.get(self.factor, f"{self.factor:g} µV") if self.unit == "µV" else self.unit
+        place = (
+            ""
+            if self.position_m is None
+            else " at " + "/".join(f"{1e3 * x:.0f}" for x in self.position_m) + " mm"
+        )
+        return f"{self.name} ({self.kind}, {sent}{place})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +135,15 @@ class Layout:
         return Montage(
             names=tuple(c.name for c in chosen), positions_m=np.array([c.position_m for c in chosen], float)
         )
+
+    def unlike(self, other: Layout) -> list[tuple[str, str, str]]:
+        """What differs: (what, here, in ``other``) in words; empty when names, order, kinds, units and places agree."""
+        pairs = list(zip_longest(self.channels, other.channels))
+        return [
+            (f"column {i + 1}", a.words() if a else "absent", b.words() if b else "absent")
+            for i, (a, b) in enumerate(pairs)
+            if a != b
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

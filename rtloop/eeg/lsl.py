@@ -73,6 +73,7 @@ class FoundStream:
 
     listing: StreamListing
     layout: Layout | None
+    assume_unit: str = ""  # what stood in where the description gave no unit
 
     @property
     def same_host(self) -> bool:
@@ -156,12 +157,14 @@ def find_stream(
             found="; ".join(s.words() for s in fits),
             todo="stop the others, or say which one by name or source_id",
         )
-    return _pin(fits[0], kind, expected_rate_hz, expected_channels, assume_unit)
+    return pin_stream(fits[0], kind, expected_rate_hz, expected_channels, assume_unit)
 
 
-def _pin(
-    one: StreamListing, kind: str, rate_hz: float | None, n_channels: int | None, assume_unit: str
-) -> FoundStream:
+def pin_stream(
+    one: StreamListing, kind: str, rate_hz: float | None, n_channels: int | None, assume_unit: str,
+    timeout_s: float = INFO_TIMEOUT_S,
+) -> FoundStream:  # fmt: skip
+    """Pin a listed outlet, after a look at its rate, format and description."""
     pylsl = _pylsl()
     if kind.lower() == "markers":
         return FoundStream(listing=one, layout=None)
@@ -188,11 +191,11 @@ def _pin(
         )
     inlet = pylsl.StreamInlet(one.info, max_buflen=1, recover=False)
     try:
-        full = inlet.info(INFO_TIMEOUT_S)
+        full = inlet.info(timeout_s)
     except RuntimeError as err:
         raise NotReady(
             f"the stream '{one.name}' does not describe itself",
-            expected=f"an answer within {INFO_TIMEOUT_S} s",
+            expected=f"an answer within {timeout_s:.1f} s",
             found=str(err),
             todo="restart the amplifier software's LSL output; check the firewall",
         ) from err
@@ -204,7 +207,7 @@ def _pin(
             found=str(len(described)),
             todo="switch channel meta-data on in the amplifier software",
         )
-    return FoundStream(listing=one, layout=layout_of(described))
+    return FoundStream(listing=one, layout=layout_of(described), assume_unit=assume_unit)
 
 
 def _described(info: Any, assume_unit: str) -> list[Described]:
@@ -223,11 +226,23 @@ def _described(info: Any, assume_unit: str) -> list[Described]:
     return out
 
 
-class Acquisition:
-    """The inlet and its one thread, which lives in compiled code and writes the ring."""
+def claiming(us: StreamListing, everything: list[StreamListing]) -> list[StreamListing]:
+    """Those with our source_id, or our name and type."""
+    return [
+        s
+        for s in everything
+        if (s.source_id == us.source_id != "") or (s.name == us.name and s.kind == us.kind)
+    ]
 
-    def __init__(self, found: FoundStream, ring: Ring) -> None:
-        """Open, warm the clock offset up, start. Raises NotReady when the outlet does not answer in time."""
+
+class Acquisition:
+    """The inlet and its one thread, which lives in compiled code and writes the ring.
+
+    Made, it has proven that the outlet answers; ``start`` then opens the data connection. Only one may run on a ring.
+    """
+
+    def __init__(self, found: FoundStream, ring: Ring, *, timeout_s: float = CORRECTION_TIMEOUT_S) -> None:
+        """Connect and warm the clock offset up. Raises NotReady when the outlet does not answer in time."""
         if found.layout is None or ring.n_channels != found.listing.n_channels:
             raise ValueError("the ring does not fit the stream")
         pylsl = _pylsl()
@@ -236,19 +251,12 @@ class Acquisition:
             found.listing.info, max_buflen=BUFFER_S, recover=False, processing_flags=flags
         )
         try:
-            self.clock_offset_s = float(self._inlet.time_correction(CORRECTION_TIMEOUT_S))
-            self._inlet.open_stream(INFO_TIMEOUT_S)
+            self.clock_offset_s = float(self._inlet.time_correction(timeout_s))
         except RuntimeError as err:
             self._inlet = None
-            raise NotReady(
-                f"the stream '{found.listing.name}' does not answer",
-                expected="an open connection",
-                found=str(err),
-                todo="restart the amplifier software's LSL output; check the firewall",
-            ) from err
-        self.ring = ring
+            raise _silent(found, err) from err
+        self.ring, self._found = ring, found
         self._flags = np.zeros(8, np.int64)
-        self._flags[loop.STATE] = loop.RUNNING
         factors = np.array([c.factor for c in found.layout.channels], np.float32)
         lib = pylsl.lib.lib
         addresses = [
@@ -270,31 +278,51 @@ class Acquisition:
         self._thread = threading.Thread(
             target=loop.acquire, args=self._arguments, name="acquire", daemon=True
         )
+
+    def start(self, *, timeout_s: float = INFO_TIMEOUT_S) -> None:
+        """Open the data connection and begin to write. Raises NotReady when it does not open in time."""
+        try:
+            self._inlet.open_stream(timeout_s)
+        except RuntimeError as err:
+            self._inlet = None
+            raise _silent(self._found, err) from err
+        self._flags[loop.STATE] = loop.RUNNING
         self._thread.start()
 
     @property
     def state(self) -> int:
-        """RUNNING, STOPPED, LOST or FAILED of ``rtloop.eeg.acquire``."""
+        """RUNNING, STOPPED, LOST or FAILED of ``rtloop.eeg.acquire``; 0 before the start."""
         return int(self._flags[loop.STATE])
 
     @property
     def lost(self) -> bool:
-        """The outlet is gone, or liblsl failed; a new session must be started, never silently reconnected."""
-        return self.state in (loop.LOST, loop.FAILED)
+        """The outlet is gone, liblsl failed, or it was stopped; never silently reconnected."""
+        return self.state != loop.RUNNING
 
     def stop(self) -> None:
         """End the thread and the connection within 1 s; raises NotReady if it does not end."""
         self._flags[loop.STOP] = 1
-        self._thread.join(STOP_DEADLINE_S)
+        if self._thread.ident is not None:
+            self._thread.join(STOP_DEADLINE_S)
         if self._thread.is_alive():
             raise NotReady("the acquisition does not stop", expected=f"an end within {STOP_DEADLINE_S} s")
         self._inlet = None
 
 
-class MarkerInlet:
-    """Markers of one irregular stream, text or numbers; polled, never waited for."""
+def _silent(found: FoundStream, err: RuntimeError) -> NotReady:
+    return NotReady(
+        f"the stream '{found.listing.name}' does not answer",
+        expected="an open connection",
+        found=str(err),
+        todo="restart the amplifier software's LSL output; check the firewall",
+    )
 
-    def __init__(self, found: FoundStream) -> None:
+
+class MarkerInlet:
+    """Markers of one irregular stream, text or numbers; polled by one thread, never waited for."""
+
+    def __init__(self, found: FoundStream, *, timeout_s: float = CORRECTION_TIMEOUT_S) -> None:
+        self.found = found
         pylsl = _pylsl()
         flags = pylsl.proc_none if found.same_host else pylsl.proc_clocksync
         self._inlet = pylsl.StreamInlet(
@@ -302,8 +330,8 @@ class MarkerInlet:
         )
         self.lost = False
         try:
-            self._inlet.time_correction(CORRECTION_TIMEOUT_S)
-            self._inlet.open_stream(INFO_TIMEOUT_S)
+            self._inlet.time_correction(timeout_s)
+            self._inlet.open_stream(min(INFO_TIMEOUT_S, timeout_s))
         except RuntimeError as err:
             self._inlet = None
             raise NotReady(
@@ -312,10 +340,11 @@ class MarkerInlet:
 
     def poll(self) -> list[tuple[float, str]]:
         """New markers: (LSL seconds, value as text; whole numbers without a point)."""
-        if self.lost or self._inlet is None:
+        inlet = self._inlet  # another thread may close meanwhile
+        if self.lost or inlet is None:
             return []
         try:
-            rows, stamps = self._inlet.pull_chunk(timeout=0.0)
+            rows, stamps = inlet.pull_chunk(timeout=0.0)
         except RuntimeError:
             self.lost = True
             return []
@@ -338,15 +367,9 @@ class OutletWatch:
 
     def others(self) -> list[StreamListing]:
         """Outlets with our source_id or name under another uid, as of the last second or so."""
-        us = self._found
-        out = {}
-        for s in map(_listing, self._resolver.results()) if self._resolver is not None else ():
-            claims = (s.source_id == us.source_id and us.source_id != "") or (
-                s.name == us.name and s.kind == us.kind
-            )
-            if claims and s.uid != us.uid:
-                out[s.uid] = s
-        return list(out.values())
+        resolver = self._resolver  # another thread may close meanwhile
+        seen = [_listing(info) for info in resolver.results()] if resolver is not None else []
+        return list({s.uid: s for s in claiming(self._found, seen) if s.uid != self._found.uid}.values())
 
     def close(self) -> None:
         self._resolver = None
@@ -354,13 +377,7 @@ class OutletWatch:
 
 def another_outlet(found: FoundStream) -> list[StreamListing]:
     """Resolve once (1 s, blocking: not for the loop) for outlets that claim to be ``found``."""
-    us = found.listing
-    return [
-        s
-        for s in list_streams()
-        if s.uid != us.uid
-        and ((s.source_id == us.source_id != "") or (s.name == us.name and s.kind == us.kind))
-    ]
+    return [s for s in claiming(found.listing, list_streams()) if s.uid != found.listing.uid]
 
 
 __all__ = [

@@ -117,6 +117,7 @@ class Onsets:
         limits: OnsetLimits | None = None,
     ) -> None:
         self.limits = limits or OnsetLimits()
+        self._rate_hz = rate_hz
         self.span = max(1, round(self.limits.span_s * rate_hz))
         self._columns = np.array(columns, np.int64)
         self._trigger = -1 if trigger is None else trigger
@@ -127,6 +128,12 @@ class Onsets:
             min(self.limits.least_channels, len(columns)), round(self.limits.share * len(columns))
         )
         self._onsets, self._edges = np.zeros(4096, np.int64), np.zeros(4096, np.int64)
+
+    def restart(self, sample: int, *, settle: bool) -> None:
+        """The stream begins anew at ``sample``; with ``settle`` as at the start: no artifact is looked for at first."""
+        self._state[0] = max(
+            self._state[0], sample + (round(self.limits.settle_s * self._rate_hz) if settle else 0)
+        )
 
     def search(self, rows: F32, first: int) -> tuple[I64, I64]:
         """Artifact onsets, trigger edges, int64 sample indices; ``rows`` float32[span + n, all columns]."""

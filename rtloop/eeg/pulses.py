@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from rtloop.eeg.clockmap import ClockMap
 from rtloop.eeg.onset import OnsetLimits, Onsets
 from rtloop.eeg.ring import Ring
+from rtloop.errors import NotReady
 from rtloop.model.pulse import PulseSeen, Source
 
 
@@ -43,6 +46,13 @@ class PulseLimits:
     recharge_tolerance_s: float = 0.003
     pulse_markers: frozenset[str] | None = None  # None: every marker means a pulse
     onset: OnsetLimits = field(default_factory=OnsetLimits)
+    settle_missing_s: float = (
+        1.0  # after so much missing the amplifier was restarted: it settles, as at the start
+    )
+    recovers_s: float = 0.020  # after a pulse, channels move again by then
+    standing_share: float = (
+        0.80  # of the channels must stand still from then on (or until then) to be no pulse
+    )
 
 
 class PulseFinder:
@@ -50,6 +60,11 @@ class PulseFinder:
 
     Call ``ClockMap.update`` before. A pulse that only the host told of is returned with source HOST and an
     alarm: it was *not* seen in the stream.
+
+    Across a seam of the clock map nothing is compared. An onset that only the artifact tells of is no pulse when
+    nearly all channels stand still from it on, or did until it (an amplifier that saturates, goes flat, or comes
+    back from that). That is believed only where the trigger channel has shown a pulse before: it would have shown
+    this one. Without a trigger such an onset is told as a pulse: rather one too many than one lost.
     """
 
     def __init__(
@@ -71,7 +86,11 @@ class PulseFinder:
         self._told_s: list[tuple[float, Source]] = []  # markers and fire times not yet placed
         self._waiting: list[tuple[float, Source]] = []  # (sample, source)
         self._done: list[tuple[float, set[Source]]] = []  # pulses told, newest last
+        self._trigger_works = False  # it has shown a pulse, with its artifact
+        self._seam = -1  # the newest seam that the search has passed
+        self._columns = np.array(columns)
         self.skipped_samples = 0
+        self.standing = 0  # onsets that were no pulses, since the channels stood still
 
     def expect(self, t_s: float) -> None:
         """The host's own fire time, LSL seconds."""
@@ -87,9 +106,11 @@ class PulseFinder:
 
     def take(self) -> list[PulseSeen]:
         """Pulses newly found, in order."""
-        head = self._ring.head()
+        head = min(self._ring.head(), self._map.seen)
         if head == 0 or not self._map.ready:
             return []
+        if self._map.seams and self._map.seams[-1].sample > self._seam:
+            self._pass_seams()
         self._search(head)
         for t_s, source in self._told_s:
             self._add(self._map.sample_of(t_s), source)
@@ -104,12 +125,40 @@ class PulseFinder:
                 and head < min(s for s, _ in group.values()) + 2 * wait
             ):
                 break
+            if list(group) == [Source.ARTIFACT] and self._stands(round(group[Source.ARTIFACT][0]), head):
+                self._waiting.remove(group[Source.ARTIFACT])
+                self.standing += 1
+                continue
             out.append(self._told(group))
         return out
 
+    def _pass_seams(self) -> None:
+        """Search up to each new seam, and after it without what was before it."""
+        for seam in [x for x in self._map.seams if x.sample > self._seam]:
+            self._search(seam.sample)
+            self._onsets.restart(seam.sample, settle=not abs(seam.missing_s) < self.limits.settle_missing_s)
+            self._cursor, self._seam = max(self._cursor, seam.sample + self._onsets.span), seam.sample
+
+    def _stands(self, sample: int, head: int) -> bool:
+        """Whether this onset is the channels' coming to a standstill, or the end of one."""
+        rate = self._ring.rate_hz
+        late, end = sample + round(self.limits.recovers_s * rate), sample + round(self.limits.wait_s * rate)
+        span = late - sample
+        if not self._trigger_works or end - late < span or end > head or sample - span < 0:
+            return False
+        try:
+            stretches = (self._ring.view(late, end - late), self._ring.view(sample - span, span))
+        except NotReady:  # already overwritten: told as what it looked like
+            return False
+        return any(
+            np.count_nonzero((rows[:, self._columns] == rows[0, self._columns]).all(axis=0))
+            >= self.limits.standing_share * len(self._columns)
+            for rows in stretches
+        )
+
     def _search(self, head: int) -> None:
         span = self._onsets.span
-        if self._cursor - span < head - self._ring.readable:
+        if self._cursor - span < self._ring.head() - self._ring.readable:
             self.skipped_samples += head - self._cursor
             self._cursor = head
         if head <= self._cursor:
@@ -165,6 +214,7 @@ class PulseFinder:
         sample = round(group[best][0])
         self._done.append((group[best][0], set(group)))
         del self._done[:-16]
+        self._trigger_works |= {Source.TRIGGER, Source.ARTIFACT} <= set(group)
         alarms = self._alarms(group)
         apart = None
         if check is not None:

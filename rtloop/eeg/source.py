@@ -5,6 +5,8 @@ The samples come from an LSL acquisition or are pushed (stepped clock, replay); 
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import numpy as np
 
 from rtloop.clock import WALL, Clock
 from rtloop.eeg.clockmap import ClockMap
+from rtloop.eeg.connection import Connection, Reopened
 from rtloop.eeg.layout import Layout
-from rtloop.eeg.lsl import Acquisition, FoundStream, MarkerInlet, OutletWatch
+from rtloop.eeg.lsl import FoundStream
 from rtloop.eeg.pulses import PulseFinder, PulseLimits
 from rtloop.eeg.ring import Ring
-from rtloop.eeg.watch import StreamWatch, WatchLimits
-from rtloop.errors import ValidationProblem
+from rtloop.eeg.watch import LOST_TODO, StreamWatch, WatchLimits
+from rtloop.errors import NotReady, ValidationProblem
 from rtloop.model.montage import Montage
 from rtloop.model.pulse import PulseSeen
 from rtloop.model.samples import F32, Window
@@ -25,10 +28,16 @@ from rtloop.model.status import Breach, Fault, StreamHealth
 
 IMPOSTOR_LOOK_S = 0.5
 MARKER_LOOK_S = 0.02
+POLL_S = 0.005
 
 
 class EegSource:
-    """Implements ``rtloop.ports.SampleSource``; made by ``from_lsl`` or ``pushed``. One thread uses it."""
+    """Implements ``rtloop.ports.SampleSource``; made by ``from_lsl`` or ``pushed``.
+
+    One thread (the loop's) uses it. ``reopen`` alone may be called by another thread meanwhile: the new samples come
+    through the ring, whose stamps tell of the seam, and the new connection is one reference that ``health`` and
+    ``pulses`` read once a call; nothing in the loop's path waits for a lock.
+    """
 
     def __init__(
         self,
@@ -58,9 +67,14 @@ class EegSource:
         self._finder = PulseFinder(
             ring, self.clock_map, columns=columns, trigger=layout.trigger_column, limits=pulses
         )
-        self._acquisition: Acquisition | None = None
-        self._outlets: OutletWatch | None = None
-        self._markers: list[MarkerInlet] = []
+        self._connection: Connection | None = None
+        self._opened = self._watched = 0  # how often it was opened again, and what ``health`` knows of it
+        self._reopening = threading.Lock()  # held by ``reopen`` alone, never waited for
+        self._closed = False
+        self._outlet: int | None = (
+            None  # a pushed source: the outlet it is pinned to, and another that pushes
+        )
+        self._offered: tuple[int, float] | None = None
         self._next_impostor_s = self._next_marker_s = -np.inf
         self._impostors: tuple[Breach, ...] = ()
         self.markers_seen: list[tuple[float, str]] = []  # for the record; taken by ``take_markers``
@@ -85,10 +99,7 @@ class EegSource:
         )
         source = cls(ring=ring, layout=found.layout, clock=clock, watch=watch, pulses=pulses)
         try:
-            source._acquisition = Acquisition(found, ring)
-            source._outlets = OutletWatch(found)
-            for marker in markers:
-                source._markers.append(MarkerInlet(marker))
+            source._connection = Connection.open(found, markers, ring)
         except BaseException:
             source.close()
             Path(ring_path).unlink(missing_ok=True)
@@ -112,8 +123,17 @@ class EegSource:
         ring = Ring.create(ring_path, n_channels=len(layout.channels), rate_hz=rate_hz, seconds=seconds)
         return cls(ring=ring, layout=layout, clock=clock, watch=watch, pulses=pulses)
 
-    def push(self, frames: F32, t_last_s: float) -> None:
-        """Append float32[n, all columns], µV, C order; ``t_last_s`` is the LSL stamp of the last frame."""
+    def push(self, frames: F32, t_last_s: float, outlet: int = 0) -> None:
+        """Append float32[n, all columns], µV, C order; ``t_last_s`` is the LSL stamp of the last frame.
+
+        ``outlet`` says which simulated outlet they come from: as with a real one, only the first is listened to, and
+        another only after ``reopen``.
+        """
+        if self._outlet is None:
+            self._outlet = outlet
+        if outlet != self._outlet:
+            self._offered = outlet, t_last_s
+            return
         self.ring.write(frames, t_last_s, self._clock.now_s())
 
     def push_marker(self, t_s: float, value: str) -> None:
@@ -147,25 +167,31 @@ class EegSource:
 
     def health(self, now_s: float) -> StreamHealth:
         self.clock_map.update()
-        if self._outlets is not None and now_s >= self._next_impostor_s:
+        connection = self._connection
+        lost = self._offered_other() if connection is None else connection.acquisition.lost
+        if self._opened != self._watched:
+            self._watched = self._opened
+            self._watch.restart()
+            self._next_impostor_s, self._impostors = -np.inf, ()
+        if connection is not None and now_s >= self._next_impostor_s:
             self._next_impostor_s = now_s + IMPOSTOR_LOOK_S
             self._impostors = tuple(
                 Breach(
                     fault=Fault.STREAM_IMPOSTOR,
                     what="another outlet claims to be our amplifier",
                     expected="one outlet of this name and source_id",
-                    found=other.words(),
+                    found=other.words() + (f"; {LOST_TODO} and it is the only one" if lost else ""),
                 )
-                for other in self._outlets.others()
+                for other in connection.outlets.others()
             )
-        lost = self._acquisition is not None and self._acquisition.lost
         return self._watch.look(now_s, lost=lost, more=self._impostors)
 
     def pulses(self, now_s: float) -> list[PulseSeen]:
         self.clock_map.update()
-        if self._markers and now_s >= self._next_marker_s:
+        connection = self._connection
+        if connection is not None and connection.markers and now_s >= self._next_marker_s:
             self._next_marker_s = now_s + MARKER_LOOK_S
-            for inlet in self._markers:
+            for inlet in connection.markers:
                 for t_s, value in inlet.poll():
                     self._note_marker(t_s, value)
         found = self._finder.take()
@@ -185,16 +211,85 @@ class EegSource:
         self.clock_map.update()
         return self.clock_map.time_of(sample)
 
+    def reopen(self, deadline_s: float) -> Reopened:
+        """Find the lost stream again and go on into the same ring, within ``deadline_s`` seconds; only when asked.
+
+        Blocks (at least about 1 s), so it is called by a thread beside the loop's, which may go on stepping; the
+        loop's own may call it where nothing waits for it (a pushed source answers at once). One call at a time.
+        Raises NotReady (not lost, not there, several, silent) or ValidationProblem (not the same stream, every
+        difference listed); then the stream is as lost as before, and it may be called again.
+        """
+        if not self._reopening.acquire(blocking=False):
+            raise NotReady("the stream is being opened again already", todo="wait for the answer")
+        try:
+            if self._closed:
+                raise NotReady("the stream was closed", todo="start a new session")
+            if self._connection is None:
+                return self._reopen_pushed()
+            return self._reopen_lsl(self._connection, WALL.now_s() + deadline_s)
+        finally:
+            self._reopening.release()
+
+    def _reopen_lsl(self, old: Connection, deadline_s: float) -> Reopened:
+        age_s = self._clock.now_s() - self._last_received_s()
+        if not old.acquisition.lost and age_s <= self._watch.limits.lost_s:
+            raise NotReady("the stream is not lost", found=f"a sample {age_s * 1e3:.0f} ms ago", todo="go on")
+        before = self.ring.chunk_bounds()[1]  # the old thread is ended, or has nothing to write
+        new = old.again(deadline_s)
+        self._connection = new
+        self._opened += 1
+        old.close(but=new)
+        while self.ring.chunk_bounds()[1] == before:
+            if not WALL.now_s() < deadline_s:
+                raise NotReady(
+                    "the stream is connected again and sends nothing",
+                    expected="samples",
+                    found=new.found.listing.words(),
+                    todo="start the measurement in the amplifier software",
+                )
+            time.sleep(POLL_S)
+        return self._reopened(before, new.found.listing.words())
+
+    def _reopened(self, chunk: int, whose: str) -> Reopened:
+        first, count, t_last_s, _ = self.ring.chunk(chunk)
+        gap_s = t_last_s - (count - 1) / self.rate_hz
+        gap_s -= self.ring.chunk(chunk - 1)[2] if chunk > 0 else gap_s
+        return Reopened(gap_s=gap_s, words=_words(gap_s, first, self.rate_hz, whose))
+
+    def _reopen_pushed(self) -> Reopened:
+        offered, head = self._offered, self.ring.head()
+        if offered is None or not self._offered_other():
+            raise NotReady("the stream has not come back", expected="the simulated outlet", found="none")
+        gap_s = offered[1] - (self.ring.chunk(-1)[2] if head else offered[1])
+        self._outlet = offered[0]
+        self._opened += 1
+        return Reopened(
+            gap_s=gap_s, words=_words(gap_s, head, self.rate_hz, f"simulated outlet {offered[0]}")
+        )
+
+    def _offered_other(self) -> bool:
+        return self._offered is not None and self._offered[0] != self._outlet
+
+    def _last_received_s(self) -> float:
+        return self.ring.chunk(-1)[3] if self.ring.head() else -np.inf
+
     def close(self) -> None:
-        """End acquisition and connections; the ring file stays (views of it remain usable)."""
-        for marker in self._markers:
-            marker.close()
-        if self._outlets is not None:
-            self._outlets.close()
-            self._outlets = None
-        if self._acquisition is not None:
-            self._acquisition.stop()
+        """End acquisition and connections; the ring file stays (views of it remain usable).
+
+        Waits for a ``reopen`` under way, whose own deadline holds.
+        """
+        self._closed = True
+        with self._reopening:
+            if self._connection is not None:
+                self._connection.close()
 
     def _note_marker(self, t_s: float, value: str) -> None:
         self.markers_seen.append((t_s, value))
         self._finder.marker(t_s, value)
+
+
+def _words(gap_s: float, sample: int, rate_hz: float, whose: str) -> str:
+    return (
+        f"the stream is back: {whose}; {gap_s:.1f} s (about {round(gap_s * rate_hz)} samples) are missing "
+        f"before sample {sample}; arm again in two steps"
+    )

@@ -17,6 +17,7 @@ from rtloop.model.samples import F32, I64
 from rtloop.model.status import Breach, Fault, StreamHealth
 
 RATE_LOOK_S = 0.02  # the rate is measured anew this often
+LOST_TODO = "when the amplifier streams again, say `reconnect`"
 _TABLE = 16384  # rows remembered by their hash
 #: columns of the per-channel state, int64[n_channels, 3]
 _FLAT, _RAIL, _BAD = 0, 1, 2
@@ -132,6 +133,12 @@ class StreamWatch:
         """A pulse was found in the stream: saturation up to here is its artifact."""
         self._per_channel[:, _RAIL] = 0
 
+    def restart(self) -> None:
+        """The connection was opened anew: runs of equal, saturated or repeated samples begin anew."""
+        self._per_channel[:, :_BAD] = 0
+        self._shared[_REPEATED] = 0
+        self._rate_again_s = -math.inf
+
     def look(self, now_s: float, *, lost: bool = False, more: tuple[Breach, ...] = ()) -> StreamHealth:
         """The stream's health at ``now_s``; ``lost`` and ``more`` are what the connection itself says."""
         head = self._ring.head()
@@ -145,7 +152,8 @@ class StreamWatch:
         age_s = now_s - received_s
         age_s = 0.0 if age_s < 0 else age_s  # NaN stays NaN, which is lost
         if lost or not age_s <= limits.lost_s:
-            why = "the connection ended" if lost else f"nothing for {age_s * 1e3:.0f} ms"
+            stays = "" if lost else f"nothing for {age_s * 1e3:.0f} ms; if it stays away, "
+            why = f"{stays or 'the connection ended; '}{LOST_TODO}"
             breaches.append(_breach(Fault.STREAM_LOST, "the EEG stream is lost", "a sample every 50 ms", why))
         elif not age_s <= limits.stale_s:
             breaches.append(
@@ -247,7 +255,10 @@ class StreamWatch:
         return out
 
     def _rate(self) -> float:
-        """Samples per second over the last span, by stamps or arrival, whichever is nearer to nominal."""
+        """Samples per second over the last span, by stamps or arrival, whichever is nearer to nominal.
+
+        Never across a seam: what came before a lost stream says nothing of the one that is there now.
+        """
         nominal = self._ring.rate_hz
         try:
             first, count, stamp_s, received_s = self._ring.chunk(-1)
@@ -260,15 +271,18 @@ class StreamWatch:
         return min(rates, key=lambda r: abs(r - nominal)) if rates else math.nan
 
     def _chunk_before(self, t_s: float) -> tuple[int, int, float, float]:
-        """The newest chunk that arrived at or before ``t_s``, else the oldest there is (bisection)."""
+        """The newest chunk that arrived at or before ``t_s``, else the oldest since the last seam (bisection)."""
+        seam = self._map.seams[-1].sample if self._map.seams else 0
         low, high = self._ring.chunk_bounds()
         while high - low > 1:
             mid = (low + high) // 2
-            if self._ring.chunk(mid)[3] <= t_s:
+            first, _, _, received_s = self._ring.chunk(mid)
+            if received_s <= t_s or first < seam:
                 low = mid
             else:
                 high = mid
-        return self._ring.chunk(low)
+        oldest = self._ring.chunk(low)
+        return oldest if oldest[0] >= seam else self._ring.chunk(low + 1)
 
     def _named(self, mask: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(self._names[i] for i in np.flatnonzero(mask))

@@ -18,6 +18,7 @@ import numpy as np
 
 from rtloop.clock import SteppedClock
 from rtloop.dsp.spec import ChainSpec
+from rtloop.eeg.acquire import SPLIT_S
 from rtloop.eeg.layout import Channel, Kind, Layout
 from rtloop.eeg.source import EegSource
 from rtloop.errors import IntegrityProblem
@@ -148,10 +149,16 @@ class _Feed:
         if self._first and not self._at:
             self._lead_in()
         while self._source.head() < sample and self._at < len(self._stamps_s):
-            end = min(self._at + CHUNK, len(self._stamps_s))
+            end = self._piece_end(min(self._at + CHUNK, len(self._stamps_s)))
             frames = np.ascontiguousarray(self._data[self._at : end], dtype=np.float32)
             self._at = end
             self.push(frames, float(self._stamps_s[end - 1]))
+
+    def _piece_end(self, end: int) -> int:
+        """A piece never goes across a step of the stamps: a gap lies where it lay when it was acquired."""
+        steps = np.diff(self._stamps_s[self._at : end]) - 1.0 / self._source.rate_hz
+        off = np.flatnonzero(~(np.abs(steps) <= SPLIT_S))
+        return self._at + 1 + int(off[0]) if len(off) else end
 
     def _lead_in(self) -> None:
         """The recorder began ``first`` samples after the ring: zeros keep the indices."""

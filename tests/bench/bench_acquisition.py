@@ -86,6 +86,7 @@ def ours(folder: str) -> Any:
     found = lsl.find_stream(name="bench")
     ring = Ring.create(f"{folder}/ring", n_channels=found.listing.n_channels, rate_hz=found.listing.rate_hz)
     acquisition = lsl.Acquisition(found, ring)
+    acquisition.start()
     print(f"    (time_correction {acquisition.clock_offset_s * 1e6:.0f} µs, ring {ring.capacity} frames)")
     time.sleep(0.5)
 

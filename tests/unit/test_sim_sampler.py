@@ -108,6 +108,25 @@ def test_freeze_drop_and_die() -> None:
     assert bench.sampler.dead
 
 
+def test_an_outlet_that_vanished_returns_as_another_and_time_has_gone_on() -> None:
+    clock, bench = _bench()
+    _run(clock, bench, 0.1)
+    bench.inject({"kind": "die", "for_s": 0.3})
+    assert 680 <= len(_run(clock, bench, 1.0)) <= 720
+    assert (bench.outlet, bench.sampler.dead) == (1, False)
+    bench.inject({"kind": "die"})
+    bench.sampler.discharge(clock.now_s() + 0.1, 60.0)
+    assert len(_run(clock, bench, 1.0)) == 0
+    bench.inject({"kind": "return"})
+    bench.inject({"kind": "return"})
+    frames = _run(clock, bench, 0.5)  # each block's last stamp is checked to be now
+    assert 490 <= len(frames) <= 511
+    assert not frames[:, -1].any()
+    assert np.abs(frames[:, :-1]).max() < 300.0, "the pulse of the time between is in the stream"
+    assert bench.outlet == 2
+    assert len(bench.discharges) == 1
+
+
 def test_wrong_rate_and_repeated_blocks() -> None:
     clock, bench = _bench()
     block = _run(clock, bench, 0.1)[-10:]
