@@ -30,12 +30,14 @@ def run(
     role: str = "operator",
     form: Form | None = None,
     attach: Path | None = None,
+    review: Path | None = None,
     auto_quit_s: float | None = None,
 ) -> int:
     """Show the window until it is closed; returns the exit code.
 
     ``theme`` "light", "dark" or empty (as remembered); ``role`` "operator" or "unblinded"; ``form`` fills the start screen;
-    ``attach``: the folder of a running session to join; ``auto_quit_s``: leave after so many seconds (for scripts).
+    ``attach``: the folder of a running session to join; ``review``: an ended session or a recording to open at once;
+    ``auto_quit_s``: leave after so many seconds (for scripts).
     """
     app = application()
     window = Window(desk, real_parts(desk, form or Form()), theme=theme, role=role)
@@ -54,6 +56,9 @@ def run(
         for number in before[1]:
             signal.signal(number, interrupted)
         window.begin(attach)
+        if review is not None:
+            window.go("review")
+            window.screen("review").open_path(review)
         if window.memory.maximized:
             window.showMaximized()
         else:
