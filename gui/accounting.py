@@ -1,0 +1,201 @@
+"""Owns the accounting of pulses and the latencies as they are shown; owns neither a match nor a measurement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gui.kept import kept
+from gui.numbers import block_words, power_words
+from gui.shown import Fact, LatencyRow, Line, Pulses, Tone
+from rtloop.model.status import Fault
+from rtloop.model.view import View
+from rtloop.safety.interlock import FAULTS
+
+ROWS = 14
+#: stages of a trial: (name, budget in ms, what it is); as in rtloop.session.outcome, tested to be the same
+STAGES: dict[str, tuple[str, float | None, str]] = {
+    "clean_and_sum": ("cut, clean, judge, sum one trial", 2.0, "computing of one trial, without waiting for its samples"),
+    "scores": ("all scores with exact jackknife", None, "every measure, scope and band with its standard error"),
+    "sample_to_scores": ("last sample to every result", 10.0,
+                         "from the last sample that a trial needs, as it arrived, to its scores: the decision's latency"),
+}  # fmt: skip
+FIRE = (
+    "fire command to the unit's answer",
+    "from the last byte of the fire command on the line to the unit's reply",
+)
+LATE = (
+    "due instant to fire command",
+    "how much later than planned the command left; past its deadline a pulse is missed",
+)
+_ALL = Mapping[int, Mapping[str, Any]]
+
+
+def pulses_shown(view: View) -> Pulses:
+    """Commanded, permitted, sent, acknowledged, seen; every mismatch with what to do; the newest pulses."""
+    listening = view.started.get("mode") == "LISTEN" or view.started.get("kind") == "watch"
+    return _pulses(view.pulses, listening)
+
+
+@kept
+def _pulses(pulses: _ALL, listening: bool) -> Pulses:
+    c = dict.fromkeys(
+        ("commanded", "permitted", "sent", "acknowledged", "trigger", "artifact", "marker", "refused", "missed", "uncertain",
+         "not_seen", "uncommanded", "alarm", "heard"), 0,
+    )  # fmt: skip
+    for i, p in pulses.items():
+        outcome, source = p.get("outcome"), p.get("source")
+        commanded = i > 0 and ("permit_id" in p or outcome is not None)
+        c["commanded"] += commanded
+        c["permitted"] += "permit_id" in p and i > 0
+        c["sent"] += p.get("t_sent_s") is not None
+        c["acknowledged"] += p.get("t_reply_s") is not None and outcome == "fired"
+        if source in c:
+            c[source] += 1
+        if outcome in ("refused", "missed", "uncertain"):
+            c[outcome] += 1
+        c["not_seen"] += bool(p.get("not_seen")) and "sample" not in p
+        c["uncommanded"] += i < 0
+        c["heard"] += i > 0 and not commanded
+        c["alarm"] += bool(p.get("alarm"))
+    newest = tuple(_row(p) for p in list(pulses.values())[-ROWS:][::-1])
+    return Pulses(facts=_facts(c, listening), mismatch=_mismatch(c, listening), rows=newest)
+
+
+def _facts(c: Mapping[str, int], listening: bool) -> tuple[Fact, ...]:
+    seen = (
+        Fact(
+            name="seen by trigger", value=str(c["trigger"]), meaning="found in the stream's trigger channel"
+        ),
+        Fact(
+            name="seen by artifact",
+            value=str(c["artifact"]),
+            meaning="found by the pulse's artifact in the EEG itself",
+        ),
+        Fact(name="seen by marker", value=str(c["marker"]), meaning="found by a marker of the marker stream"),
+    )
+    if listening:
+        return (
+            Fact(
+                name="heard",
+                value=str(c["heard"]),
+                meaning="pulses of another stimulator found in the stream",
+            ),
+            *seen,
+        )
+
+    def bad(name: str, key: str, meaning: str, tone: Tone = Tone.BAD) -> Fact:
+        return Fact(name=name, value=str(c[key]), tone=tone if c[key] else Tone.PLAIN, meaning=meaning)
+
+    return (
+        Fact(name="commanded", value=str(c["commanded"]), meaning="pulses that the plan asked the gate for"),
+        Fact(name="permitted", value=str(c["permitted"]), meaning="passed every rule; charged on disk before anything is sent"),
+        Fact(name="sent", value=str(c["sent"]), meaning="fire commands that went out on the line"),
+        Fact(name="acknowledged", value=str(c["acknowledged"]), meaning="answered by the unit: fired"),
+        *seen,
+        bad("refused", "refused", "a rule said no; nothing was sent", Tone.ATTENTION),
+        bad("missed", "missed", "its deadline had passed; nothing was sent late", Tone.ATTENTION),
+        bad("uncertain", "uncertain", "it may have been given; it counts as delivered"),
+        bad("not seen", "not_seen", "acknowledged by the unit and not found in the EEG"),
+        bad("not commanded", "uncommanded", "found in the EEG and commanded by nobody here"),
+    )  # fmt: skip
+
+
+def _mismatch(c: Mapping[str, int], listening: bool) -> Line:
+    wrong = []
+    if not listening:
+        for key, fault, words in (
+            ("uncommanded", Fault.PULSE_UNCOMMANDED, "that nobody commanded"),
+            ("uncertain", Fault.UNCERTAIN_PULSE, "that may have been given"),
+            ("not_seen", Fault.PULSE_NOT_SEEN, "acknowledged and not seen in the EEG"),
+        ):
+            if c[key]:
+                wrong.append(f"{c[key]} pulse{'s' if c[key] > 1 else ''} {words}: {FAULTS[fault].todo}")
+    if wrong:
+        return Line(text="; ".join(wrong), tone=Tone.BAD)
+    if c["alarm"]:
+        return Line(text=f"{c['alarm']} pulse(s) whose instant two sources place differently: check trigger cable and threshold",
+                    tone=Tone.ATTENTION)  # fmt: skip
+    if listening:
+        return Line(text="no pulse heard yet" if not c["heard"] else "", tone=Tone.PLAIN)
+    if not c["sent"]:
+        return Line(text="no pulse yet")
+    return Line(text="every pulse that was sent was seen" if c["sent"] == c["trigger"] + c["artifact"] + c["marker"]
+                else "the newest pulse is on its way", tone=Tone.GOOD)  # fmt: skip
+
+
+def _row(p: Mapping[str, Any]) -> str:
+    pulse_id = int(p["pulse_id"])
+    parts = [str(pulse_id) if pulse_id > 0 else f"at sample {p.get('sample')}: NOT COMMANDED"]
+    if p.get("target"):
+        parts[0] += f" {block_words(str(p['target']), str(p.get('block', '')))}"
+    parts.append(power_words(p))
+    sent, reply = p.get("t_sent_s"), p.get("t_reply_s")
+    outcome = p.get("outcome")
+    if outcome is not None:
+        if sent is not None and reply is not None:
+            parts.append(f"{outcome}, answered after {(reply - sent) * 1e3:.1f} ms")
+        else:
+            parts.append(str(outcome))
+        parts.append("; ".join(str(r) for r in p.get("refusals") or ()) or str(p.get("reason") or ""))
+    elif "permit_id" in p:
+        parts.append("on its way")
+    if p.get("source"):
+        parts.append(f"seen by {p['source']}" + (f" and {p['checked_by']}" if p.get("checked_by") else ""))
+    elif p.get("not_seen"):
+        parts.append("NOT SEEN")
+    parts.append(str(p.get("alarm") or ""))
+    if p.get("accepted") is not None:
+        parts.append("accepted" if p["accepted"] else f"rejected ({p.get('verdict') or 'no reason given'})")
+    return " · ".join(x for x in parts if x)
+
+
+# -- latency ---------------------------------------------------------------------------------------------------
+
+
+def latency_shown(view: View) -> tuple[LatencyRow, ...]:
+    """Each stage of the chain against its budget, and the fire command."""
+    rows = [
+        _latency(tuple_of, name, budget_ms, meaning)
+        for stage, (name, budget_ms, meaning) in STAGES.items()
+        if (tuple_of := view.timings_s.get(stage, ()))
+    ]
+    return (*rows, *_fire(view.pulses))
+
+
+@kept
+def _fire(pulses: _ALL) -> tuple[LatencyRow, ...]:
+    answered, late = [], []
+    for p in pulses.values():
+        sent, reply, due = p.get("t_sent_s"), p.get("t_reply_s"), p.get("due_s")
+        if sent is not None and reply is not None:
+            answered.append(reply - sent)
+        if sent is not None and due is not None:
+            late.append(sent - due)
+    return tuple(
+        _row_of(tuple(s), name, None, meaning) for s, (name, meaning) in ((late, LATE), (answered, FIRE)) if s
+    )
+
+
+def _row_of(seconds: tuple[float, ...], name: str, budget_ms: float | None, meaning: str) -> LatencyRow:
+    ms = sorted(1e3 * s for s in seconds if math.isfinite(s)) or [math.nan]
+    n = len(ms)
+    p95 = _percentile(ms, 0.95)
+    over = budget_ms is not None and not p95 <= budget_ms
+    return LatencyRow(
+        name=name, last_ms=1e3 * seconds[-1], median_ms=_percentile(ms, 0.5), p95_ms=p95, worst_ms=ms[-1], n=n,
+        budget_ms=budget_ms,
+        tone=Tone.PLAIN if budget_ms is None else Tone.ATTENTION if over else Tone.GOOD, meaning=meaning,
+    )  # fmt: skip
+
+
+def _percentile(ordered: list[float], share: float) -> float:
+    """Linear between the neighbours, as numpy.percentile."""
+    at = share * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
+
+
+_latency = kept(_row_of, results=8)

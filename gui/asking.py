@@ -1,0 +1,234 @@
+"""Owns what may be said to the engine now: buttons with their keys, and why one is disabled; owns no answer.
+
+Esc is STOP and nothing else; ``arm`` and ``confirm`` never share a key. A button is enabled when the engine, as far as its
+events tell, would take the word; the engine decides, and its refusal comes back in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gui.heading import engine_trouble, listens
+from gui.kept import kept
+from gui.live import Live
+from gui.shown import Button, Question
+from rtloop.model.view import View
+from rtloop.safety.interlock import Action
+
+#: word -> (text, key)
+WORDS = {
+    "placed": ("Coil is placed", "F2"), "go": ("Go", "F3"), "accept": ("Accept", "F4"), "next": ("Next target", "F4"),
+    "arm": ("Arm", "F6"), "redo": ("Do it again", "F7"), "confirm": ("Confirm arming", "F8"), "skip": ("Skip target", "F9"),
+    "resume": ("Resume", "F5"), "pause": ("Pause", "F11"), "stop": ("End the session", "Ctrl+E"), "note": ("Note …", "Ctrl+N"),
+    "reconnect": ("Open the stream again", "Ctrl+R"),
+}  # fmt: skip
+#: the step of the question that is expected next
+_PRIMARY = {
+    "place": "placed",
+    "place_control": "placed",
+    "go": "go",
+    "review": "accept",
+    "paused": "resume",
+    "arm": "arm",
+}
+#: never among the question's own buttons: they are always there
+ALWAYS = ("pause", "stop", "note", "reconnect")
+PULSING = ("preview", "run", "control")
+CONFIRM_WINDOW_S = 10.0
+#: faults that ``arm`` acknowledges: their cause need not stand any more, and only the operator can know
+ACKNOWLEDGED = ("pulse_not_seen", "unit_silent", "unit_unexpected", "unit_hot")
+LOST = "stream_lost"
+
+
+def why_no_words(view: View, live: Live) -> str:
+    """Why no word at all can be said now; empty when words are taken."""
+    if live.review:
+        return "this is the review of a session"
+    if view.ended is not None or live.engine_ended:
+        return "the session has ended"
+    trouble = engine_trouble(view, live)
+    if trouble:
+        return "the engine is gone" if trouble == "gone" else "the engine does not move"
+    if not live.board_seen or not view.started:
+        return "the engine is still starting"
+    match live.seat:
+        case "ours":
+            return ""
+        case "another":
+            return "another window has the operator's seat"
+        case "lost":
+            return "this window has lost the operator's seat"
+    by = view.started.get("answered_by")
+    return (
+        "the session is answered at its terminal"
+        if by == "terminal"
+        else "this window has no operator's seat yet"
+    )
+
+
+def why_not_arm(view: View, live: Live) -> str:
+    """Why ``arm`` would be refused; empty when it would be taken."""
+    if listens(view):
+        return "no unit is connected"
+    if live.stop_asked_s is not None or view.lamp == "TRIPPED":
+        return "tripped: only a new run clears this"
+    if view.lamp in ("ARMED", "HELD"):
+        return "it is armed already"
+    if "arm" not in view.options:
+        return "arming is not asked for now"
+    standing = [str(row.get("words", name)) for name, row in view.faults.items() if name not in ACKNOWLEDGED]
+    if standing:
+        return "; ".join(standing)
+    if view.lamp == "SAFE" and not view.faults:
+        return "the pre-flight has not passed"
+    return ""
+
+
+def asked_step(view: View) -> tuple[int, str] | None:
+    """(% MSO, block) of the step that arming is asked for; None in other phases."""
+    found = _ARM.match(view.asking) if view.phase == "arm" else None
+    return None if found is None else (int(found[1]), found[2])
+
+
+@kept
+def _asked_s(history: tuple[Mapping[str, Any], ...]) -> float | None:
+    """When arming was asked for and nothing has undone it since; None otherwise."""
+    for row in reversed(history):
+        match row["kind"]:
+            case "arm_requested":
+                return float(row["t_s"]) if row.get("accepted") else None
+            case "arm_confirmed" | "disarmed" | "lamp_changed":
+                return None
+            case "fault_raised" if row.get("action") != Action.HOLD.value:
+                return None
+    return None
+
+
+def confirm_left_s(view: View, live: Live) -> float | None:
+    """Seconds that are left for the second step; None when the first was not taken."""
+    asked_s = _asked_s(view.history)
+    if asked_s is None:
+        return None
+    limits = view.started.get("limits") or {}
+    left_s = float(limits.get("confirm_window_s", CONFIRM_WINDOW_S)) - (live.now_s - asked_s)
+    return left_s if left_s > 0 else None
+
+
+def why_not_confirm(view: View, live: Live) -> str:
+    """Why ``confirm`` would be refused; empty when it would be taken."""
+    no = why_not_arm(view, live)
+    if no:
+        return no
+    if view.lamp != "READY":
+        return "what stands must be acknowledged first: arm"
+    return "" if confirm_left_s(view, live) is not None else "two steps, in order: arm first"
+
+
+def _why_not(word: str, view: View, live: Live) -> str:
+    no = why_no_words(view, live)
+    if no:
+        return no
+    match word:
+        case "arm":
+            return why_not_arm(view, live)
+        case "confirm":
+            return why_not_confirm(view, live)
+        case "pause":
+            if view.phase == "paused":
+                return "it is paused"
+            return "" if "pause" in view.options else "no pulses are given now"
+        case "stop" | "note":
+            return ""
+        case "reconnect":
+            if view.lamp in ("ARMED", "HELD"):
+                return "the unit is armed: say pause first"
+            return "" if LOST in view.faults else "the stream is not lost"
+    return "" if word in view.options else f"not asked for now ({view.phase})"
+
+
+def button(
+    word: str, view: View, live: Live, *, args: tuple[str, ...] = (), text: str = "", key: str | None = None
+) -> Button:
+    """One word as a button."""
+    why_not = _why_not(word, view, live)
+    own, own_key = WORDS[word]
+    return Button(
+        word=word, text=text or own, args=args, key=own_key if key is None else key, enabled=not why_not, why_not=why_not,
+        primary=not why_not and not args and word == _primary(view, live),
+    )  # fmt: skip
+
+
+def _primary(view: View, live: Live) -> str:
+    word = _PRIMARY.get(view.phase, "")
+    return "confirm" if word == "arm" and not why_not_confirm(view, live) else word
+
+
+def question_shown(view: View, live: Live) -> Question:
+    """What the operator is asked, and the words that answer it."""
+    words = [w for w in view.options if w in WORDS and w not in ALWAYS]
+    text = view.asking
+    if view.phase == "arm" and not why_no_words(view, live):
+        left_s = confirm_left_s(view, live)
+        if left_s is not None and not why_not_confirm(view, live):
+            text = f"{text.partition(':')[0]}: confirm within {left_s:.0f} s"
+    if view.ended is not None:
+        words, text = [], ""
+    elif not view.started and not live.review:
+        text = "the engine is starting"
+    elif view.phase == "started":
+        text = "pre-flight: nothing is asked"
+    return Question(phase=view.phase, words=text, buttons=tuple(button(w, view, live) for w in words))
+
+
+def always_shown(view: View, live: Live) -> tuple[Button, ...]:
+    """The words that are there in every phase."""
+    words = ["pause", "note", "stop"] if not listens(view) else ["note", "stop"]
+    if LOST in view.faults:
+        words.insert(0, "reconnect")
+    return tuple(button(w, view, live) for w in words)
+
+
+def move_button(trial_id: int, accepted: bool, view: View, live: Live) -> Button:
+    """Take an accepted trial out, reinstate a rejected one."""
+    why_not = why_no_words(view, live)
+    word, text = ("take_out", "Take it out") if accepted else ("reinstate", "Reinstate it")
+    return Button(
+        word=word, text=text, args=(str(trial_id),), key="Ctrl+T", enabled=not why_not, why_not=why_not
+    )
+
+
+def step_buttons(view: View, live: Live) -> tuple[Button, ...]:
+    """The other intensities of this target: to be previewed (during preview and at go / no-go), or to go at."""
+    steps = [
+        s
+        for s in view.started.get("steps") or ()
+        if s.get("target") == view.target and s.get("block") == "preview"
+    ]
+    powers = list(dict.fromkeys(int(s["power_pct_mso"]) for s in steps if s.get("power_pct_mso") is not None))
+    no = why_no_words(view, live)
+    buttons = []
+    for place, power in enumerate(powers, start=1):
+        why = no or ("" if _previewing(view) else "only while previewing and at go / no-go")
+        buttons.append(
+            Button(word="preview", text=f"Preview {power} %", args=(str(power),), key=f"Ctrl+{place}" if place < 10 else "",
+                   enabled=not why, why_not=why)
+        )  # fmt: skip
+    seen = {r.get("power_pct_mso") for r in view.early.get(view.target, ())}
+    for place, power in enumerate(powers, start=1):
+        why = no or (
+            "only at go / no-go" if view.phase != "go" else "" if power in seen else "it was not previewed"
+        )
+        buttons.append(
+            Button(word="go", text=f"Go at {power} %", args=(str(power),), key=f"Ctrl+Shift+{place}" if place < 10 else "",
+                   enabled=not why, why_not=why)
+        )  # fmt: skip
+    return tuple(buttons)
+
+
+def _previewing(view: View) -> bool:
+    return (
+        view.phase == "preview"
+        or "preview" in view.options
+        or (view.phase == "arm" and "(preview)" in view.asking)
+    )

@@ -1,0 +1,71 @@
+"""Owns the early response by intensity, held against the plan's criterion in words; owns no verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gui.asking import PULSING, step_buttons
+from gui.kept import kept
+from gui.live import Live
+from gui.numbers import estimate_of, newest_pulse, number, power_words
+from gui.shown import Early, EarlyStep, Line
+from rtloop.model.view import View
+
+
+def early_shown(view: View, live: Live) -> Early:
+    """The steps of intensity of the target that is looked at."""
+    target = view.target
+    rows = tuple(_rows(view, target))
+    criteria = (view.started.get("criteria") or {}).get(target) or {}
+    wanted = criteria.get("early_response_uv_min")
+    if wanted is None:
+        wanted = next(
+            (r["early_response_uv_min"] for r in rows if r.get("early_response_uv_min") is not None), None
+        )
+    now = _power_now(view) if view.phase in (*PULSING, "arm", "go") else None
+    title, steps, words = _early(rows, target, None if wanted is None else float(wanted), now)
+    return Early(title=title, criterion_uv=None if wanted is None else float(wanted), steps=steps, words=Line(text=words),
+                 buttons=step_buttons(view, live))  # fmt: skip
+
+
+def _rows(view: View, target: str) -> list[Mapping[str, Any]]:
+    """One row for each power."""
+    return [r for r in view.early.get(target, ()) if r.get("power_pct_mso") is not None]
+
+
+def _power_now(view: View) -> int | None:
+    newest = newest_pulse(view.pulses)
+    power = view.power_pct_mso
+    if power is None and newest is not None:
+        power = newest.get("power_pct_mso")
+    return None if power is None else int(power)
+
+
+@kept
+def _early(
+    rows: tuple[Mapping[str, Any], ...], target: str, wanted: float | None, now: int | None
+) -> tuple[str, tuple[EarlyStep, ...], str]:
+    title = f"Early response near the coil: {target}" if target else "Early response near the coil"
+    wants = "" if wanted is None else f", the plan wants {wanted:g} or more"
+    steps = []
+    for row in rows:
+        value = estimate_of(row.get("early"), "µV")
+        said = f"{number(value)}{' µV' if value.present else ''}{wants if value.present else ''}"
+        steps.append(
+            EarlyStep(
+                power_pct_mso=int(row["power_pct_mso"]), power_pct_rmt=row.get("power_pct_rmt"),
+                n_accepted=int(row.get("n_accepted", 0)), n_rejected=int(row.get("n_rejected", 0)), value=value,
+                now=now is not None and int(row["power_pct_mso"]) == now,
+                words=f"{power_words(row)}: {said}, n {row.get('n_accepted', 0)}, {row.get('n_rejected', 0)} rejected",
+            )
+        )  # fmt: skip
+    steps.sort(key=lambda s: s.power_pct_mso)
+    shown = next((s for s in steps if s.now), steps[-1] if steps else None)
+    if shown is None:
+        return (
+            title,
+            (),
+            f"no preview yet{wants.replace(', the', '; the')}{' µV' if wanted is not None else ''}",
+        )
+    return title, tuple(steps), shown.words

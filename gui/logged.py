@@ -1,0 +1,56 @@
+"""Owns the log: what happened in a session, one line each; owns no event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gui.kept import kept
+from gui.shown import Line, Tone
+from rtloop.safety.interlock import FAULTS
+
+LOG_LINES = 300
+_BASE = {fault.value: row.words for fault, row in FAULTS.items()}
+
+
+@kept
+def log_shown(history: tuple[Mapping[str, Any], ...]) -> tuple[Line, ...]:
+    """What happened, oldest first: lamps, faults, words said, refusals, notes."""
+    return tuple(_logged(row) for row in history[-LOG_LINES:])
+
+
+def _logged(h: Mapping[str, Any]) -> Line:
+    tone = Tone.PLAIN
+    match h["kind"]:
+        case "lamp_changed":
+            words = f"unit {h.get('before')} -> {h.get('after')}" + (
+                f": {h['words']}" if h.get("words") else ""
+            )
+            tone = Tone.BAD if h.get("after") == "TRIPPED" else tone
+        case "fault_raised":
+            words = f"{h.get('words')} [{h.get('action')}]"
+            tone = Tone.ATTENTION if h.get("action") == "hold" else Tone.BAD
+        case "fault_cleared":
+            words, tone = f"over: {_BASE.get(str(h.get('fault')), h.get('fault'))}", Tone.GOOD
+        case "command_received":
+            words = "said: " + " ".join([str(h.get("word", "")), *(str(a) for a in h.get("args", ()))])
+        case "power_set":
+            words = f"{h.get('power_pct_mso')} % MSO, read back"
+        case "refused":
+            words, tone = "refused: " + " | ".join(listed(h.get("words"))), Tone.ATTENTION
+        case "arm_requested" | "arm_confirmed" if not h.get("accepted"):
+            words, tone = f"refused: {h.get('words', '')}", Tone.ATTENTION
+        case "disarmed" if not h.get("confirmed", True):
+            words, tone = f"{h.get('words', '')}", Tone.BAD
+        case "session_ended":
+            words = f"the session ended: {h.get('words', '')}"
+            tone = Tone.GOOD if h.get("clean") else Tone.ATTENTION
+        case "note_written" if h.get("by") == "operator":
+            words = f"note: {h.get('words', '')}"
+        case _:
+            words = " ".join(listed(h.get("words") or h["kind"].replace("_", " ")))
+    return Line(text=f"{str(h.get('utc', ''))[11:19]}  {words}", tone=tone)
+
+
+def listed(words: Any) -> list[str]:
+    return [str(w) for w in words] if isinstance(words, list | tuple) else [str(words or "no reason given")]

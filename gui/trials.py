@@ -1,0 +1,187 @@
+"""Owns the single trial, the list of trials and the running average as they are told in words; owns no waveform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gui.asking import PULSING, move_button
+from gui.kept import kept
+from gui.live import Live
+from gui.numbers import block_words, power_words, share, split_key
+from gui.shown import Evoked, Fact, Line, Tone, Trial, TrialRow
+from rtloop.dsp.spec import ChainSpec
+from rtloop.model.view import TargetView, View, key_of
+
+#: number of a verdict -> (name, unit, limit of the chain, what it is); defined in rtloop.dsp.quality
+NUMBERS = {
+    "early_local_pp_uv": ("early response", "µV", "",
+        "peak to peak of the mean of the LOCAL electrodes, end of the gap (8 ms at the earliest) to 50 ms, this one trial"),
+    "residual_decay_uv": ("residual decay", "µV", "max_residual_decay_uv",
+        "amplitude at the end of the gap that a power-law fit still finds after the decay was removed; worst good channel"),
+    "removed_decay_uv": ("removed decay", "µV", "",
+        "amplitude at the end of the gap of the decay that was fitted and removed; worst good channel (the map shows all)"),
+    "muscle_post_uv": ("muscle after", "µV", "max_muscle_post_uv",
+        "fast activity 12 to 60 ms after the pulse (second difference, read as if at 150 Hz)"),
+    "muscle_pre_uv": ("muscle before", "µV", "max_muscle_pre_uv",
+        "fast activity before the pulse (second difference, read as if at 150 Hz)"),
+    "post_pp_uv": ("peak to peak after", "µV", "max_post_pp_uv", "largest swing of a good channel after the pulse"),
+    "pre_pp_uv": ("peak to peak before", "µV", "max_pre_pp_uv", "largest swing of a good channel before the pulse"),
+    "blink_uv": ("blink-like", "µV", "max_blink_uv", "largest slow deflection at the three electrodes nearest Fpz"),
+    "bad_channels_pct": ("bad channels", "%", "max_bad_channels_pct", "share of the electrodes left out of this trial"),
+}  # fmt: skip
+#: from this share of a limit on a number is marked
+NEAR = 0.8
+#: rules of a verdict in the operator's words
+RULES = {
+    "bad channels": "too many bad channels", "good channels": "too few good channels",
+    "peak to peak pre pulse": "large swing before the pulse", "peak to peak post pulse": "large swing after the pulse",
+    "blink-like frontal amplitude": "blink", "residual decay": "decay left after cleaning",
+    "fast activity before the pulse": "muscle before the pulse", "fast activity after the pulse": "muscle after the pulse",
+}  # fmt: skip
+
+
+def gap_ms(view: View) -> tuple[float, float]:
+    """What is bridged around the pulse, ms; (0, 0) where nothing is."""
+    chain = view.started.get("chain") or {}
+    gap = chain.get("gap_s")
+    if not gap or not chain.get("bridge", True):
+        return 0.0, 0.0
+    return float(gap[0]) * 1e3, float(gap[1]) * 1e3
+
+
+@kept
+def trials_shown(pulses: Mapping[int, Mapping[str, Any]]) -> tuple[TrialRow, ...]:
+    """Every judged trial, in order."""
+    rows = [p for p in pulses.values() if "trial_id" in p]
+    rows.sort(key=lambda p: int(p["trial_id"]))
+    return tuple(
+        TrialRow(
+            trial_id=int(p["trial_id"]), pulse_id=int(p["pulse_id"]), block=key_of(str(p["target"]), str(p["block"])),
+            accepted=bool(p["accepted"]), words=str(p.get("verdict") or "good"),
+        )
+        for p in rows
+    )  # fmt: skip
+
+
+@kept
+def _judged(pulses: Mapping[int, Mapping[str, Any]], trial_id: int | None) -> Mapping[str, Any] | None:
+    """The pulse of a trial; of the newest trial where none (or none that is there) is chosen."""
+    newest = None
+    for p in pulses.values():
+        i = p.get("trial_id")
+        if i is None:
+            continue
+        if i == trial_id:
+            return p
+        if newest is None or i > newest["trial_id"]:
+            newest = p
+    return newest
+
+
+def trial_shown(view: View, live: Live, trial_id: int | None) -> Trial:
+    """The chosen trial, or the newest."""
+    gap = gap_ms(view)
+    p = _judged(view.pulses, trial_id)
+    if p is None:
+        return Trial(trial_id=None, title="no trial yet", verdict=Line(), gap_ms=gap)
+    accepted, i = bool(p["accepted"]), int(p["trial_id"])
+    parts = (
+        f"trial {i}",
+        f"pulse {p['pulse_id']}",
+        block_words(str(p["target"]), str(p["block"])),
+        power_words(p),
+    )
+    words = str(p.get("verdict") or "")
+    verdict = (
+        (f"accepted: {words}" if words else "accepted")
+        if accepted
+        else f"rejected: {words or 'no reason given'}"
+    )
+    return Trial(
+        trial_id=i, title=" · ".join(x for x in parts if x),
+        verdict=Line(text=verdict, tone=Tone.GOOD if accepted else Tone.BAD),
+        facts=_facts(p, view.started), move=move_button(i, accepted, view, live), gap_ms=gap,
+    )  # fmt: skip
+
+
+@kept
+def _facts(p: Mapping[str, Any], started: Mapping[str, Any]) -> tuple[Fact, ...]:
+    numbers, chain = p.get("numbers") or {}, started.get("chain") or {}
+    facts = []
+    for key, (name, unit, limit_name, meaning) in NUMBERS.items():
+        value = numbers.get(key)
+        if value is None:
+            continue
+        limit = chain.get(limit_name, getattr(ChainSpec, limit_name, None)) if limit_name else None
+        digits = 0 if unit == "%" else 1
+        text = f"{float(value):.{digits}f} {unit}"
+        tone = Tone.PLAIN
+        if limit is not None:
+            text += f" (limit {float(limit):g})"
+            tone = Tone.BAD if not value <= limit else Tone.ATTENTION if value > NEAR * limit else Tone.PLAIN
+        facts.append(Fact(name=name, value=text, tone=tone, meaning=meaning))
+    if p.get("source"):
+        checked = p.get("checked_by")
+        off = p.get("disagreement_samples")
+        more = (
+            "" if not checked else f", checked by {checked}" + ("" if off is None else f" ({off:+g} samples)")
+        )
+        facts.append(
+            Fact(name="instant from", value=f"{p['source']}{more}", tone=Tone.BAD if p.get("alarm") else Tone.PLAIN,
+                 meaning="what the pulse's instant was taken from, and by how many samples the second source differs")
+        )  # fmt: skip
+    return tuple(facts)
+
+
+# -- the running average ---------------------------------------------------------------------------------------
+
+
+def block_now(view: View) -> str:
+    """Key of the block under way: what is pulsed or asked about, else that of the newest trial; empty before any."""
+    asked = {"go": "preview", "review": "run", "listen": "run"}.get(view.phase, "")
+    block = view.phase if view.phase in PULSING else asked
+    if block and view.target and key_of(view.target, block) in view.targets:
+        return key_of(view.target, block)
+    newest = _judged(view.pulses, None)
+    if newest is not None:
+        return key_of(str(newest["target"]), str(newest["block"]))
+    return key_of(view.target, block) if block and view.target else ""
+
+
+def evoked_shown(view: View, block: str | None) -> Evoked:
+    """The average of the chosen block, or of the one under way."""
+    key = block if block and block in view.targets else block_now(view)
+    return _evoked(key, view.targets, view.started)
+
+
+@kept
+def _evoked(key: str, targets: Mapping[str, TargetView], started: Mapping[str, Any]) -> Evoked:
+    chain = started.get("chain") or {}
+    gap = chain.get("gap_s") if chain.get("bridge", True) else None
+    ends = (float(gap[0]) * 1e3, float(gap[1]) * 1e3) if gap else (0.0, 0.0)
+    target, block = split_key(key)
+    t = targets.get(key)
+    local = tuple(str(n) for n in (started.get("local") or {}).get(target, ()))
+    if not key or t is None:
+        return Evoked(
+            block=key,
+            title="no average yet",
+            counts=Line(),
+            reasons=(),
+            gap_ms=ends,
+            local=local,
+            blocks=tuple(targets),
+        )
+    given = t.n_accepted + t.n_rejected
+    limit = ((started.get("criteria") or {}).get(target) or {}).get("rejected_share_max")
+    over = limit is not None and given > 0 and not t.n_rejected <= float(limit) * given
+    words = f"{t.n_accepted} accepted, {t.n_rejected} rejected ({share(t.n_rejected, given)})"
+    if limit is not None:
+        words += f"; the plan allows {100 * float(limit):.0f} % rejected"
+    reasons = sorted(t.reasons.items(), key=lambda item: -item[1])
+    return Evoked(
+        block=key, title=f"{block_words(target, block)}: average of {t.n_accepted} trials", gap_ms=ends, local=local,
+        counts=Line(text=words, tone=Tone.ATTENTION if over else Tone.PLAIN),
+        reasons=tuple(f"{RULES.get(rule, rule)}: {n}" for rule, n in reasons), blocks=tuple(targets),
+    )  # fmt: skip
