@@ -6,6 +6,7 @@ events tell, would take the word; the engine decides, and its refusal comes back
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ _PRIMARY = {
 ALWAYS = ("pause", "stop", "note", "reconnect")
 PULSING = ("preview", "run", "control")
 CONFIRM_WINDOW_S = 10.0
+#: how the engine asks for arming: the power and the block of the step
+_ARM = re.compile(r"arm at (\d+) % MSO for .* \((\w+)\)")
 #: faults that ``arm`` acknowledges: their cause need not stand any more, and only the operator can know
 ACKNOWLEDGED = ("pulse_not_seen", "unit_silent", "unit_unexpected", "unit_hot")
 LOST = "stream_lost"
@@ -227,8 +230,7 @@ def step_buttons(view: View, live: Live) -> tuple[Button, ...]:
 
 
 def _previewing(view: View) -> bool:
+    asked = asked_step(view)
     return (
-        view.phase == "preview"
-        or "preview" in view.options
-        or (view.phase == "arm" and "(preview)" in view.asking)
+        view.phase == "preview" or "preview" in view.options or (asked is not None and asked[1] == "preview")
     )

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from gui.asking import PULSING
+from gui.asking import PULSING, asked_step
 from gui.heading import listens
 from gui.kept import kept
 from gui.live import Live
-from gui.numbers import block_words, power_words
+from gui.numbers import block_words, newest_pulse, power_words
 from gui.shown import Fact, Progress, Step, Tone
 from rtloop.model.view import TargetView, View, key_of
 
-#: how the engine asks for arming: the power and the block of the step
-_ARM = re.compile(r"arm at (\d+) % MSO for .* \((\w+)\)")
 #: from this share of a cap on the dose is marked
 NEAR = 0.9
 Pulses = Mapping[int, Mapping[str, Any]]
@@ -66,10 +63,10 @@ def _now(view: View, rows: tuple[Mapping[str, Any], ...]) -> int | None:
     mine = [i for i, r in enumerate(rows) if r.get("target") == view.target]
     if not mine:
         return None
-    asked = _ARM.match(view.asking) if view.phase == "arm" else None
-    power: Any = int(asked[1]) if asked else view.power_pct_mso
+    asked = asked_step(view)
+    power: Any = asked[0] if asked else view.power_pct_mso
     if view.phase in PULSING or asked:
-        block = asked[2] if asked else view.phase
+        block = asked[1] if asked else view.phase
         same = [i for i in mine if rows[i].get("block") == block]
         return next((i for i in same if rows[i].get("power_pct_mso") == power), same[0] if same else mine[0])
     block = {"place": "", "place_control": "control", "go": "run", "review": "run", "listen": "run"}.get(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gui.asking import PULSING, move_button
+from gui.asking import PULSING, asked_step, move_button
 from gui.kept import kept
 from gui.live import Live
 from gui.numbers import block_words, power_words, share, split_key
@@ -140,7 +140,8 @@ def _facts(p: Mapping[str, Any], started: Mapping[str, Any]) -> tuple[Fact, ...]
 def block_now(view: View) -> str:
     """Key of the block under way: what is pulsed or asked about, else that of the newest trial; empty before any."""
     asked = {"go": "preview", "review": "run", "listen": "run"}.get(view.phase, "")
-    block = view.phase if view.phase in PULSING else asked
+    step = asked_step(view)
+    block = view.phase if view.phase in PULSING else asked if step is None else step[1]
     if block and view.target and key_of(view.target, block) in view.targets:
         return key_of(view.target, block)
     newest = _judged(view.pulses, None)
