@@ -20,10 +20,12 @@ _NAME = re.compile(r"^rtloop-(\d+)-[0-9a-f]+$")
 
 #: bytes of ring for each channel and each sample per second: 32 s, rounded up to a power of two, float32, with some reserve
 RING_BYTES = 10 * 32
+#: the most that the pages for windows may take
+PAGES_BYTES = 128_000_000
 
 
 class Runtime:
-    """The place of one session's ring and board; ``link`` after both exist, ``remove`` after a clean end."""
+    """The place of one session's ring, board, pages and socket; ``link`` after ring and board exist, ``remove`` at the end."""
 
     def __init__(self, folder: SessionFolder, run_id: str) -> None:
         self._folder = folder
@@ -55,17 +57,35 @@ class Runtime:
     def board(self) -> Path:
         return self.path / self._folder.board.name
 
+    @property
+    def pages(self) -> Path:
+        return self.path / self._folder.pages.name
+
+    @property
+    def socket(self) -> Path:
+        """Where a window's words come in (``SessionFolder.link``)."""
+        return self.path / self._folder.link.name
+
+    def pages_bytes(self) -> int:
+        """How big the pages may become: half of what is free where they lie, once the ring exists; at most 128 MB."""
+        return min(PAGES_BYTES, shutil.disk_usage(self.path).free // 2)
+
     def link(self) -> None:
-        """Let the session folder show where ring and board are."""
+        """Let the session folder show where ring, board, pages and socket are (the latter two may come later, or never)."""
         if self.path != self._folder.path:
             (self.path / "session").symlink_to(self._folder.path.resolve())
             self._folder.board.symlink_to(self.board)
+            self._folder.pages.symlink_to(self.pages)
+            self._folder.link.symlink_to(self.socket)
             if self._ring_in_memory:
                 self._folder.ring.symlink_to(self.ring)
 
     def remove(self) -> None:
         """Free the memory; the board's last state stays in the session folder for ``verify``."""
         if self.path == self._folder.path:
+            for path in (self.pages, self.socket):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
             return
         _bring_home(self.path, self._folder)
         for link in (self._folder.ring, self._folder.board):
@@ -101,8 +121,9 @@ def _bring_home(place: Path, folder: SessionFolder) -> None:
     if board.is_file():
         folder.board.unlink(missing_ok=True)
         shutil.copyfile(board, folder.board)
-    if folder.ring.is_symlink():
-        folder.ring.unlink()
+    for link in (folder.ring, folder.pages, folder.link):
+        if link.is_symlink():
+            link.unlink()
 
 
 def pid_lives(pid: int) -> bool:

@@ -78,6 +78,16 @@ class SessionFolder:
         return self.path / "board"
 
     @property
+    def pages(self) -> Path:
+        """Arrays for windows (rtloop.link.pages), while the session runs."""
+        return self.path / "pages"
+
+    @property
+    def link(self) -> Path:
+        """The private socket for a window's words (rtloop.link.server), while the session runs."""
+        return self.path / "link"
+
+    @property
     def plan(self) -> Path:
         return self.path / "plan.toml"
 
@@ -104,8 +114,8 @@ class SessionFolder:
             ) from err  # fmt: skip
 
     def tidy(self) -> None:
-        """Delete what only a running session needs (ring, board): after a clean end, never after a crash."""
-        for path in (self.ring, self.board):
+        """Delete what only a running session needs (ring, board, pages, link): after a clean end, never after a crash."""
+        for path in (self.ring, self.board, self.pages, self.link):
             path.unlink(missing_ok=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 from rtloop.record.recorder_loop import NOTES_STREAM
 from rtloop.record.xdf_read import read_xdf
-from rtloop.session.line import Label, SignalLine, Spot
+from rtloop.session.line import Label, SignalLine, Spot, Trial
+from rtloop.session.results import Results
 
 CHUNK = 250
 #: scores of the same samples through the same code on the same machine are equal; another machine may round differently
@@ -49,6 +50,7 @@ class Replay:
     trials: int = 0
     scores: int = 0
     differences: list[str] = field(default_factory=list)
+    pages_words: str = ""  # why the pages were not made (to the end); empty: they were, or were not wanted
 
 
 def layout_dict(layout: Layout) -> list[dict[str, Any]]:
@@ -77,8 +79,15 @@ def spots_dict(spots: Mapping[str, Spot]) -> dict[str, Any]:
     return {name: None if s.coil_m is None else [float(x) for x in s.coil_m] for name, s in spots.items()}
 
 
-def replay(folder: SessionFolder) -> Replay:
-    """Run a session again. IntegrityProblem when journal or recording cannot be read or lack what is needed."""
+def replay(
+    folder: SessionFolder, pages: Path | None = None, each: Callable[[float], None] | None = None
+) -> Replay:
+    """Run a session again. IntegrityProblem when journal or recording cannot be read or lack what is needed.
+
+    pages : where to make the mapped pages that the session's window had (rtloop.link.pages); a failure to is told in
+        ``Replay.pages_words``
+    each : called after each event of the journal with the share of the work that is done, 0..1
+    """
     journal = read_journal(folder.journal)
     if journal.problems:
         raise IntegrityProblem(
@@ -106,13 +115,21 @@ def replay(folder: SessionFolder) -> Replay:
                 for k, v in started["spots"].items()
             }
             line = SignalLine(source, ChainSpec.from_dict(started["chain"]), spots)
+            results = Results.open(pages, line, source)
             out = Replay(line=line, view=fold_all(journal.events), head_hash=journal.head_hash)
-            _walk(
-                out,
-                journal.events,
-                _Feed(source, clock, eeg.data, eeg.stamps_s, first),
-                int(started["epoch_after"]),
-            )
+            try:
+                feed = _Feed(source, clock, eeg.data, eeg.stamps_s, first)
+                _walk(
+                    out,
+                    journal.events,
+                    feed,
+                    int(started["epoch_after"]),
+                    results,
+                    each or (lambda share: None),
+                )
+            finally:
+                results.close()
+                out.pages_words = results.words
         finally:
             source.close()
     return out
@@ -172,15 +189,19 @@ class _Feed:
         self.until(self._first + len(self._stamps_s))
 
 
-def _walk(out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int) -> None:
+def _walk(
+    out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int, results: Results, each: Callable[[float], None]
+) -> None:  # fmt: skip
     recorded: list[int] = []
     seen: dict[int, PulseSeen] = {}
     scored: dict[str, Any] | None = None
-    for event in events:
+    for done, event in enumerate(events):
+        each(done / len(events))
         d = event.data
         match event.kind:
             case "block_restarted":
                 out.line.restart(d["target"], d["block"])
+                results.block(d["target"], d["block"])
             case kinds.PULSE_SEEN | kinds.PULSE_UNCOMMANDED:
                 recorded.append(int(d["sample"]))
                 out.line.note(int(d["sample"]))
@@ -191,17 +212,24 @@ def _walk(out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int)
                 if d["pulse_id"] not in seen:
                     out.differences.append(f"trial {d['trial_id']}: its pulse is nowhere in the journal")
                     continue
-                scored = _judge(out, feed, d, seen[d["pulse_id"]], epoch_after)
+                trial = _judge(out, feed, d, seen[d["pulse_id"]], epoch_after)
+                scored = None if trial is None or trial.scores is None else trial.scores.to_dict()
+                if trial is not None:
+                    results.trial(trial)
+                    results.block(d["target"], d["block"])
             case "trial_taken_out":
                 scored = out.line.take_out(d["trial_id"]).to_dict()
+                results.block(d["target"], d["block"])
             case "trial_reinstated":
                 scored = out.line.reinstate(d["trial_id"]).to_dict()
+                results.block(d["target"], d["block"])
             case kinds.SCORES_UPDATED:
                 out.scores += 1
                 out.differences += [
                     f"record {event.n}: {w}" for w in _compare("scores", d["scores"], scored)
                 ][:5]
     feed.rest()
+    each(1.0)
     out.pulses_found = len(feed.found)
     missing = sorted(set(recorded) - set(feed.found))
     extra = sorted(set(feed.found) - set(recorded))
@@ -212,9 +240,7 @@ def _walk(out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int)
     ]
 
 
-def _judge(
-    out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, after: int
-) -> dict[str, Any] | None:
+def _judge(out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, after: int) -> Trial | None:
     feed.until(seen.sample + after)
     label = Label(pulse_id=d["pulse_id"], target=d["target"], block=d["block"])
     out.line.take(seen, label)
@@ -229,7 +255,7 @@ def _judge(
         out.differences.append(
             f"trial {d['trial_id']}: recorded {d['words'] or 'accepted'}, replayed {words}"
         )
-    return None if trial.scores is None else trial.scores.to_dict()
+    return trial
 
 
 def _compare(where: str, was: Any, now: Any) -> Iterator[str]:
