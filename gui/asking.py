@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gui.heading import engine_trouble, listens
 from gui.kept import kept
 from gui.live import Live
 from gui.shown import Button, Question
+from rtloop.link.server import SEAT
 from rtloop.model.view import View
 from rtloop.safety.interlock import Action
 
@@ -23,6 +25,7 @@ WORDS = {
     "arm": ("Arm", "F6"), "redo": ("Do it again", "F7"), "confirm": ("Confirm arming", "F8"), "skip": ("Skip target", "F9"),
     "resume": ("Resume", "F5"), "pause": ("Pause", "F11"), "stop": ("End the session", "Ctrl+E"), "note": ("Note …", "Ctrl+N"),
     "reconnect": ("Open the stream again", "Ctrl+R"),
+    SEAT: ("Take the operator's seat", "Ctrl+K"),
 }  # fmt: skip
 #: the step of the question that is expected next
 _PRIMARY = {
@@ -128,7 +131,18 @@ def why_not_confirm(view: View, live: Live) -> str:
     return "" if confirm_left_s(view, live) is not None else "two steps, in order: arm first"
 
 
+def why_no_seat(view: View, live: Live) -> str:
+    """Why the operator's seat cannot be asked for; the engine decides whether it is given."""
+    if live.seat == "ours":
+        return "this window has it"
+    if live.seat == "none" and view.started.get("answered_by") == "terminal":
+        return "the session is answered at its terminal"
+    return why_no_words(view, replace(live, seat="ours"))
+
+
 def _why_not(word: str, view: View, live: Live) -> str:
+    if word == SEAT:
+        return why_no_seat(view, live)
     no = why_no_words(view, live)
     if no:
         return no
@@ -189,6 +203,8 @@ def always_shown(view: View, live: Live) -> tuple[Button, ...]:
     words = ["pause", "note", "stop"] if not listens(view) else ["note", "stop"]
     if LOST in view.faults:
         words.insert(0, "reconnect")
+    if not why_no_seat(view, live):
+        words.insert(0, SEAT)
     return tuple(button(w, view, live) for w in words)
 
 

@@ -11,12 +11,16 @@ import math
 import os
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rtloop.board import ENDED, Board
+from gui.slots import read, slot
+from rtloop.board import Board
 from rtloop.clock import WALL, Clock
 from rtloop.errors import IntegrityProblem, RtloopError
+from rtloop.link.client import LinkClient
+from rtloop.link.pages import PagesReader
+from rtloop.link.server import SEAT
+from rtloop.link.tail import JournalTail
 from rtloop.model.view import View, fold
 from rtloop.record.folder import SessionFolder
 
@@ -71,23 +75,6 @@ class Live:
     report: str = ""  # path, once it is there
 
 
-def pid_lives(pid: int) -> bool:
-    """Whether a process of this number exists and still works (a dead child that nobody buried does not)."""
-    if pid <= 0:
-        return False
-    if os.name != "posix":  # there a signal of number 0 is not harmless: silence on the board has to do
-        return True
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return True
-
-
 class LiveSession:
     """A session as a window sees it.
 
@@ -100,10 +87,10 @@ class LiveSession:
     def __init__(self, folder: SessionFolder, attach: bool, *, clock: Clock = WALL) -> None:
         self.folder, self._attach, self._clock = folder, attach, clock
         self.view = View()
-        self.pages: Any = None
+        self.pages: PagesReader | None = None
         self.ring: Any = None
-        self._tail: Any = None
-        self._client: Any = None
+        self._tail: JournalTail | None = None
+        self._client: LinkClient | None = None
         self._board: Board | None = None
         self._board_seen = self._had_seat = False
         self._tried_s: dict[str, float] = {}
@@ -134,12 +121,8 @@ class LiveSession:
             and self._due("tail", now_s)
             and self.folder.journal.is_file()
         ):
-            from rtloop.link.tail import JournalTail
-
             self._tail = self._opened(lambda: JournalTail(self.folder.journal))
         if self.pages is None and self._due("pages", now_s) and self.folder.pages.is_file():
-            from rtloop.link.pages import PagesReader
-
             self.pages = self._opened(lambda: PagesReader(self.folder.pages))
         if not self._attach:
             return
@@ -147,18 +130,17 @@ class LiveSession:
             self._board = self._opened(lambda: Board(self.folder.board, clock=self._clock))
             self._board_seen = self._board_seen or self._board is not None
         if self.ring is None and self._due("ring", now_s) and self.folder.ring.is_file():
-            from rtloop.eeg.ring import Ring
+            from rtloop.eeg.ring import Ring  # its kernels are loaded only where there are live traces
 
             self.ring = self._opened(lambda: Ring.open(self.folder.ring))
         self._connect(now_s)
 
     def _connect(self, now_s: float) -> None:
         if self._client is not None and not self._client.alive:
+            self._hear(now_s)  # what it could not say any more
             self._let_go("_client")
         running = self.view.ended is None and self._board is not None
         if self._client is None and running and self._due("link", now_s) and self.folder.link.exists():
-            from rtloop.link.client import LinkClient
-
             self._client = self._opened(lambda: LinkClient(self.folder.link))
 
     def _due(self, part: str, now_s: float) -> bool:
@@ -206,7 +188,7 @@ class LiveSession:
     def _seat(self, board: Board | None) -> str:
         if self._client is not None and self._client.seat:
             return "ours"
-        if board is not None and _slot(board, "seat_pid") not in (0, os.getpid()):
+        if board is not None and slot(board, "seat_pid") not in (0, os.getpid()):
             return "another"
         return "lost" if self._had_seat else "none"
 
@@ -220,24 +202,8 @@ class LiveSession:
         b = self._board
         if b is None:
             return Live(**common)
-        instr, asked, served = (_slot(b, name) for name in ("unit_instr", "stop_asked", "stop_served"))
-        self._note_armed(instr, now_s)
-        pid = _slot(b, "pid_engine")
-        ended = _slot(b, "beat_engine") == ENDED
-        return Live(
-            **common,
-            engine_age_s=b.age_s("engine"), engine_lives=not ended and (pid == 0 or pid_lives(pid)), engine_ended=ended,
-            port_age_s=b.age_s("port"), recorder_age_s=b.age_s("recorder"), port_state=_slot(b, "port_state"),
-            unit_instr=None if instr < 0 else instr, unit_age_s=_age_s(_slot(b, "unit_t"), now_s),
-            unit_same_s=now_s - self._armed_since_s,
-            unit_power_pct_mso=_known(_slot(b, "unit_power", -1)), unit_temp_c=_celsius(_slot(b, "unit_temp_mc", -1)),
-            stop_asked_s=asked * 1e-9 if asked else None, stop_served_s=served * 1e-9 if served else None,
-            stop_confirmed=_slot(b, "stop_confirmed"),
-            stream_rate_hz=(_slot(b, "stream_rate_mhz") or math.nan) * 1e-3, stream_gaps=_slot(b, "stream_gaps"),
-            stream_lost=_slot(b, "stream_lost"), stream_age_s=_or_inf(_age_s(_slot(b, "stream_t"), now_s)),
-            clock_residual_s=_slot(b, "clock_residual_ns") * 1e-9, stream_ok=_slot(b, "stream_ok") == 1,
-            next_due_s=_slot(b, "next_due") * 1e-9 or None,
-        )  # fmt: skip
+        self._note_armed(slot(b, "unit_instr"), now_s)
+        return Live(**common, unit_same_s=now_s - self._armed_since_s, **read(b, now_s))
 
     def _note_armed(self, instr: int, now_s: float) -> None:
         armed = None if instr < 0 else bool(instr & 0b110)
@@ -254,6 +220,10 @@ class LiveSession:
             self._answers.append(Answer(t_s=self._clock.now_s(), word=word, args=args, why_not=why))
             return
         self._client.say(word, *args)
+
+    def take_seat(self) -> None:
+        """Ask for the operator's seat: given where no window has it, or the one that has it is frozen."""
+        self.say(SEAT)
 
     def beat(self) -> None:
         """Show on the board that the operator's window lives; does nothing without the seat."""
@@ -284,26 +254,3 @@ class LiveSession:
         """Let go of everything; the engine lives on. May be called twice."""
         for part in ("_client", "_tail", "pages", "ring", "_board"):
             self._let_go(part)
-
-
-def _slot(board: Board, name: str, missing: int = 0) -> int:
-    try:
-        return board[name]
-    except (KeyError, IndexError):  # a board of another version
-        return missing
-
-
-def _age_s(t_ns: int, now_s: float) -> float | None:
-    return None if t_ns <= 0 else now_s - t_ns * 1e-9
-
-
-def _or_inf(x: float | None) -> float:
-    return INF if x is None else x
-
-
-def _known(x: int) -> int | None:
-    return None if x < 0 else x
-
-
-def _celsius(milli: int) -> float | None:
-    return None if milli == -1 else milli * 1e-3

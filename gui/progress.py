@@ -64,18 +64,21 @@ def _now(view: View, rows: tuple[Mapping[str, Any], ...]) -> int | None:
     if not mine:
         return None
     asked = asked_step(view)
-    power: Any = asked[0] if asked else view.power_pct_mso
-    if view.phase in PULSING or asked:
-        block = asked[1] if asked else view.phase
-        same = [i for i in mine if rows[i].get("block") == block]
-        return next((i for i in same if rows[i].get("power_pct_mso") == power), same[0] if same else mine[0])
-    block = {"place": "", "place_control": "control", "go": "run", "review": "run", "listen": "run"}.get(
+    power = view.power_pct_mso if asked is None else asked[0]
+    block = asked[1] if asked else view.phase if view.phase in PULSING else _asked_block(view)
+    same = [i for i in mine if rows[i].get("block") == block]
+    exact = (i for i in same if view.phase in (*PULSING, "arm") and rows[i].get("power_pct_mso") == power)
+    return next(exact, same[0] if same else mine[0])
+
+
+def _asked_block(view: View) -> str:
+    """The block that a question is about; when paused, that of the newest pulse of the target."""
+    known = {"place": "", "place_control": "control", "go": "run", "review": "run", "listen": "run"}.get(
         view.phase
     )
-    if block is None:  # paused: where the newest pulse of this target was
-        newest = newest_pulse(view.pulses, view.target)
-        block = str((newest or {}).get("block", ""))
-    return next((i for i in mine if rows[i].get("block") == block), mine[0])
+    if known is not None:
+        return known
+    return str((newest_pulse(view.pulses, view.target) or {}).get("block", ""))
 
 
 @kept

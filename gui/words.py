@@ -11,6 +11,7 @@ from gui.live import Live
 from gui.logged import listed
 from gui.numbers import age, block_words, newest_pulse
 from gui.shown import Status, Stop, Tone
+from rtloop.link.server import SEAT
 from rtloop.model.view import View
 from rtloop.safety.interlock import FAULTS, Action
 
@@ -137,7 +138,7 @@ def _seat(view: View, live: Live, items: list[_Item]) -> None:
         )
     elif live.seat == "another":
         items.append((3, Tone.ATTENTION, "another window has the operator's seat: this one watches",
-                      "STOP works from here too; close the other window to take the seat"))  # fmt: skip
+                      "STOP works from here too; the seat is free once the other window closes"))  # fmt: skip
 
 
 def _faults(view: View, live: Live, items: list[_Item]) -> None:
@@ -171,7 +172,7 @@ def _refused(view: View, live: Live, items: list[_Item]) -> None:
         return
     for answer in reversed(live.answers):
         if answer.why_not and live.now_s - answer.t_s <= REFUSED_FOR_S:
-            said = " ".join((answer.word, *answer.args))
+            said = "the seat" if answer.word == SEAT else " ".join((answer.word, *answer.args))
             items.append((8, Tone.ATTENTION, f"{said}: not taken: {answer.why_not}", ""))
             break
     paused = view.phase == "paused"
