@@ -65,15 +65,14 @@ class Connection:
         old thread is ended (it must not write beside the new one), then the new one starts. Raises NotReady or
         ValidationProblem; after a refusal ``again`` may be called again.
         """
-        found = same_again(self.found, deadline_s)
-        fresh = [(m, same_again(m.found, deadline_s)) for m in self.markers]
+        found, *fresh = same_again((self.found, *(m.found for m in self.markers)), deadline_s)
         acquisition = Acquisition(
             found, self.acquisition.ring, timeout_s=left_s(deadline_s, CORRECTION_TIMEOUT_S)
         )
         markers = tuple(
             m if f.listing.uid == m.found.listing.uid and not m.lost
             else MarkerInlet(f, timeout_s=left_s(deadline_s, CORRECTION_TIMEOUT_S))
-            for m, f in fresh
+            for m, f in zip(self.markers, fresh, strict=True)
         )  # fmt: skip
         outlets = OutletWatch(found)
         self.acquisition.stop()
@@ -94,16 +93,21 @@ def left_s(deadline_s: float, most_s: float) -> float:
     return max(LEAST_S, min(most_s, deadline_s - WALL.now_s()))
 
 
-def same_again(before: FoundStream, deadline_s: float) -> FoundStream:
-    """The outlet of ``before``, come back: a new uid, all else as it was. Blocks at least 1 s (not for the loop).
+def same_again(wanted: Sequence[FoundStream], deadline_s: float) -> list[FoundStream]:
+    """The outlets of ``wanted``, come back: new uids, all else as it was. Blocks at least 1 s (not for the loop).
 
-    ``deadline_s`` is an instant. Raises NotReady (none, or several that claim to be it) or ValidationProblem
+    ``deadline_s`` is an instant. Raises NotReady (none, or several that claim to be one of them) or ValidationProblem
     (one, but not the same: every difference is listed).
     """
     while True:
-        claim = claiming(before.listing, list_streams(left_s(deadline_s, RESOLVE_S)))
-        if len(claim) == 1 or not WALL.now_s() < deadline_s:
+        everything = list_streams(RESOLVE_S)  # never less: a shorter look can miss one of two
+        claims = [claiming(before.listing, everything) for before in wanted]
+        if all(len(claim) == 1 for claim in claims) or not WALL.now_s() + RESOLVE_S < deadline_s:
             break
+    return [_the_same(before, claim, deadline_s) for before, claim in zip(wanted, claims, strict=True)]
+
+
+def _the_same(before: FoundStream, claim: list[StreamListing], deadline_s: float) -> FoundStream:
     if not claim:
         raise NotReady(
             "the stream has not come back",
