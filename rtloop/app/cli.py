@@ -66,6 +66,10 @@ Transport = Annotated[str, typer.Option("--transport", help="With --simulate: so
 Faults = Annotated[
     Path | None, typer.Option("--faults", help="With --simulate: a scenario file of the unit's faults.")
 ]
+Window = Annotated[
+    bool, typer.Option("--window", help="A window answers (rtloop gui); it shows that somebody is there.")
+]
+RunId = Annotated[str | None, typer.Option("--run-id", hidden=True, help="8 hexadecimal digits.")]
 Plan = Annotated[str | None, typer.Option("--plan", help="A TOML plan, or the name of one in the library.")]
 
 
@@ -75,7 +79,7 @@ def map_(
     source_id: Source = None, markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None,
     participant: Code = None, data_dir: DataDir = None, background: Background = None, scene: Scene = "default",
     seed: SeedOption = 1, channels: Channels = 63, rate_hz: Rate = 5000.0, transport: Transport = "socket",
-    faults: Faults = None, site: Site = None, json_: Json = False,
+    faults: Faults = None, site: Site = None, json_: Json = False, window: Window = False, run_id: RunId = None,
 ) -> None:  # fmt: skip
     """Map four targets: place, preview, run, accept; scores with intervals after every pulse."""
     _session("map", plan or ("quick" if simulate else "map-200"), locals())
@@ -88,7 +92,7 @@ def probe(
     markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None, participant: Code = None,
     data_dir: DataDir = None, background: Background = None, scene: Scene = "default", seed: SeedOption = 1,
     channels: Channels = 63, rate_hz: Rate = 5000.0, transport: Transport = "socket", faults: Faults = None,
-    site: Site = None, json_: Json = False,
+    site: Site = None, json_: Json = False, window: Window = False, run_id: RunId = None,
 ) -> None:  # fmt: skip
     """Probe local M1 connectivity, LMFP and ITC, beside the person's earlier probes. Information, no verdict."""
     _session("probe", plan or ("probe-m1-quick" if simulate else "probe-m1"), locals())
@@ -99,7 +103,7 @@ def watch(
     plan: Plan = None, simulate: Simulate = False, yes: Yes = False, ask: AskMe = False, stream: Stream = None,
     source_id: Source = None, markers: Markers = None, participant: Code = None, data_dir: DataDir = None,
     background: Background = None, scene: Scene = "default", seed: SeedOption = 1, channels: Channels = 63,
-    rate_hz: Rate = 5000.0, site: Site = None, json_: Json = False,
+    rate_hz: Rate = 5000.0, site: Site = None, json_: Json = False, window: Window = False, run_id: RunId = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="End after so many seconds.")] = None,
     coil: Annotated[str | None, typer.Option("--coil", help="Electrode the coil lies over; else the plan's.")] = None,
 ) -> None:  # fmt: skip
@@ -122,21 +126,38 @@ def _session(kind: str, plan: str, options: dict[str, Any]) -> NoReturn:
             )  # fmt: skip
     from rtloop.app.setting import Request
     from rtloop.app.sitting import hold
+    from rtloop.app.voice import say, tell
 
     options = {k: v for k, v in options.items() if k not in ("plan", "yes")}
     request = Request(kind=kind, plan=plan, **options)
     try:
-        result = hold(request, _say)
+        result = hold(request, say)
     except KeyboardInterrupt:
         raise OperatorAbort(
             "interrupted outside the running session; every unit that was connected is disarmed and released",
             todo="start again when ready",
         ) from None
-    if options["json_"]:
-        typer.echo(json.dumps(result.data, allow_nan=False))
-    else:
-        typer.echo(result.text)
+    tell(json.dumps(result.data, allow_nan=False) if options["json_"] else result.text)
     raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def gui(
+    attach: Annotated[Path | None, typer.Option("--attach", help="Join this running session's folder.")] = None,
+    review: Annotated[Path | None, typer.Option("--review", help="Open an ended session's folder, or a recording.")] = None,
+    theme: Annotated[str, typer.Option("--theme", help="light or dark; else as remembered.")] = "",
+    role: Annotated[str, typer.Option("--role", help="operator, or unblinded: shows what a blinded study hides.")] = "operator",
+    kind: Annotated[str, typer.Option("--kind", help="What the start screen offers first: map, probe or watch.")] = "map",
+    plan: Plan = None, simulate: Simulate = False, stream: Stream = None, source_id: Source = None,
+    markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None, participant: Code = None,
+    data_dir: DataDir = None, background: Background = None, scene: Scene = "default", seed: SeedOption = 1,
+    channels: Channels = 63, rate_hz: Rate = 5000.0, faults: Faults = None, site: Site = None,
+) -> None:  # fmt: skip
+    """The bedside window: map, probe, listen, review. The engine is a process of its own and outlives it."""
+    options = dict(locals())
+    from rtloop.app.bedside import GuiRequest, open_window
+
+    raise typer.Exit(open_window(GuiRequest(**options)))
 
 
 @app.command()

@@ -103,9 +103,11 @@ class Hearing:
         """Hear what happened (supervising thread): the simulated coil goes where a person says that it is."""
         if event.kind == "phase_entered":
             self._phase, self._target = event.data["phase"], event.data["target"]
-        elif event.kind == "command_received" and event.data["word"] == "placed" and self._phase == "place":
-            if self._person and self._bench.bedside is not None:
-                self._errands.put(("place", self._target))
+        placed = (
+            event.kind == "command_received" and event.data["word"] == "placed" and self._phase == "place"
+        )
+        if placed and self._person and self._bench.bedside is not None:
+            self._errands.put(("place", self._target))
 
     def work(self) -> None:
         """Do what waits (supervising thread); each errand has its own deadline."""
@@ -113,7 +115,9 @@ class Hearing:
             what, value = self._errands.get_nowait()
             bedside = self._bench.bedside
             if what == "reconnect":
-                self._reconnecting = threading.Thread(target=self._reconnect, name="rtloop-reconnect", daemon=True)
+                self._reconnecting = threading.Thread(
+                    target=self._reconnect, name="rtloop-reconnect", daemon=True
+                )
                 self._reconnecting.start()
                 continue
             assert bedside is not None
@@ -129,7 +133,9 @@ class Hearing:
     def _reconnect(self) -> None:
         try:
             done = self._bench.source.reopen(RECONNECT_S)
-            self._loop.inbox.put(Told(kind="stream_reopened", data={"gap_s": done.gap_s, "words": done.words}))
+            self._loop.inbox.put(
+                Told(kind="stream_reopened", data={"gap_s": done.gap_s, "words": done.words})
+            )
         except Exception as err:  # a thread of its own: whatever it is, it is told
             self._note(f"the stream is not connected again: {err}")
 

@@ -62,7 +62,9 @@ def preflight(
         if now_s > end_s:
             break
         clock.sleep_until(now_s + 0.01)
-    found = [{"name": i.name, "ok": i.ok, "expected": i.expected, "found": i.found, "todo": i.todo} for i in items]
+    found = [
+        {"name": i.name, "ok": i.ok, "expected": i.expected, "found": i.found, "todo": i.todo} for i in items
+    ]
     loop.emit("preflight_checked", items=found)
     for i in items:
         progress.say(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rtloop.model.event import Event
 from rtloop.model.view import View
-from rtloop.session.display import local_words, number, scores_of
+from rtloop.session.display import MASKED, blinded, local_words, number, scores_of
 from rtloop.session.engine import Said
 
 
@@ -86,7 +87,7 @@ class Progress:
                 wanted = d.get("early_response_uv_min")
                 share = d["n_rejected"] / max(1, d["n_accepted"] + d["n_rejected"])
                 return (
-                    f"   {d['target']} {d['block']}: {d['n_accepted']} accepted, {100 * share:.0f} % rejected"
+                    f"   {d['target']} {d['block']}{_at(d)}: {d['n_accepted']} accepted, {100 * share:.0f} % rejected"
                     + (
                         f" (at most {100 * d['rejected_share_max']:.0f} %)"
                         if "rejected_share_max" in d
@@ -95,8 +96,16 @@ class Progress:
                     + f"; early response near the coil {early}"
                     + (f" (the plan wants {wanted:g} µV or more)" if wanted is not None else "")
                 )
-            case "trial_taken_out" | "trial_reinstated" | "note_written":
+            case (
+                "trial_taken_out"
+                | "trial_reinstated"
+                | "note_written"
+                | "channels_judged"
+                | "stream_reopened"
+            ):
                 return f"   {d['words']}"
+            case "hold_lasts":
+                return f"!! {d['words']}: {d['todo']}"
         return ""
 
     def _trial(self, event: Event, view: View) -> str:
@@ -116,6 +125,9 @@ class Progress:
         assert scores is not None
         if not scores.score("global").present:
             return f"   {key} n={target.n_accepted}: {scores.score('global').why_absent}"
+        if blinded(view):
+            snr = f"SNR {number(scores.evoked['snr'], 1, 2)}"
+            return f"   {key} n={target.n_accepted} rej={target.n_rejected}: {MASKED} | {snr}"
         local = f"LOCAL {number(scores.score('local'), 1e3)}"
         snr = f"SNR {number(scores.evoked['snr'], 1, 2)}"
         if view.started.get("kind") == "probe":
@@ -128,6 +140,11 @@ class Progress:
                     f"P(lowest) {place['p_lowest']:.2f} P(highest) {place['p_highest']:.2f} (sampling error only)"
                 )
         return f"   {key} n={target.n_accepted} rej={target.n_rejected}: " + " | ".join(parts)
+
+
+def _at(d: Mapping[str, Any]) -> str:
+    power = d.get("power_pct_mso")
+    return "" if power is None else f" at {power} % MSO"
 
 
 def _read(put: Callable[[Said], None]) -> None:

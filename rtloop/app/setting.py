@@ -127,11 +127,17 @@ def _run_id(request: Request, data_dir: Path) -> str:
         return new_run_id()
     if not re.fullmatch(r"[0-9a-f]{8}", request.run_id):
         raise UsageProblem(
-            "--run-id cannot be used", expected="8 hexadecimal digits in lower case", found=repr(request.run_id)
+            "--run-id cannot be used",
+            expected="8 hexadecimal digits in lower case",
+            found=repr(request.run_id),
         )
-    taken = [f.path.name for f in SessionFolder.all_in(data_dir) if f.path.name.endswith(f"_{request.run_id}")]
+    taken = [
+        f.path.name for f in SessionFolder.all_in(data_dir) if f.path.name.endswith(f"_{request.run_id}")
+    ]
     if taken:
-        raise UsageProblem("--run-id was used before", expected="an id of its own for each run", found=taken[0])
+        raise UsageProblem(
+            "--run-id was used before", expected="an id of its own for each run", found=taken[0]
+        )
     return request.run_id
 
 

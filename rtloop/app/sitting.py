@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rtloop import __version__
+from rtloop.app.hearing import Hearing
+from rtloop.app.leaving import Sat, close
 from rtloop.app.log import LOGGER, close_log, log_event, open_log
+from rtloop.app.opening import criteria_of, dose_before, places_of, steps_dict
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
 from rtloop.app.setting import Request, Setting, bedside_spec, prepare, to_recording, wanted
@@ -26,39 +29,32 @@ from rtloop.app.wiring import (
 from rtloop.clock import WALL, Clock
 from rtloop.decide.precision import TargetState, next_pulse_needed
 from rtloop.errors import RtloopError
+from rtloop.link.server import LinkServer
 from rtloop.model.pulse import Pulse
+from rtloop.model.status import Fault
 from rtloop.plan.expand import expand
 from rtloop.plan.schema import Kind
 from rtloop.record import kinds
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal
-from rtloop.record.verify import verify
 from rtloop.safety.gate import Gate
 from rtloop.safety.interlock import FAULTS, Action, Interlock
 from rtloop.safety.rules import MotorThreshold, Rig, Situation
 from rtloop.session.accounts import Accounts
-from rtloop.session.display import decision_dict, number, table
-from rtloop.session.earlier import Visit, earlier_probes
-from rtloop.session.engine import Engine, Finish, Said
-from rtloop.session.line import SignalLine
+from rtloop.session.display import decision_dict
 from rtloop.session.ends import Ends
+from rtloop.session.engine import Engine, Finish
+from rtloop.session.line import SignalLine
 from rtloop.session.loop import Loop
-from rtloop.session.operator import WORDS, SimulatedOperator
-from rtloop.session.outcome import result_dict, write_report
+from rtloop.session.operator import SimulatedOperator
 from rtloop.session.replay import layout_dict, spots_dict
-from rtloop.session.run import TIME_IS_OVER, Interrupts, run_to_end
+from rtloop.session.results import Results
+from rtloop.session.run import TIME_IS_OVER, Interrupts, hangup_ignored, run_to_end
 from rtloop.session.vigil import Vigil
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sat:
-    """How a session ended."""
-
-    text: str
-    data: dict[str, Any]
-    exit_code: int
+#: a window with the operator's seat that showed no sign of life for so long may lose it to another
+FROZEN_AFTER_S = 2.0
 
 
 def hold(request: Request, say: Say) -> Sat:
@@ -81,14 +77,15 @@ def _hold(setting: Setting, say: Say) -> Sat:
     folder = session_folder(Path(setting.site.data_dir), setting.run_id)
     folder.keep_plan(setting.plan.source)
     say(f"{setting.mode} session {folder.path.name}, plan {setting.plan.name}")
-    with Interrupts(say) as interrupts, contextlib.ExitStack() as stack:
+    window = setting.request.window
+    with hangup_ignored(window), Interrupts(say) as interrupts, contextlib.ExitStack() as stack:
         bedside = stack.enter_context(simulated_bedside(bedside_spec(setting)))
         journal = Journal(folder.journal, run_id=setting.run_id, plan_sha=setting.plan.sha256)
         stack.callback(journal.close)
         stream, unit = wanted(setting, bedside)
         sat = None
         try:
-            with connected(folder, setting.run_id, stream, unit, bedside, say) as bench:
+            with connected(folder, setting.run_id, stream, unit, bedside, say, window=window) as bench:
                 setting = to_recording(setting, bench, WALL, say)
                 sat = Sitting(setting, folder, journal, bench, say, ending=interrupts.patient)
                 finish, interrupted = sat.run()
@@ -104,7 +101,7 @@ def _hold(setting: Setting, say: Say) -> Sat:
                     journal.append(kinds.SESSION_ENDED, last, sync=True)
             raise
         code = sat.ended(finish, interrupted)
-    return close(setting, folder, sat, finish, code, journal.head_hash, say)
+    return close(setting, folder, sat.loop.view, sat.line, finish, code, journal.head_hash, say)
 
 
 # -- the session itself -----------------------------------------------------------------------------------------
@@ -124,6 +121,8 @@ class Sitting:
         ending: Callable[[], None] = lambda: None,
     ) -> None:
         self._ending = ending
+        self._server: LinkServer | None = None
+        self._seated_ns = 0
         self.setting, self.folder, self.journal, self.bench, self.clock = (
             setting,
             folder,
@@ -138,11 +137,13 @@ class Sitting:
         self.gate = None if bench.unit is None else self._gate(bench)
         status = None if self.gate is None else self.gate.status
         self.vigil = Vigil(
-            source=bench.source, board=bench.board, limits=limits, status=status, utc=clock.utc
-        )
+            source=bench.source, board=bench.board, limits=limits, status=status, utc=clock.utc,
+            window=setting.request.window,
+        )  # fmt: skip
         self.progress = Progress(say, listening=listening)
         self.operator = self._operator()
-        steps = expand(plan)
+        self.results = Results.open(bench.pages, self.line, bench.source)
+        self.steps = expand(plan)
         timing = plan.timing
         self.loop = Loop(
             clock=clock,
@@ -150,11 +151,8 @@ class Sitting:
             append=journal.append,
             interlock=self.interlock,
             engine=Engine(
-                steps,
-                places={
-                    t.name: t.coil_at if isinstance(t.coil_at, str) else "the given point"
-                    for t in plan.targets
-                },
+                self.steps,
+                places=places_of(plan),
                 isi_s=(1.0, 1.0) if timing is None else timing.isi_s,
                 seed=setting.request.seed if timing is None or timing.isi_seed is None else timing.isi_seed,
                 first_delay_s=0.0 if timing is None else timing.lead_s,
@@ -165,7 +163,11 @@ class Sitting:
             vigil=self.vigil,
             accounts=Accounts(listening=listening),
             show=self.progress.take,
-            criteria={t.name: t.accept.model_dump() for t in plan.targets if t.accept is not None},
+            criteria=criteria_of(plan),
+            results=self.results,
+        )
+        self.hearing = Hearing(
+            self.loop, self.interlock, self.vigil, bench, self.progress.say, person=self.operator is None
         )
 
     def _gate(self, bench: Bench) -> Gate:
@@ -199,17 +201,19 @@ class Sitting:
         )  # fmt: skip
 
     def _operator(self) -> SimulatedOperator | None:
-        if self.bench.bedside is None or self.setting.request.ask:
+        request = self.setting.request
+        if self.bench.bedside is None or request.ask or request.window:
             return None
         return SimulatedOperator(self.bench.bedside.place)
 
     def run(self) -> tuple[Finish, bool]:
         """From pre-flight to the last pulse; the unit is disarmed on every way out."""
         try:
+            self._open_to_a_window()
             self.start()
             limit_s = self.setting.request.seconds or 3600.0 + 4.0 * self.setting.rehearsal.duration_s[1]
-            if self.operator is None:
-                self.progress.listen_to_terminal(self.hear)
+            if self.operator is None and not self.setting.request.window:
+                self.progress.listen_to_terminal(self.hearing.hear)
             finish, interrupted = run_to_end(
                 self.loop, WALL, stop=self.bench.board.ask_stop, limit_s=limit_s, meanwhile=self.meanwhile
             )
@@ -225,16 +229,30 @@ class Sitting:
             self.end(finish.reason, clean=finish.complete)
             return finish, interrupted
         finally:
+            self.close()
             self.progress.show()
 
-    def hear(self, said: Said) -> None:
-        """A typed word, in the terminal's thread. ``halt`` asks for STOP at once: the loop may be waiting for the unit."""
-        if said.word == "halt":
-            self.bench.board.ask_stop()
-        if said.word in WORDS:
-            self.loop.inbox.put(said)
-        else:
-            self.progress.say(f"   {said.word}: not understood; the words are {', '.join(WORDS)}")
+    def _open_to_a_window(self) -> None:
+        """Hear a window's words from the pre-flight on; its seat is the operator's presence."""
+        if self.setting.request.window and self.bench.link is not None:
+            self._server = LinkServer(self.bench.link, self.hearing.take, self._seated, gone=self._frozen)
+            self._server.start()
+
+    def _seated(self, pid: int) -> None:
+        self._seated_ns = self.bench.board.now_ns()
+        self.bench.board["seat_pid"] = self.bench.board["pid_operator"] = pid
+
+    def _frozen(self) -> bool:
+        """Whether the window with the seat shows no sign of life: then another may take the seat."""
+        board = self.bench.board
+        return board.now_ns() - max(board["beat_operator"], self._seated_ns) > FROZEN_AFTER_S * 1e9
+
+    def close(self) -> None:
+        """End what hears and shows; every wait has a deadline."""
+        if self._server is not None:
+            self._server.close()
+        self.hearing.close()
+        self.results.close()
 
     def end(self, words: str, *, clean: bool) -> None:
         """Disarm, then say so: the last records of the session."""
@@ -269,7 +287,12 @@ class Sitting:
             layout=layout_dict(bench.source.layout), epoch_after=self.line.epoch_after,
             seed=setting.request.seed, scene=setting.request.scene if setting.request.simulate else None,
             limits={r.name: r.value for r in setting.limits.rows},
+            blinded=setting.plan.arm.blinded, answered_by=self._answered_by(), steps=steps_dict(self.steps),
+            criteria=criteria_of(setting.plan), places=places_of(setting.plan),
+            dose_before=dose_before(setting.ledger, self.clock.utc()[:10]),
         )  # fmt: skip
+        if self.results.words:
+            self.loop.emit(kinds.NOTE_WRITTEN, words=self.results.words, by="engine")
         self.loop.emit(kinds.STREAM_OPENED, **bench.stream)
         if bench.unit is not None:
             self.loop.emit(kinds.UNIT_OPENED, **asdict(bench.unit.identity))
@@ -279,22 +302,30 @@ class Sitting:
         preflight(self.loop, bench, self.vigil, self.setting, self.progress, self.clock)
 
     def meanwhile(self, now_s: float) -> None:
-        """What the supervising thread does many times a second: presence, screen, the simulated operator."""
-        self.bench.board.beat("operator")
+        """What the supervising thread does many times a second: presence, screen, errands, the simulated operator."""
+        if not self.setting.request.window:
+            self.bench.board.beat("operator")
         for event in self.progress.show():
             log_event(event)
+            self.hearing.tell(event)
             if self.operator is not None:
                 self.operator.tell(event)
         if self.operator is not None:
             for said in self.operator.due(now_s):
                 self.loop.inbox.put(said)
+        self.hearing.work()
+
+    def _answered_by(self) -> str:
+        return "simulated" if self.operator else "window" if self.setting.request.window else "terminal"
 
     def ended(self, finish: Finish, interrupted: bool) -> int:
         """The exit code: complete 0, stopped for safety 5, ended by the operator 6."""
         asked = interrupted or finish.reason.startswith(
             "the operator"
         )  # then a hold that happened to stand is no safety stop
-        stopped = any(not asked or FAULTS[f].action is not Action.HOLD for f in self.interlock.active)
+        # nor is it one that nobody sat at the window when the end was asked for: nothing was armed then
+        by_the_way = {f for f in FAULTS if FAULTS[f].action is Action.HOLD} | {Fault.OPERATOR_GONE}
+        stopped = any(not asked or f not in by_the_way for f in self.interlock.active)
         if finish.complete or (self.setting.plan.kind is Kind.WATCH and not stopped):
             return 0
         if stopped:
@@ -305,62 +336,4 @@ class Sitting:
 def _enough(accepted: int, given: int, wanted: int, most: int) -> bool:
     return not next_pulse_needed(
         TargetState(target="", wanted=wanted, most=most, given=given, accepted=accepted)
-    )
-
-
-# -- after it ---------------------------------------------------------------------------------------------------
-
-
-def close(
-    setting: Setting, folder: SessionFolder, sat: Sitting, finish: Finish, code: int, head_hash: str, say: Say
-) -> Sat:
-    """Verify, report, result: what is left when everything has ended."""
-    view = sat.loop.view
-    visits = _visits(setting, folder)
-    result = result_dict(view, finish.reason, head_hash)
-    checked = verify(folder.path)
-    result |= {
-        "exit_code": code,
-        "folder": str(folder.path),
-        "record_whole": checked.ok,
-        "report": str(folder.report),
-    }
-    _keep_result(folder, result, say)  # first: figures may fail
-    try:
-        write_report(folder, view, sat.line, head_hash, visits)
-    except Exception as err:
-        say(f"the report could not be written: {err}; rtloop report {folder.path} tries again")
-        result["report"] = None
-    _keep_result(folder, result, say)
-    if checked.ok and code in (0, 6):
-        folder.tidy()
-    words = [f"{setting.mode}: {finish.reason}", table(view)]
-    if view.decision:
-        words += [view.decision["words"], view.decision["note"]]
-    words += [_visit_words(v) for v in visits]
-    words += [f"record: {'whole' if checked.ok else 'NOT whole, see rtloop verify'} in {folder.path}"]
-    words += [f"report: {result['report'] or 'none'}"]
-    return Sat(text="\n".join(words), data=result, exit_code=code if checked.ok or code else 7)
-
-
-def _keep_result(folder: SessionFolder, result: dict[str, Any], say: Say) -> None:
-    try:
-        folder.result.write_text(json.dumps(result, indent=1, allow_nan=False))
-    except OSError as err:
-        say(f"the result could not be written: {err}; the journal holds all of it")
-
-
-def _visits(setting: Setting, folder: SessionFolder) -> tuple[Visit, ...]:
-    if setting.plan.kind is not Kind.PROBE:
-        return ()
-    return earlier_probes(
-        folder.path.parent, setting.participant, setting.plan.targets[0].name, simulated=setting.request.simulate,
-        but=folder.path,
-    )  # fmt: skip
-
-
-def _visit_words(v: Visit) -> str:
-    return (
-        f"earlier probe {v.utc[:16]}: LOCAL dwPLI² x1000 {number(v.local, 1e3)}, LMFP {number(v.lmfp_uv, 1, 2)} µV, "
-        f"ITC {number(v.itc_local, 1, 2)}, n = {v.n_accepted}"
     )

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from drivers.stepped import SteppedUnit
 from hardware_sim.bench import SteppedBench
+from rtloop.app.leaving import Sat, close
 from rtloop.app.setting import Request, bedside_spec, prepare, to_recording
-from rtloop.app.sitting import Sat, Sitting, close
+from rtloop.app.sitting import Sitting
 from rtloop.app.wiring import Bench
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
@@ -83,12 +84,13 @@ def hold_stepped(
             sitting.end(finish.reason, clean=finish.complete)
             sitting.meanwhile(clock.now_s())
         finally:
+            sitting.close()
             unit.close()
             feed(clock.now_s())
             recording.turn()
             recording.finish("stopped by the engine")
         code = sitting.ended(finish, False)
-    return close(setting, folder, sitting, finish, code, journal.head_hash, say)
+    return close(setting, folder, sitting.loop.view, sitting.line, finish, code, journal.head_hash, say)
 
 
 def _recording(

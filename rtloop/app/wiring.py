@@ -136,7 +136,10 @@ def connected(
             "name": listing.name, "source_id": listing.source_id, "uid": listing.uid, "host": listing.hostname,
             "rate_hz": listing.rate_hz, "channels": listing.n_channels,
         }  # fmt: skip
-        yield Bench(board=board, source=source, stream=sender, unit=driver, bedside=bedside, key=key)
+        yield Bench(
+            board=board, source=source, stream=sender, unit=driver, bedside=bedside, key=key,
+            pages=runtime.pages, link=runtime.socket,
+        )  # fmt: skip
 
 
 def _end_recorder(recorder: RecorderHandle, say: Callable[[str], None]) -> None:

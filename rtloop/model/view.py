@@ -48,8 +48,12 @@ class View:
     timings_s: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     ended: Mapping[str, Any] | None = None
     preflight: tuple[Mapping[str, Any], ...] = ()  # name, ok, expected, found, todo
-    early: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)  # newest of each intensity, in order
-    paths: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)  # key -> a row for each scores_updated
+    early: Mapping[str, tuple[Mapping[str, Any], ...]] = field(
+        default_factory=dict
+    )  # newest of each intensity, in order
+    paths: Mapping[str, tuple[Mapping[str, Any], ...]] = field(
+        default_factory=dict
+    )  # key -> a row for each scores_updated
     bad_channels: tuple[str, ...] = ()  # as the stream's watch says now
     power_pct_mso: int | None = None  # as last read back
     notes: tuple[Mapping[str, Any], ...] = ()

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtloop.decide.mapping import decide
+from rtloop.decide.mapping import DecisionKind, decide
 from rtloop.decide.precision import TargetState
 from rtloop.decide.ranking import rank
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.view import TargetView, View
 from rtloop.session.scorer import EARLY_S, TargetScorer
+
+#: what stands where a number of a blinded study would
+MASKED = "masked: this study is blinded"
+
+
+def blinded(view: View) -> bool:
+    """Whether scores and ranking are masked wherever people look; counts and quality stay."""
+    return bool(view.started.get("blinded"))
+
+
+def decision_words(view: View) -> list[str]:
+    """The answer to the arm's question and its note; in a blinded study without the target."""
+    if not view.decision:
+        return []
+    words, kind = view.decision["words"], view.decision["kind"]
+    if blinded(view) and kind in (DecisionKind.DECIDED, DecisionKind.UNDECIDED, DecisionKind.NOT_COMPARABLE):
+        more = view.decision.get("more_pulses")
+        words = f"{kind.replace('_', ' ')}{f', {more} more pulses' if more else ''} ({MASKED})"
+    return [words, view.decision["note"]]
 
 
 def scores_of(target: TargetView) -> Scores | None:
@@ -96,7 +115,8 @@ def table(view: View) -> str:
         f"{'target':10s} {'n':>3s} {'rej':>3s}  {'GLOBAL dwPLI² x1000':24s} {'LOCAL dwPLI² x1000':26s} "
         f"{'SNR (power)':20s} P(lowest) P(highest)"
     ]
-    places = {p["target"]: p for p in (view.ranking or {}).get("places", [])}
+    places = {} if blinded(view) else {p["target"]: p for p in (view.ranking or {}).get("places", [])}
+    hidden = blinded(view)
     for key, t in view.targets.items():
         scores = scores_of(t)
         if t.block == "preview" or scores is None:
@@ -105,12 +125,15 @@ def table(view: View) -> str:
         place = places.get(t.name, {}) if t.block == "run" else {}
         low, high = place.get("p_lowest"), place.get("p_highest")
         rows.append(
-            f"{key:10s} {t.n_accepted:3d} {t.n_rejected:3d}  {number(scores.score('global'), 1e3):24s} "
-            f"{number(scores.score('local'), 1e3):26s} {number(snr, 1, 2):20s} "
+            f"{key:10s} {t.n_accepted:3d} {t.n_rejected:3d}  "
+            f"{'masked' if hidden else number(scores.score('global'), 1e3):24s} "
+            f"{'masked' if hidden else number(scores.score('local'), 1e3):26s} {number(snr, 1, 2):20s} "
             f"{'-' if low is None else f'{low:.2f}':>9s} {'-' if high is None else f'{high:.2f}':>10s}"
         )
     if places:
         rows.append(
             f"P(lowest), P(highest): {(view.ranking or {})['label']}. Brackets: 95 % intervals (jackknife)."
         )
+    if hidden:
+        rows.append(MASKED)
     return "\n".join(rows)

@@ -26,7 +26,7 @@ from rtloop.record.report_input import (
     TimingRow,
 )
 from rtloop.record.verify import verify
-from rtloop.session.display import number, scores_of
+from rtloop.session.display import blinded, decision_words, number, scores_of
 from rtloop.session.earlier import Visit
 from rtloop.session.line import SignalLine
 
@@ -76,7 +76,6 @@ def report_input(
     first_s = min((h["t_s"] for h in view.history), default=0.0)
     ranked = view.ranking or {"places": [], "lowest_first": []}
     places = {p["target"]: p for p in ranked["places"]}
-    decision = view.decision or {}
     is_map = started.get("kind") == "map"
     return ReportInput(
         mode=Mode(started["mode"]), participant=started["participant"], plan_name=started["plan"],
@@ -85,7 +84,9 @@ def report_input(
         title={"map": "Mapping", "probe": "Probe", "watch": "Listen-only"}.get(started.get("kind", ""), "Session"),
         ended_words=str((view.ended or {}).get("words", "the session did not end in order")),
         targets=tuple(
-            _target(t, line, earlier) for t in view.targets.values() if t.scores is not None and t.block != "preview"
+            _target(t, line, () if blinded(view) else earlier)
+            for t in view.targets.values()
+            if t.scores is not None and t.block != "preview"
         ),
         ranking=tuple(
             RankRow(
@@ -95,7 +96,7 @@ def report_input(
             for name in ranked["lowest_first"]
         ),
         ranking_words=f"Lowest GLOBAL score first, as displayed. P(lowest) and P(highest): {SAMPLING_ONLY}." if is_map else "",
-        decision_words=(decision["words"],) if decision else (),
+        decision_words=tuple(decision_words(view)[:1]),
         trial_note=TRIAL_NOTE if is_map else "",
         pulses=tuple(_pulse(p) for p in view.pulses.values()),
         timings=tuple(_timings(view.timings_s)),
@@ -104,7 +105,7 @@ def report_input(
             for h in view.history
         ),
         conditions=_conditions(view, line),
-        verified=_verified(folder),
+        verified=_verified(folder), masked=blinded(view),
     )  # fmt: skip
 
 

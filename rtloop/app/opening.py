@@ -1,0 +1,52 @@
+"""Owns what a session tells of itself at its start: steps, criteria, places, earlier dose, as JSON values; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rtloop.plan.expand import Control, Listen, Preview, Run, Step
+from rtloop.plan.schema import Plan
+from rtloop.safety.ledger import Ledger
+
+
+def steps_dict(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """The blocks of pulses in the order of the plan; no power and no most where somebody else's stimulator fires."""
+    rows: list[dict[str, Any]] = []
+    for step in steps:
+        match step:
+            case Preview() | Control():
+                block = "preview" if isinstance(step, Preview) else "control"
+                rows.append(
+                    _row(step.target, block, step.power_pct_mso, step.power_pct_rmt, step.pulses, step.pulses)
+                )
+            case Run():
+                power = (step.power_pct_mso, step.power_pct_rmt)
+                rows.append(_row(step.target, "run", *power, step.pulses_wanted, step.pulses_max))
+            case Listen():
+                rows.append(_row(step.target, "run", None, None, step.pulses_wanted, None))
+    return rows
+
+
+def _row(
+    target: str, block: str, mso: int | None, rmt: float | None, wanted: int, most: int | None
+) -> dict[str, Any]:
+    return {
+        "target": target, "block": block, "power_pct_mso": mso, "power_pct_rmt": rmt, "pulses_wanted": wanted,
+        "pulses_max": most,
+    }  # fmt: skip
+
+
+def criteria_of(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Target -> what the operator holds a block against, by name."""
+    return {t.name: t.accept.model_dump() for t in plan.targets if t.accept is not None}
+
+
+def places_of(plan: Plan) -> dict[str, str]:
+    """Target -> where the coil goes, in words."""
+    return {t.name: t.coil_at if isinstance(t.coil_at, str) else "the given point" for t in plan.targets}
+
+
+def dose_before(ledger: Ledger, day_utc: str) -> dict[str, Any]:
+    """Pulses of this participant before this session: on this UTC day, and in all (an uncertain one counts)."""
+    return {"day": ledger.count(day=day_utc), "course": ledger.count(), "day_utc": day_utc}
