@@ -20,8 +20,6 @@ _NAME = re.compile(r"^rtloop-(\d+)-[0-9a-f]+$")
 
 #: bytes of ring for each channel and each sample per second: 32 s, rounded up to a power of two, float32, with some reserve
 RING_BYTES = 10 * 32
-#: the most that the pages for windows may take
-PAGES_BYTES = 128_000_000
 
 
 class Runtime:
@@ -65,10 +63,6 @@ class Runtime:
     def socket(self) -> Path:
         """Where a window's words come in (``SessionFolder.link``)."""
         return self.path / self._folder.link.name
-
-    def pages_bytes(self) -> int:
-        """How big the pages may become: half of what is free where they lie, once the ring exists; at most 128 MB."""
-        return min(PAGES_BYTES, shutil.disk_usage(self.path).free // 2)
 
     def link(self) -> None:
         """Let the session folder show where ring, board, pages and socket are (the latter two may come later, or never)."""

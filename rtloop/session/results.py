@@ -5,6 +5,7 @@ Nothing here may stop the loop: a failure is told once, in words, and nothing is
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,13 +54,19 @@ class Results:
 
     @classmethod
     def open(
-        cls, path: Path | None, line: SignalLine, source: SampleSource, *, max_bytes: int = MAX_BYTES
+        cls, path: Path | None, line: SignalLine, source: SampleSource, *, max_bytes: int | None = None
     ) -> Results:
-        """Make the pages at ``path`` (None: none). When they cannot be made, ``words`` says why and nothing is written."""
+        """Make the pages at ``path`` (None: none). When they cannot be made, ``words`` says why and nothing is written.
+
+        ``max_bytes`` None: half of what is free there, at most 128 MB.
+        """
         if path is None:
             return cls(None, line, source)
         try:
-            return cls(PagesWriter.create(path, pages_spec(line, source, max_bytes=max_bytes)), line, source)
+            most = (
+                min(MAX_BYTES, shutil.disk_usage(path.parent).free // 2) if max_bytes is None else max_bytes
+            )
+            return cls(PagesWriter.create(path, pages_spec(line, source, max_bytes=most)), line, source)
         except (RtloopError, OSError, ValueError, MemoryError) as err:
             results = cls(None, line, source)
             results.words = _words(err)
