@@ -180,7 +180,7 @@ class EegSource:
                     fault=Fault.STREAM_IMPOSTOR,
                     what="another outlet claims to be our amplifier",
                     expected="one outlet of this name and source_id",
-                    found=other.words() + (f"; {LOST_TODO} and it is the only one" if lost else ""),
+                    found=other.words() + (f"; {LOST_TODO} and is the only one" if lost else ""),
                 )
                 for other in connection.outlets.others()
             )

@@ -17,7 +17,7 @@ from rtloop.model.samples import F32, I64
 from rtloop.model.status import Breach, Fault, StreamHealth
 
 RATE_LOOK_S = 0.02  # the rate is measured anew this often
-LOST_TODO = "when the amplifier streams again, say `reconnect`"
+LOST_TODO = "say `reconnect` when the amplifier streams again"
 _TABLE = 16384  # rows remembered by their hash
 #: columns of the per-channel state, int64[n_channels, 3]
 _FLAT, _RAIL, _BAD = 0, 1, 2

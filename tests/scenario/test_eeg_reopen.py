@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from eeg_tools import describe, noise, until
+from session_tools import hold_tiny, tiny
 
 from hardware_sim.amplifier import Amplifier, use_session
+from hardware_sim.bench import SteppedBench
 from hardware_sim.head import Head
 from hardware_sim.sampler import Sampler
 from hardware_sim.scene import load_scene
+from rtloop.app.sitting import Sitting
 from rtloop.clock import WALL
 from rtloop.eeg import lsl
 from rtloop.eeg.source import EegSource
@@ -24,6 +27,9 @@ from rtloop.errors import NotReady, ValidationProblem
 from rtloop.model.montage import Montage, names_for
 from rtloop.model.pulse import PulseSeen
 from rtloop.model.status import Fault, StreamHealth
+from rtloop.record.verify import verify
+from rtloop.record.xdf_read import read_xdf
+from rtloop.session.replay import replay
 
 use_session(os.environ["RTLOOP_LSL_SESSION"])
 RATE_HZ = 1000.0
@@ -167,3 +173,55 @@ def test_another_stream_and_two_alike_are_refused_and_the_right_one_is_taken_in_
         thread.join()
         source.close()
     np.testing.assert_array_equal(source.window(100, 200).data, frames)
+
+
+@pytest.mark.req("R-STREAM")
+@pytest.mark.parametrize("epoch_whole", [False, True])
+def test_a_session_goes_on_after_the_seam_and_its_record_verifies_and_replays(
+    epoch_whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "rtloop.app.sitting.write_report", lambda *_: None, raising=False
+    )  # slow, shown elsewhere
+    died_s: list[float] = []
+    opened: list[float] = []
+
+    def each(sitting: Sitting, bench: SteppedBench, now_s: float) -> None:
+        given = bench.unit.discharges
+        then_s = 1e-3 * sitting.line.epoch_after + 0.03 if epoch_whole else 0.05
+        if not died_s and len(given) == 2 and now_s - given[-1].t_s > then_s:
+            died_s.append(now_s)
+            bench.inject({"kind": "die", "for_s": 1.0})
+        if died_s and not opened and now_s > died_s[0] + 1.3:
+            opened.append(sitting.bench.source.reopen(1.0).gap_s)  # type: ignore[attr-defined]
+
+    held = hold_tiny(tmp_path, plan=tiny(wanted=3), each=each, limit_s=80.0)
+    assert held.sat is not None
+    assert (held.sat.exit_code, held.sat.data["record_whole"]) == (0, True)
+    raised = [
+        e.data["words"] for e in held.events if e.kind == "fault_raised" and e.data["fault"] == "stream_lost"
+    ]
+    assert len(raised) == 1
+    assert "`reconnect`" in raised[0]
+    assert held.kinds("pulse_uncommanded") == []
+    armed = [t for t, lamp in held.lamps if lamp == "ARMED"]
+    assert armed[-1] > died_s[0] + 1.3, "it did not go on"
+    trials = held.kinds("trial_judged")
+    assert trials[1]["accepted"] is epoch_whole
+    assert all(t["accepted"] for t in trials[2:])
+    assert len(trials) == (4 if epoch_whole else 5)
+    eeg = next(s for s in read_xdf(held.folder.recording).streams if not s.text)
+    steps = np.diff(eeg.stamps_s)
+    (seam,) = np.flatnonzero(np.abs(steps - 0.001) > 1e-5)
+    assert abs(steps[seam] - opened[0]) < 0.01
+    assert eeg.stamps_s[seam] <= died_s[0] + 1e-6
+    missing = round(steps[seam] * 1000) - 1
+    due = [(d["t_s"] - eeg.stamps_s[0]) * 1000 for d in held.bench.discharges]
+    found = [p["sample"] + missing * (p["sample"] > seam) for p in held.kinds("pulse_seen")]
+    assert len(found) == len(due)
+    assert all(0 <= at - t < 1.01 for at, t in zip(found, due, strict=True)), (found, due)
+    again = replay(held.folder)
+    assert again.differences == []
+    assert again.pulses_found == len(held.kinds("pulse_seen"))
+    result = verify(held.folder.path)
+    assert result.ok, result.lines

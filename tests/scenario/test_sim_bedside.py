@@ -104,6 +104,13 @@ def test_the_outlet_tells_names_units_places_and_the_pulse() -> None:
         with pytest.raises(LostError):
             _pull(inlet, 5.0)
         assert not amplifier.running
+        sampler.inject({"kind": "return"})
+        again = _inlet("sim-outlet-1")
+        assert again.info(2.0).uid() != info.uid()
+        assert amplifier.running
+        _, stamps = _pull(again, 0.3)
+        assert abs(pylsl.local_clock() - stamps[-1]) < 0.2, "the sample clock stood still meanwhile"
+        assert np.diff(stamps) == pytest.approx(0.0005, abs=2e-5)
     finally:
         amplifier.close()
 
