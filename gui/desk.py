@@ -141,6 +141,9 @@ class Desk(Protocol):
     def plans(self, kind: str) -> tuple[str, ...]:
         """Names of the library's plans of a kind."""
 
+    def scenes(self) -> tuple[str, ...]:
+        """Names of the scenes that a simulated bedside can follow."""
+
     def devices(self, form: Form) -> Job:
         """Look for streams and the unit's port; result ``Devices``."""
 
@@ -152,6 +155,9 @@ class Desk(Protocol):
 
     def folder_of(self, started: Started) -> SessionFolder | None:
         """The folder of a started engine, once it is there and can be joined; None until then."""
+
+    def engine_words(self, run_id: str) -> tuple[str, ...]:
+        """The newest lines that a starting engine of this window said, oldest first."""
 
     def engine_exit(self, run_id: str) -> Exit | None:
         """How an engine started here ended; None while it runs, or when it was not started here."""

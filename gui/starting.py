@@ -1,4 +1,4 @@
-"""Owns what the start screen says before a session: what lacks, is found, rehearsed, under way; owns no widget, starts nothing."""
+"""Owns what the start screen says: what lacks, is found, rehearsed, under way; owns no widget and starts nothing."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import contextlib
 import secrets
 import sys
 import tempfile
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ class AppDesk:
     def plans(self, kind: str) -> tuple[str, ...]:
         return tuple(name for name, of_kind in library_kinds() if of_kind == kind)
 
+    def scenes(self) -> tuple[str, ...]:
+        folder = resources.files("hardware_sim") / "scenes"
+        names = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+        return tuple(sorted(names, key=lambda n: n != "default"))
+
     def devices(self, form: Form) -> Job:
         command = ["devices", "--json", "--kind", form.kind, *self._options(form)]
         return self._job(command, devices_of, DEVICES_WITHIN_S, "looking for the devices", fine=(0, 4))
@@ -87,6 +93,10 @@ class AppDesk:
         if link is None or sys.platform == "win32":  # a named pipe is no file
             return folder
         return folder if link.exists() else None
+
+    def engine_words(self, run_id: str) -> tuple[str, ...]:
+        engine = self._engines.get(run_id)
+        return () if engine is None else tuple(engine.last_words()[-8:])
 
     def engine_exit(self, run_id: str) -> Exit | None:
         engine = self._engines.get(run_id)
