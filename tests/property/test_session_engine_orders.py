@@ -69,3 +69,68 @@ def test_orders_are_safe_whatever_happens(moves: list, seed: int) -> None:
                 finished = True
         assert sum(isinstance(o, e.Give) for o in orders) <= 1
     assert ids == sorted(set(ids))
+
+
+PREVIEWS = (
+    Place(index=0, target="M1"),
+    *(
+        Preview(index=i, target="M1", power_pct_mso=p, power_pct_rmt=None, pulses=2)
+        for i, p in ((1, 35), (2, 40), (3, 45))
+    ),
+    *STEPS[2:],
+)
+SAYING = st.tuples(
+    st.sampled_from([0.05, 0.5, 2.5]),
+    st.one_of(
+        st.none(), st.none(), st.sampled_from(["placed", "go", "resume", "redo"]),
+        st.sampled_from([35, 40, 45, 50]).map(lambda p: f"preview {p}"),
+    ),
+    st.integers(0, 1),
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(moves=st.lists(SAYING, min_size=10, max_size=150), cap=st.integers(1, 12))
+def test_previews_asked_for_stay_within_the_cap_and_the_planned_powers(moves: list, cap: int) -> None:
+    """The gate refuses past its cap, whatever is asked for; each block is begun anew at each power; trials never mix."""
+    engine = e.Engine(
+        PREVIEWS,
+        places={},
+        isi_s=(2.05, 2.15),
+        seed=1,
+        enough=lambda a, n, wanted, most: a >= wanted or n >= most,
+    )
+    now_s, power, fired, inbox, waiting = 50.0, None, 0, [], 0
+    in_block: set[int] = set()
+    refused_in_a_row = 0
+    for wait_s, word, outstanding in moves:
+        now_s += wait_s
+        if word:
+            said, *args = word.split()
+            inbox.append(e.Said(word=said, args=tuple(args)))
+        waiting = outstanding and waiting
+        standing = e.Standing(lamp=Lamp.ARMED, power_pct_mso=power, outstanding=waiting)
+        taken, inbox = inbox, []
+        for order in engine.advance(now_s, taken, standing):
+            if isinstance(order, e.Power):
+                assert order.power_pct_mso in (35, 40, 45)
+                power = order.power_pct_mso
+            elif isinstance(order, e.Restart):
+                assert not (order.block == "preview" and waiting), (
+                    "a trial on its way would fall into another average"
+                )
+                in_block.clear()
+            elif isinstance(order, e.Give):
+                assert refused_in_a_row < 3, "it goes on in vain without asking"
+                in_block.add(order.pulse.power_pct_mso)
+                assert len(in_block) == 1, "two powers in one average"
+                outcome = Outcome.FIRED if fired < cap else Outcome.REFUSED
+                fired += outcome is Outcome.FIRED
+                refused_in_a_row = 0 if outcome is Outcome.FIRED else refused_in_a_row + 1
+                waiting = 1 if outcome is Outcome.FIRED else waiting
+                inbox.append(e.Closed(pulse=order.pulse, outcome=outcome))
+                if outcome is Outcome.FIRED:
+                    inbox.append(e.Judged(target="M1", block=order.block, accepted=True))
+            elif isinstance(order, e.Ask) and order.phase == "paused":
+                refused_in_a_row = 0
+    assert fired <= cap

@@ -172,5 +172,4 @@ def test_a_run_id_is_used_once(tmp_path: Path) -> None:
             assert running.ended() == 2
             assert words in running.words
         finally:
-            if running.process.poll() is None:
-                running.process.kill()
+            running.close()

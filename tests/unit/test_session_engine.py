@@ -419,3 +419,130 @@ def test_trials_of_another_block_do_not_count() -> None:
     d.tick()
     assert isinstance(d.engine.step, Run)
     assert d.until(e.Give)
+
+
+# -- preview at another intensity ---------------------------------------------------------------------------------
+
+
+def steps_of(*powers: int) -> list[Step]:
+    """One target with a preview of two pulses at each power, then a run at 45."""
+    steps: list[Step] = [Place(index=0, target="M1")]
+    steps += [
+        Preview(index=1 + i, target="M1", pulses=2, power_pct_mso=p, power_pct_rmt=None)
+        for i, p in enumerate(powers)
+    ]
+    return [*steps, *visit("M1")[2:]]
+
+
+def powers_given(d: Desk) -> list[int]:
+    return [o.pulse.power_pct_mso for o in d.of(e.Give)]  # type: ignore[attr-defined]
+
+
+def asked_go(d: Desk) -> Desk:
+    """Until go / no-go stands, with nobody who answers it."""
+    d.answers = True
+    end_s = d.now_s + 60.0
+    while d.now_s < end_s:
+        for order in d.tick():
+            if isinstance(order, e.Ask) and order.phase == "go":
+                d.inbox.clear()
+                d.answers = False
+                return d
+    raise AssertionError("no go / no-go")
+
+
+def test_from_go_no_go_a_step_is_looked_at_again_and_go_no_go_comes_back() -> None:
+    d = asked_go(desk(steps_of(35, 40, 45)))
+    assert powers_given(d) == [35, 35, 40, 40, 45, 45]
+    assert [o.step.power_pct_mso for o in d.of(e.Looked)] == [35, 40, 45]  # type: ignore[attr-defined]
+    n = len(d.orders)
+    d.answers = True
+    assert d.say("preview", "35") == []
+    asked_go(d)
+    new = [o for _, o in d.orders[n:]]
+    assert powers_given(d)[6:] == [35, 35]  # and not 40 and 45 again
+    assert [o.block for o in new if isinstance(o, e.Restart)] == ["preview"]
+    assert [o.phase for o in new if isinstance(o, e.Ask)] == ["arm", "go"]  # armed anew, in two steps
+    kinds = [type(o) for o in new]
+    assert kinds.index(e.Restart) < kinds.index(e.Power) < kinds.index(e.Give) < kinds.index(e.Looked)
+
+
+def test_during_the_preview_another_step_waits_for_the_trials_on_their_way() -> None:
+    d = desk(steps_of(35, 40, 45))
+    d.until(e.Give)
+    d.outstanding = 1
+    d.say("preview", "45")
+    for _ in range(1000):
+        assert not [o for o in d.tick() if isinstance(o, e.Restart | e.Power | e.Give)]
+    d.outstanding = 0
+    asked_go(d)
+    assert powers_given(d) == [35, 45, 45]  # 40 was never given: the steps between are left out
+    d.inbox.clear()
+    (note,) = d.say("go", "40")
+    assert "expected one of the previewed % MSO: 45" in note.words  # type: ignore[attr-defined]
+    d.answers = True
+    d.say("go", "45")
+    d.run(60.0)
+    assert d.of(e.Finish)[0].complete  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ((), "preview: expected"),
+        (("50",), "preview 50: expected"),
+        (("45", "now"), "35, 40, 45"),
+        (("x",), "x"),
+    ],
+)
+def test_a_preview_at_a_power_that_is_not_planned_is_refused_in_words(
+    args: tuple[str, ...], words: str
+) -> None:
+    d = asked_go(desk(steps_of(35, 40, 45)))
+    assert words in d.engine.why_not(e.Said(word="preview", args=args))
+    (note,) = d.say("preview", *args)
+    assert words in note.words  # type: ignore[attr-defined]
+    for _ in range(100):
+        d.tick()
+    assert len(powers_given(d)) == 6
+
+
+def test_a_preview_is_refused_where_nothing_is_looked_at() -> None:
+    d = desk(steps_of(35, 45))
+    d.answers = False
+    d.until(e.Ask)
+    assert "during the preview or at go" in d.engine.why_not(e.Said(word="preview", args=("35",)))
+    assert isinstance(d.say("preview", "35")[0], e.Note)
+    d.say("placed")
+    asked_go(d)
+    d.answers = True
+    d.say("go")
+    d.until(e.Give)
+    assert d.engine.why_not(e.Said(word="preview", args=("35",)))
+    assert isinstance(d.say("preview", "35")[0], e.Note)
+
+
+def test_after_redo_only_what_is_seen_again_may_be_gone_at() -> None:
+    d = asked_go(desk(steps_of(35, 45)))
+    assert d.engine.why_not(e.Said(word="go", args=("35",))) == ""
+    d.answers = True
+    d.say("redo")
+    d.until(e.Give)
+    d.say("preview", "45")
+    asked_go(d)
+    assert "45" in d.engine.why_not(e.Said(word="go", args=("35",)))
+
+
+def test_words_that_change_nothing_now_are_told_so() -> None:
+    d = desk()
+    d.answers = False
+    d.until(e.Ask)
+    why = {
+        w: d.engine.why_not(e.Said(word=w))
+        for w in ("placed", "go", "redo", "accept", "next", "pause", "stop", "skip")
+    }
+    assert {w for w, words in why.items() if not words} == {"placed", "pause", "stop", "skip"}
+    d.say("placed")
+    assert d.engine.why_not(e.Said(word="placed"))
+    d.say("stop")
+    assert "over" in d.engine.why_not(e.Said(word="pause"))
