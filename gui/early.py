@@ -51,7 +51,7 @@ def _early(
     steps = []
     for row in rows:
         value = estimate_of(row.get("early"), "µV")
-        said = f"{number(value)}{' µV' if value.present else ''}{wants if value.present else ''}"
+        said = number(value, unit=" µV") + (wants if value.present else "")
         steps.append(
             EarlyStep(
                 power_pct_mso=int(row["power_pct_mso"]), power_pct_rmt=row.get("power_pct_rmt"),

@@ -13,12 +13,12 @@ MASKED = "masked"
 BLOCKS = {"run": "run", "preview": "preview", "control": "control"}
 
 
-def number(estimate: Estimate, scale: float = 1.0, digits: int = 1) -> str:
+def number(estimate: Estimate, scale: float = 1.0, digits: int = 1, unit: str = "") -> str:
     """Value and 95 % interval, or why there is none."""
     if not estimate.present:
         return f"none ({estimate.why_absent})"
     v, low, high = (scale * x for x in (estimate.value, estimate.low, estimate.high))
-    return f"{v:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{v:.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def estimate_of(d: Any, unit: str = "") -> Estimate:

@@ -167,7 +167,7 @@ def _words(
         for key in _order(started, targets):
             lmfp, itc = (_estimate(targets.get(key), None, n) for n in ("lmfp_uv", "itc_local:pooled"))
             if lmfp is not None and itc is not None:
-                lines.append(Line(text=f"{key}: LMFP {number(lmfp, 1, 2)} µV, ITC {number(itc, 1, 2)}"))
+                lines.append(Line(text=f"{key}: LMFP {number(lmfp, 1, 2, ' µV')}, ITC {number(itc, 1, 2)}"))
     if ranking is not None:
         of = "" if band == POOLED else f" Of the pooled band, not of {band.replace('_', ' ')}."
         lines.append(Line(text=f"P(lowest), P(highest): {ranking.get('label', '')}.{of}", tone=Tone.OFF))

@@ -237,6 +237,13 @@ def _going_on(view: View, live: Live) -> _Item:
             what,
             "rtloop verify tells what is whole" if view.started else "",
         )
+    if live.engine_ended:
+        return (
+            9,
+            Tone.ATTENTION,
+            "the engine has ended and the record has no last entry",
+            "rtloop verify tells what is whole",
+        )
     if not live.board_seen and not view.started:
         return 10, Tone.PLAIN, "the engine is starting", "wait"
     if view.phase in ("not started", "started"):
