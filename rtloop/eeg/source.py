@@ -29,6 +29,7 @@ from rtloop.model.status import Breach, Fault, StreamHealth
 IMPOSTOR_LOOK_S = 0.5
 MARKER_LOOK_S = 0.02
 POLL_S = 0.005
+CLOSE_S = 15.0
 
 
 class EegSource:
@@ -234,13 +235,13 @@ class EegSource:
         age_s = self._clock.now_s() - self._last_received_s()
         if not old.acquisition.lost and age_s <= self._watch.limits.lost_s:
             raise NotReady("the stream is not lost", found=f"a sample {age_s * 1e3:.0f} ms ago", todo="go on")
-        before = self.ring.chunk_bounds()[1]  # the old thread is ended, or has nothing to write
+        before = self.ring.chunk_bounds()[1]
         new = old.again(deadline_s)
         self._connection = new
         self._opened += 1
         old.close(but=new)
         while self.ring.chunk_bounds()[1] == before:
-            if not WALL.now_s() < deadline_s:
+            if self._closed or not WALL.now_s() < deadline_s:
                 raise NotReady(
                     "the stream is connected again and sends nothing",
                     expected="samples",
@@ -276,12 +277,16 @@ class EegSource:
     def close(self) -> None:
         """End acquisition and connections; the ring file stays (views of it remain usable).
 
-        Waits for a ``reopen`` under way, whose own deadline holds.
+        A ``reopen`` under way is waited for; NotReady when it does not end within CLOSE_S.
         """
         self._closed = True
-        with self._reopening:
+        if not self._reopening.acquire(timeout=CLOSE_S):
+            raise NotReady("the stream is still being opened again", expected=f"an end within {CLOSE_S:g} s")
+        try:
             if self._connection is not None:
                 self._connection.close()
+        finally:
+            self._reopening.release()
 
     def _note_marker(self, t_s: float, value: str) -> None:
         self.markers_seen.append((t_s, value))

@@ -181,7 +181,7 @@ def test_a_session_goes_on_after_the_seam_and_its_record_verifies_and_replays(
     epoch_whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "rtloop.app.sitting.write_report", lambda *_: None, raising=False
+        "rtloop.app.leaving.write_report", lambda *_: None, raising=False
     )  # slow, shown elsewhere
     died_s: list[float] = []
     opened: list[float] = []
