@@ -44,7 +44,7 @@ _H, _D, _T = Action.HOLD, Action.DISARM, Action.TRIP
 FAULTS: dict[Fault, FaultRow] = {
     Fault.STOP: _row(_T, "STOP was pressed", "take the coil away; start a new run with a note"),
     Fault.STREAM_STALE: _row(_H, "no EEG sample for a moment", "wait; it resumes with the samples"),
-    Fault.STREAM_LOST: _row(_D, "the EEG stream is lost", "check the amplifier, then arm again"),
+    Fault.STREAM_LOST: _row(_D, "the EEG stream is lost", "check the amplifier, reconnect, arm again"),
     Fault.STREAM_BAD: _row(_H, "the EEG stream is not as it should be", "check electrodes and amplifier"),
     Fault.STREAM_IMPOSTOR: _row(_D, "another stream claims to be ours", "end the other, then arm again"),
     Fault.UNIT_SILENT: _row(_D, "the unit does not answer", "check cable and display, then arm again"),
