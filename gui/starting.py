@@ -151,6 +151,13 @@ def _plan_problems(form: Form, known: Known) -> list[str]:
     return [f"Plan: {breach}" for breach in known.rehearsed.problems]
 
 
+def in_short(problems: Sequence[str]) -> list[str]:
+    """The reasons as they stand beside the button: first lines, several breaches of the plan as one."""
+    plan = [p for p in problems if p.startswith("Plan: ")]
+    short = [p.splitlines()[0] for p in problems if len(plan) < 2 or p not in plan]
+    return short if len(plan) < 2 else [*short, f"The plan breaks {len(plan)} rules, listed above."]
+
+
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("." if text and text[-1] not in ".!?" else "")
 

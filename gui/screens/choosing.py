@@ -21,7 +21,7 @@ class ChoosingPage(QWidget):
         super().__init__(parent)
         self._dialog: QFileDialog | None = None
         self.title = QLabel()
-        self.title.setProperty("size", "big")
+        self.title.setProperty("letters", "big")
         self.back = QPushButton("Back")
         self.back.clicked.connect(self.leave)
         head = QHBoxLayout()

@@ -87,6 +87,7 @@ def _editable(placeholder: str) -> QComboBox:
     box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(12)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     line = box.lineEdit()
     assert line is not None
     line.setPlaceholderText(placeholder)
@@ -124,6 +125,9 @@ class StartForm(QWidget):
         self.mode_words, self.human = QLabel(), QLabel(f"HUMAN is disabled. {HUMAN_NOT}")
         for label in (self.mode_words, self.human):
             label.setWordWrap(True)
+            policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            policy.setHeightForWidth(True)
+            label.setSizePolicy(policy)
         self.human.setProperty("tone", str(Tone.OFF))
         self.plan = _editable("a plan of the library, or the path of a .toml file")
         self.plan_browse = QPushButton("Choose")
@@ -163,6 +167,8 @@ class StartForm(QWidget):
                          ("&Plan", plan), ("Pa&rticipant", self.participant), ("&Data folder", self.data_dir))  # fmt: skip
         self._label(top, plan).setBuddy(self.plan)
         box.addLayout(top)
+        for spin in (self.seed, self.channels, self.rate_hz):
+            spin.setMinimumWidth(120)
         self.real, self.simulated = QGroupBox("Devices"), QGroupBox("Simulated bedside")
         self._real_rows = self._rows(
             ("EEG &stream", self.stream), ("Source &id", self.source_id), ("&Markers", self.markers),

@@ -28,7 +28,7 @@ from gui.screens.choosing import ChoosingPage
 from gui.screens.form import StartForm
 from gui.screens.ticks import Lines, Ticks
 from gui.shown import Line, Start, Tone
-from gui.starting import Known, Under, mode_line, start_shown
+from gui.starting import Known, Under, in_short, mode_line, start_shown
 from gui.theme import Theme
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError
@@ -90,7 +90,7 @@ class StartScreen(QWidget):
         self._field = ""
         self.devices, self.plan, self.preflight = (
             Ticks(),
-            Lines(),
+            Lines("middle"),
             Ticks("made by the engine when a session starts"),
         )
         self.steps = Lines()
@@ -116,7 +116,7 @@ class StartScreen(QWidget):
         column.addStretch(1)
         self.start = QPushButton()
         self.start.setProperty("primary", "true")
-        self.start.setProperty("size", "big")
+        self.start.setProperty("letters", "big")
         self.start.setMinimumHeight(56)
         self.start.clicked.connect(self.begin)
         self.reasons = Lines("middle")
@@ -286,9 +286,7 @@ class StartScreen(QWidget):
         starting = under is not None and under.exit is None
         self.form.setEnabled(not starting)
         self.again.setEnabled(not starting)
-        reasons = (
-            [] if starting else [Line(text=p.splitlines()[0], tone=Tone.ATTENTION) for p in shown.problems]
-        )
+        reasons = [] if starting else [Line(text=p, tone=Tone.ATTENTION) for p in in_short(shown.problems)]
         more = (
             [Line(text=f"and {len(reasons) - REASONS} more, above", tone=Tone.ATTENTION)]
             if len(reasons) > REASONS

@@ -146,7 +146,7 @@ def test_a_plan_that_breaks_limits_shows_every_breach_and_cannot_be_started(
     _settle(qtbot, screen)
     for breach in breaches:
         assert breach in screen.plan.words
-    assert "and 2 more, above" in screen.reasons.words
+    assert "breaks 5 rules" in screen.reasons.words
     screen.begin()
     assert of(desk, "start") == []
 
