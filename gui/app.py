@@ -12,15 +12,14 @@ from typing import Any
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QFont, QFontDatabase, QGuiApplication
+from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
+from gui import singletons
 from gui.desk import Desk, Form
+from gui.looks import FAMILY, font
 from gui.place import Parts
-from gui.theme import SMALL_PT
 from gui.window import Window
-
-FAMILY = "DejaVu Sans"
 
 
 def run(
@@ -77,6 +76,7 @@ def run(
 
 def application() -> QApplication:
     """The one QApplication, made with whole scale factors passed through and a font that is always there."""
+    singletons.keep()
     app = QApplication.instance()
     if not isinstance(app, QApplication):
         QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
@@ -84,7 +84,7 @@ def application() -> QApplication:
         app.setApplicationName("rtloop")
         app.setStyle("Fusion")  # the same on every system; the style sheet colours it
     load_fonts()
-    app.setFont(QFont(FAMILY, SMALL_PT))
+    app.setFont(font())
     return app
 
 
@@ -146,8 +146,8 @@ def make_screen(name: str, window: Window, desk: Desk, form: Form) -> Any:
         return settings
     from gui.screens.session import SessionScreen
 
-    session = SessionScreen(theme, window)
+    session = SessionScreen(theme, window, review=name == "reviewed")
     session.said.connect(window.say)
     session.chosen.connect(lambda what: window.choose(**what))
-    session.wanted.connect(window.go)
+    session.wanted.connect(window.want)
     return session

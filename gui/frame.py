@@ -152,7 +152,7 @@ class StatusLine(QFrame):
         self.more.setProperty("thin", "true")
         self.rest = QLabel()
         self.rest.setWordWrap(True)
-        self.rest.setProperty("size", "middle")
+        self.rest.setProperty("letters", "middle")
         self.rest.hide()
         self.more.toggled.connect(self._open)
         row = QHBoxLayout()

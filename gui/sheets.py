@@ -21,7 +21,7 @@ class SideSheet(QFrame):
         self.words = QLabel(words)
         self.words.setWordWrap(True)
         heading = QLabel(title)
-        heading.setProperty("size", "big")
+        heading.setProperty("letters", "big")
         heading.setWordWrap(True)
         self.box = QVBoxLayout(self)
         self.box.addWidget(heading)

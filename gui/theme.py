@@ -69,51 +69,47 @@ def words(tone: Tone, text: str) -> str:
 
 
 def stylesheet(t: Theme, scale: float = 1.0) -> str:
-    """The application's Qt style sheet. Labels take ``tone`` and ``size`` as dynamic properties."""
+    """The window's Qt style sheet, on top of ``gui.looks.palette`` and the window's own font.
+
+    Labels take ``tone`` and ``letters`` (huge, big, middle, small) as dynamic properties; not ``size``, which is a property
+    of every QWidget already. What is not named here is drawn by Qt's Fusion style in the palette's colours.
+    """
 
     def pt(size: int) -> str:
         return f"{size * scale:.1f}pt"
 
     tones = "\n".join(f'*[tone="{tone}"] {{ color: {colour}; }}' for tone, colour in t.tones.items())
     sizes = "\n".join(
-        f'*[size="{n}"] {{ font-size: {pt(s)}; }}'
+        f'*[letters="{n}"] {{ font-size: {pt(s)}; }}'
         for n, s in (("huge", HUGE_PT), ("big", BIG_PT), ("middle", MIDDLE_PT), ("small", SMALL_PT))
     )
     return f"""
-* {{ font-family: "DejaVu Sans"; font-size: {pt(SMALL_PT)}; color: {t.ink}; }}
-QWidget {{ background: {t.ground}; }}
 QFrame[panel="true"] {{ background: {t.panel}; border: 1px solid {t.line}; border-radius: 4px; }}
-QFrame[panel="true"] QLabel, QFrame[panel="true"] QWidget {{ background: {t.panel}; }}
+QFrame[sheet="true"] {{ background: {t.panel}; border: 3px solid {t.accent}; border-radius: 4px; }}
 QLabel[role="title"] {{ color: {t.muted}; font-weight: bold; }}
-QPushButton {{ background: {t.panel}; border: 2px solid {t.line}; border-radius: 4px;
+QPushButton {{ background: {t.panel}; color: {t.ink}; border: 2px solid {t.line}; border-radius: 4px;
   padding: 6px 12px; font-size: {pt(MIDDLE_PT)}; }}
-QPushButton:hover {{ border-color: {t.accent}; }}
-QPushButton:focus {{ border: 2px solid {t.accent}; }}
+QPushButton:hover, QPushButton:focus, QPushButton:checked {{ border-color: {t.accent}; }}
 QPushButton:disabled {{ color: {t.muted}; border-style: dashed; }}
 QPushButton[primary="true"] {{ background: {t.accent}; color: {t.ground}; border-color: {t.accent}; font-weight: bold; }}
+QPushButton[primary="true"]:focus {{ border-color: {t.ink}; }}
 QPushButton[primary="true"]:disabled {{ background: {t.panel}; color: {t.muted}; }}
-QPushButton:checked {{ border-color: {t.accent}; background: {t.ground}; }}
+QPushButton[choice="true"]:checked {{ background: {t.accent}; color: {t.ground}; font-weight: bold; }}
 QPushButton[thin="true"] {{ padding: 2px 10px; border-width: 1px; font-size: {pt(SMALL_PT)}; }}
-QPushButton[thin="true"]:checked {{ border-bottom: 3px solid {t.accent}; font-weight: bold; }}
+QPushButton[thin="true"]:checked {{ border-bottom: 3px solid {t.accent}; }}
 QPushButton[role="stop"] {{ background: {t.stop}; color: {t.stop_ink}; border: 3px solid {t.stop};
   font-size: {pt(HUGE_PT)}; font-weight: bold; padding: 2px; }}
+QPushButton[role="stop"]:pressed {{ border-color: {t.ink}; }}
 QPushButton[role="stop"]:disabled {{ background: {t.panel}; color: {t.muted}; border: 3px dashed {t.line}; }}
-QLineEdit, QComboBox, QAbstractSpinBox, QPlainTextEdit, QAbstractItemView {{
-  background: {t.panel}; border: 1px solid {t.line}; padding: 4px;
-  selection-background-color: {t.accent}; selection-color: {t.ground}; }}
-QLineEdit:focus, QComboBox:focus, QTableWidget:focus {{ border: 2px solid {t.accent}; }}
-QHeaderView::section {{ background: {t.panel}; color: {t.muted}; border: 0; border-bottom: 1px solid {t.line}; padding: 3px; }}
-QFrame[sheet="true"] {{ background: {t.panel}; border: 3px solid {t.accent}; border-radius: 4px; }}
-QFrame[sheet="true"] QLabel, QFrame[sheet="true"] QWidget[plain="true"] {{ background: {t.panel}; }}
 QTabWidget::pane {{ border: 0; }}
 QTabBar::tab {{ background: {t.ground}; color: {t.muted}; border: 1px solid {t.line}; padding: 3px 10px; }}
-QTabBar::tab:selected {{ background: {t.panel}; color: {t.ink}; border-bottom: 3px solid {t.accent}; font-weight: bold; }}
+QTabBar::tab:selected {{ background: {t.panel}; color: {t.ink}; border-bottom: 3px solid {t.accent}; }}
 QTabBar::tab:focus {{ border: 2px solid {t.accent}; }}
 QSplitter::handle {{ background: {t.ground}; }}
 QSplitter::handle:hover {{ background: {t.accent}; }}
 QScrollArea {{ border: 0; }}
-QToolTip {{ background: {t.panel}; color: {t.ink}; border: 1px solid {t.line}; }}
-QProgressBar {{ background: {t.panel}; border: 1px solid {t.line}; text-align: center; }}
+QToolTip {{ background: {t.panel}; color: {t.ink}; border: 1px solid {t.line}; font-size: {pt(SMALL_PT)}; }}
+QProgressBar {{ background: {t.panel}; color: {t.ink}; border: 1px solid {t.line}; text-align: center; }}
 QProgressBar::chunk {{ background: {t.accent}; }}
 {tones}
 {sizes}

@@ -40,9 +40,9 @@ class Told:
             todo=f"{what}; STOP works; the terminal has the details", more=(f"{self._failures[key]} time(s): {key}",),
         )  # fmt: skip
 
-    def failed_in_a_slot(self, err: BaseException) -> None:
+    def failed_in_a_slot(self, err: BaseException, what: str = "it goes on") -> None:
         """A failure nobody else tells."""
-        self._brief = (self.failed(err, "it goes on"), self._clock.now_s() + FAILURE_S)
+        self._brief = (self.failed(err, what), self._clock.now_s() + FAILURE_S)
 
     def now(self) -> list[Status]:
         """What is to be said now."""

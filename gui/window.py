@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -26,6 +26,7 @@ from gui import memory as remembered
 from gui.desk import Desk, Opened, Started
 from gui.frame import Lamp, StatusLine, StopPlace, Stripe
 from gui.keys import EscapeFirst
+from gui.looks import font, palette
 from gui.nav import NAMES, NavBar
 from gui.place import Parts, Place
 from gui.sheets import CloseSheet
@@ -38,6 +39,7 @@ from rtloop.errors import RtloopError
 LOOK_MS, BEAT_MS = 33, 100
 NO_SESSION = "no session is open in this window: start or rejoin one on the start screen (Alt+1)"
 END_WITHIN_S = 60.0
+FULL_HEIGHT_PX, LEAST_FIT = 950, 0.85
 
 
 class Window(QWidget):
@@ -57,6 +59,7 @@ class Window(QWidget):
         self._next_roll_s = self._end_by_s = self._join_again_s = 0.0
         self._own = Told()
         self.say_briefly = self._own.briefly
+        self._fit = 1.0
         self._told: dict[str, Status | None] = {}
         self._screens: dict[str, Any] = {}
         self._stopped_words = ""
@@ -122,15 +125,24 @@ class Window(QWidget):
     # ---- looks ----
 
     def dress(self) -> None:
-        """Theme and scale on everything."""
-        theme, scale = THEMES[self.memory.theme], self.memory.scale
+        """Theme and scale on everything; a low window is drawn a little smaller, so that more of it is seen at once."""
+        theme, scale = THEMES[self.memory.theme], self.memory.scale * self._fit
+        QApplication.setPalette(palette(theme))  # the application's own: lists and boxes take it from there
+        self.setFont(font(scale))
         self.setStyleSheet(stylesheet(theme, scale))
         for part in (self.stripe, self.status, self.lamp, self.stop_place):
             part.dress(theme, scale)
         for screen in self._screens.values():
             screen.set_theme(theme)
         if "settings" in self._screens:
-            self._screens["settings"].show_choice(self.memory.theme, scale)
+            self._screens["settings"].show_choice(self.memory.theme, self.memory.scale)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        fit = min(1.0, max(LEAST_FIT, round(self.height() / FULL_HEIGHT_PX * 20) / 20))
+        if fit != self._fit:
+            self._fit = fit
+            self.dress()
 
     def other_theme(self) -> None:
         self.choose_theme("light" if self.memory.theme == "dark" else "dark")
@@ -198,6 +210,14 @@ class Window(QWidget):
         screen.restart()
         self.tick()
         self.go("session")
+
+    def want(self, name: str) -> None:
+        """What a session's screen offers once nothing runs there: the start screen, or a review of what was."""
+        if name == "look_back" and self.live is not None:
+            self.go("review")
+            self.screen("review").open_path(self.live.folder)
+        else:
+            self.go(name)
 
     def review(self, opened: Opened) -> None:
         """Show an ended session or a recording."""
@@ -347,6 +367,10 @@ class Window(QWidget):
         if not lines:
             return Status(tone=Tone.PLAIN, what=NAMES.get(self.here, ("rtloop", ""))[0])
         return first_of(lines)
+
+    def failed_panel(self, name: str, err: BaseException) -> None:
+        """A panel could not draw: said, and the others go on."""
+        self._own.failed_in_a_slot(err, f"the panel {name} shows its last picture")
 
     def told_exception(
         self, kind: type[BaseException], err: BaseException, where: TracebackType | None = None

@@ -9,9 +9,22 @@ from typing import Any
 from gui import shown as s
 from gui.desk import Ended, Exit, Form, Settings, Started
 from gui.shown import Button, Fact, Line, Tone
+from rtloop.model.estimate import Estimate
 from rtloop.record.folder import SessionFolder
 
 NONE = Fact(name="", value="")
+
+
+def _series(level: float) -> tuple[s.Series, ...]:
+    """Two targets whose score settles."""
+    n = tuple(range(8, 35))
+    return tuple(
+        s.Series(
+            target=name, n=n, value=tuple(level + off + 30 / k for k in n), low=tuple(level + off - 60 / k for k in n),
+            high=tuple(level + off + 120 / k for k in n),
+        )
+        for name, off in (("M1", 0.0), ("DLPFC", 12.0))
+    )  # fmt: skip
 
 
 def a_session(**changes: Any) -> s.Session:
@@ -56,9 +69,23 @@ def a_session(**changes: Any) -> s.Session:
             block="M1", title="M1: average", counts=Line(text="28 accepted, 6 rejected"), reasons=("muscle: 6",),
             gap_ms=(-2.0, 10.0), local=("C3",),
         ),
-        early=s.Early(title="Early response M1", criterion_uv=6.0, steps=(), words=Line(text="no step yet")),
+        early=s.Early(
+            title="Early response near the coil · M1", criterion_uv=6.0,
+            words=Line(text="above the criterion at 60 %", tone=Tone.GOOD),
+            steps=tuple(
+                s.EarlyStep(
+                    power_pct_mso=power, power_pct_rmt=power * 2.0, n_accepted=10, n_rejected=1, now=power == 60,
+                    value=Estimate.normal(uv, 0.8, n=10, unit="µV"), words=f"{power} %: {uv} µV, 10 accepted",
+                )
+                for power, uv in ((50, 4.2), (55, 5.9), (60, 8.8))
+            ),
+            buttons=tuple(
+                Button(word="preview", text=f"Preview {p} %", args=(str(p),), key=f"Ctrl+{i}") for i, p in ((1, 50), (2, 55))
+            ),
+        ),
         scores=s.Scores(
-            masked="", band="pooled", bands=("theta", "alpha", "beta", "pooled"), global_=(), local=(), table=rows,
+            masked="", band="pooled", bands=("theta", "alpha", "beta", "pooled"), global_=_series(40.0), local=_series(90.0),
+            table=rows,
             words=(Line(text="undecided: about 20 more pulses for each target", tone=Tone.ATTENTION),),
         ),
         head=s.Head(target="M1", local=("C3",), bad=(("T7", "flat"),), block="M1", band=3),
@@ -112,7 +139,6 @@ class FakeSource:
         self.reaches = True
         self.pages: Any = None
         self.ring: Any = None
-        self.refusals: tuple[Any, ...] = ()
 
     def look(self) -> tuple[s.Session, FakeLive]:
         if self.failure is not None:
@@ -178,6 +204,47 @@ class FakeDesk:
 
     def close(self) -> None:
         self.closed = True
+
+
+class FakePages:
+    """Arrays of a made-up session: 63 channels, evoked waves that differ over the head."""
+
+    def __init__(self, names: tuple[str, ...], positions_m: Any) -> None:
+        import numpy as np
+
+        from rtloop.link.pages import BlockPage, PagesSpec, TrialPage
+
+        times_s = np.arange(-100, 400) / 1000.0
+        self.spec = PagesSpec(
+            names=names, positions_m=positions_m, times_s=times_s, raw_rate_hz=5000.0, raw_first_s=-0.1, n_raw=2500,
+            bands=("theta", "alpha", "beta", "pooled"), gap_s=(-0.002, 0.010),
+        )  # fmt: skip
+        self.count = 1
+        chance, n = np.random.default_rng(5), len(names)
+        wave = np.exp(-(((times_s - 0.045) / 0.012) ** 2)) - 0.7 * np.exp(-(((times_s - 0.11) / 0.03) ** 2))
+        clean = np.outer(8.0 * positions_m[:, 0] / 0.09, wave) + chance.normal(0, 0.6, (n, len(times_s)))
+        raw = np.repeat(clean, 5, axis=1) + chance.normal(0, 3.0, (n, 2500))
+        raw[:, 500:540] += 3000.0
+        pairs = np.abs(chance.normal(0.03, 0.02, (4, n * (n - 1) // 2))).astype(np.float32)
+        self._trial = TrialPage(
+            trial_id=34, pulse_id=40, sample=200_000, block="M1", raw_uv=raw.astype(np.float32),
+            clean_uv=clean.astype(np.float32),
+            decay_uv=(20.0 * positions_m[:, 1] / 0.09).astype(np.float32), good=np.arange(n) != 7,
+        )  # fmt: skip
+        self._block = BlockPage(block="M1", n=28, average_uv=clean.astype(np.float32), pairs=pairs)
+
+    def trial(self, trial_id: int) -> Any:
+        return replace(self._trial, trial_id=trial_id) if trial_id <= 34 else None
+
+    def block(self, key: str) -> Any:
+        return self._block if key == "M1" else None
+
+    @classmethod
+    def of_63(cls) -> FakePages:
+        from rtloop.model.montage import Montage, names_for
+
+        montage = Montage.from_names(names_for(63))
+        return cls(tuple(montage.names), montage.positions_m)
 
 
 def grab(window: Any, path: Path, size: tuple[int, int] | None = None) -> Path:

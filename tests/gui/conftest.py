@@ -11,10 +11,13 @@ from gui_tools import FakeChoice, FakeDesk, FakeSource
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QLineEdit, QVBoxLayout, QWidget
 
+from gui import singletons
 from gui.app import application
 from gui.place import Parts
 from gui.shown import Line
 from gui.window import Window
+
+singletons.keep()  # before any test draws: see gui.singletons
 
 
 class PlainScreen(QWidget):

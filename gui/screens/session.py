@@ -1,0 +1,450 @@
+"""Owns the arrangement of the panels on the mapping, probe, listen-only and review screens, and their wiring; draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.panels.early import EarlyPanel
+from gui.panels.evoked import EvokedPanel
+from gui.panels.head import HeadPanel
+from gui.panels.latency import LatencyPanel
+from gui.panels.log import LogPanel
+from gui.panels.parts import ToneLabel
+from gui.panels.progress import ProgressPanel
+from gui.panels.pulses import PulsesPanel
+from gui.panels.question import QuestionPanel, typing
+from gui.panels.scores import ScoresPanel
+from gui.panels.stream import StreamPanel
+from gui.panels.targets import TargetTable
+from gui.panels.traces import TracesPanel
+from gui.panels.trial import TrialPanel
+from gui.panels.trials import TrialList
+from gui.panels.unit import UnitPanel
+from gui.screens.simulated import SimulatedSheet
+from gui.shown import Line, Session, Tick, Tone
+from gui.theme import Theme
+
+#: share of the width of each column, and of the height within each
+COLUMNS = {"a": 17, "b": 30, "c": 26, "d": 27}
+LEAST_HEIGHT_PX = {
+    "trial": 300, "tabs": 180, "evoked": 360, "early": 260, "scores": 260, "head": 240, "targets": 170, "question": 130,
+}  # fmt: skip
+ANSWER_SHOWN_S = 12.0
+
+
+class Column(QScrollArea):
+    """Scrolls up and down where its height is not enough, and is never narrower than what is in it.
+
+    What holds words takes the height its width needs: a scroll area by itself gives such contents their preferred height.
+    """
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(content)
+        content.installEventFilter(self)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(
+            self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width(), 80
+        )
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return False
+
+    def _fit(self) -> None:
+        content, room = self.widget(), self.maximumViewportSize()
+        layout = content.layout()
+        wide = room.width()
+
+        def needed() -> int:
+            if layout is not None and layout.hasHeightForWidth():
+                return layout.minimumHeightForWidth(wide)
+            return content.minimumSizeHint().height()
+
+        if needed() > room.height():
+            wide -= self.verticalScrollBar().sizeHint().width()
+        content.resize(wide, max(room.height(), needed()))
+
+
+class Rest(QWidget):
+    """Takes the height that others in its row need, whatever its content would like."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(content)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+
+    def hasHeightForWidth(self) -> bool:
+        return False
+
+
+class SessionScreen(QWidget):
+    """All panels of one session. ``said``: words for the engine; ``chosen``: what is looked at; ``wanted``: another screen."""
+
+    said = Signal(str, tuple)
+    chosen = Signal(dict)
+    wanted = Signal(str)
+    told = Signal(object)
+
+    def __init__(self, theme: Theme, window: Any, *, review: bool = False) -> None:
+        super().__init__()
+        self._window, self._review, self._theme = window, review, theme
+        self._pages: dict[str, tuple[Any, Any]] = {}
+        self._broken: dict[str, str] = {}
+        self._source: Any = None
+        self._ring: Any = None
+        self.unit, self.stream = UnitPanel(theme), StreamPanel(theme)
+        self.progress, self.pulses = ProgressPanel(theme), PulsesPanel(theme)
+        self.trial, self.trials, self.traces = TrialPanel(theme), TrialList(theme), TracesPanel(theme)
+        self.evoked, self.early = EvokedPanel(theme), EarlyPanel(theme)
+        self.scores, self.targets, self.head = ScoresPanel(theme), TargetTable(theme), HeadPanel(theme)
+        self.latency, self.log, self.checks = LatencyPanel(theme), LogPanel(theme), LogPanel(theme)
+        self.checks.set_title("Pre-flight")
+        self.question = QuestionPanel(theme)
+        self.sheet = SimulatedSheet()
+        self.sheet.hide()
+        self._arrange()
+        self._wire()
+
+    # ---- arrangement ----
+
+    def _arrange(self) -> None:
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        for name, panel in (
+            ("Live traces", self.traces), ("Trials", self.trials), ("Log", self.log), ("Pre-flight", self.checks),
+        ):  # fmt: skip
+            self.tabs.addTab(panel, name)
+        self.columns = QSplitter(Qt.Orientation.Horizontal)
+        self.splitters = {"columns": self.columns}
+        for panel, least_px in LEAST_HEIGHT_PX.items():
+            getattr(self, panel).setMinimumHeight(least_px)
+        self._column("a", (self.unit, 0), (self.stream, 0), (self.progress, 3), (self.pulses, 2))
+        self._column("b", (self.trial, 5), (self.tabs, 4))
+        self._column("c", (self.evoked, 6), (self.early, 4))
+        self._column("d", (self.scores, 5), (self.head, 4), (self.latency, 2))
+        self.columns.setSizes([19 * share for share in COLUMNS.values()])
+        self.columns.setChildrenCollapsible(False)
+        wide = QScrollArea()  # only where even the narrowest columns are wider than the window
+        wide.setWidgetResizable(True)
+        wide.setFrameShape(QFrame.Shape.NoFrame)
+        wide.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        wide.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        wide.setWidget(self.columns)
+        ask = QVBoxLayout()
+        ask.setSpacing(4)
+        ask.addWidget(self.question, 1)
+        ask.addLayout(self._notes())
+        below = QHBoxLayout()
+        below.setSpacing(6)
+        below.addLayout(ask, 4)
+        below.addWidget(Rest(self.targets), 7)
+        self.below = QWidget()
+        self.below.setLayout(below)
+        below.setContentsMargins(0, 0, 0, 0)
+        main = QVBoxLayout()
+        main.setSpacing(6)
+        main.addWidget(wide, 1)
+        main.addWidget(self.below)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        row.addLayout(main, 1)
+        row.addWidget(self.sheet)
+        self._remembered()
+
+    def _column(self, name: str, *panels: tuple[QWidget, int]) -> None:
+        """One column of panels that scrolls when the window is too low for it."""
+        if name == "a":  # words only: their height follows from their width, which a splitter does not know
+            content = QWidget()
+            box = QVBoxLayout(content)
+            box.setContentsMargins(0, 0, 0, 0)
+            for panel, stretch in panels:
+                box.addWidget(panel, stretch)
+        else:
+            content = self.splitters[name] = QSplitter(Qt.Orientation.Vertical)
+            content.setChildrenCollapsible(False)
+            for place, (panel, stretch) in enumerate(panels):
+                content.addWidget(panel)
+                content.setStretchFactor(place, stretch)
+        self.columns.addWidget(Column(content))
+        self.columns.setStretchFactor(self.columns.count() - 1, COLUMNS[name])
+
+    def _notes(self) -> QHBoxLayout:
+        self.note = QLineEdit()
+        self.note.setPlaceholderText("Note for the record, Enter writes it (Ctrl+N)")
+        self.note.setAccessibleName("Note for the record")
+        self.note.setMaxLength(400)
+        self.note.setMinimumWidth(160)
+        self.answer = ToneLabel("middle")
+        self.bedside = QPushButton("Simulated bedside  Ctrl+B")
+        self.bedside.setProperty("thin", "true")
+        self.bedside.setCheckable(True)
+        self.again, self.look_back, self.report = (
+            QPushButton(t) for t in ("New session", "Review it", "Open the report")
+        )
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self.note, 4)
+        row.addWidget(self.answer, 5)
+        for button in (self.again, self.look_back, self.report, self.bedside):
+            button.hide()
+            row.addWidget(button)
+        return row
+
+    def _remembered(self) -> None:
+        memory = self._window.memory
+        for name, splitter in self.splitters.items():
+            sizes = memory.splitters.get(f"session.{name}", ())
+            if len(sizes) == splitter.count() and sum(sizes) > 0:
+                splitter.setSizes(list(sizes))
+            splitter.splitterMoved.connect(lambda *_, name=name: self._moved(name))
+        chosen = memory.tabs.get("session.side", "")
+        for place in range(self.tabs.count()):
+            if self.tabs.tabText(place) == chosen:
+                self.tabs.setCurrentIndex(place)
+        self.tabs.currentChanged.connect(self._tab_chosen)
+        if memory.latencies_ms:
+            self.evoked.set_latencies(memory.latencies_ms)
+
+    def _moved(self, name: str) -> None:
+        self._window.memory = self._window.memory.with_splitter(
+            f"session.{name}", self.splitters[name].sizes()
+        )
+
+    def _tab_chosen(self, place: int) -> None:
+        self._window.memory = self._window.memory.with_tab("session.side", self.tabs.tabText(place))
+
+    # ---- wiring ----
+
+    def _wire(self) -> None:
+        for panel in (self.question, self.trial, self.early, self.sheet):
+            panel.said.connect(self._say)
+        self.trials.chosen.connect(lambda trial_id: self.chosen.emit({"trial_id": trial_id}))
+        self.scores.band.connect(lambda band: self.chosen.emit({"band": band}))
+        self.evoked.latencies.connect(self._latencies)
+        self.note.returnPressed.connect(self._write_note)
+        self.bedside.toggled.connect(self.sheet.setVisible)
+        self.again.clicked.connect(lambda: self.wanted.emit("start"))
+        self.look_back.clicked.connect(lambda: self.wanted.emit("look_back"))
+        self.report.clicked.connect(self._open_report)
+        self._keys: dict[str, tuple[QShortcut, Any]] = {}
+        self._report = ""
+        QShortcut(QKeySequence("Ctrl+B"), self).activated.connect(self._toggle_bedside)
+
+    def _toggle_bedside(self) -> None:
+        if self.bedside.isVisible():
+            self.bedside.toggle()
+
+    def _latencies(self, positions_ms: tuple[float, ...]) -> None:
+        self._window.memory = replace(self._window.memory, latencies_ms=tuple(positions_ms))
+
+    def _say(self, word: str, args: tuple[str, ...]) -> None:
+        if word == "note" and not args:
+            self.note.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.said.emit(word, args)
+
+    def _write_note(self) -> None:
+        text = self.note.text().strip()
+        if text:
+            self.said.emit("note", (text,))
+            self.note.clear()
+
+    def _open_report(self) -> None:
+        if self._report and not QDesktopServices.openUrl(QUrl.fromLocalFile(self._report)):
+            self.answer.say(f"no browser could be opened; the report is {self._report}", Tone.ATTENTION)
+
+    def _bind(self, buttons: tuple[Any, ...]) -> None:
+        """Keys of buttons whose panels have none of their own (the trial's and the intensities')."""
+        wanted = {b.key: b for b in buttons if b is not None and b.key}
+        for key in [k for k in self._keys if k not in wanted]:
+            self._keys.pop(key)[0].deleteLater()
+        for key, button in wanted.items():
+            if key not in self._keys:
+                shortcut = QShortcut(QKeySequence(key), self)
+                shortcut.activated.connect(lambda key=key: self._key_pressed(key))
+                self._keys[key] = (shortcut, button)
+            self._keys[key] = (self._keys[key][0], button)
+
+    def _key_pressed(self, key: str) -> None:
+        button = self._keys[key][1]
+        if typing():
+            return
+        if button.enabled:
+            self._say(button.word, button.args)
+        else:
+            self.answer.say(f"{button.text}: {button.why_not}", Tone.ATTENTION)
+
+    # ---- drawing ----
+
+    def restart(self) -> None:
+        """Another session: forget the pictures of the last one."""
+        self._pages.clear()
+        self._broken.clear()
+        self._source = self._ring = None
+        self.bedside.setChecked(False)
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for panel in (
+            self.unit, self.stream, self.progress, self.pulses, self.trial, self.trials, self.traces, self.evoked, self.early,
+            self.scores, self.targets, self.head, self.latency, self.log, self.checks, self.question,
+        ):  # fmt: skip
+            panel.set_theme(theme)
+
+    def tick(self) -> None:
+        """Nothing: ``show_it`` draws."""
+
+    def show_it(self, shown: Session, source: Any, numbers: Any) -> None:
+        """Draw what is new. A panel that fails says so in its place; the others go on."""
+        pages = source.pages
+        spec = pages.spec if pages is not None else None
+        local = shown.evoked.local
+        draw = self._draw
+        draw("question", lambda: self.question.show_it(shown.question, shown.always))
+        draw("unit", lambda: self.unit.show_it(shown.unit, shown.stop))
+        draw("stream", lambda: self.stream.show_it(shown.stream))
+        draw("progress", lambda: self.progress.show_it(shown.progress))
+        draw("pulses", lambda: self.pulses.show_it(shown.pulses))
+        draw("trial", lambda: self.trial.show_it(shown.trial, self._trial_page(pages, shown), spec, local))
+        draw(
+            "evoked",
+            lambda: self.evoked.show_it(shown.evoked, self._block_page(pages, shown.evoked.block), spec),
+        )
+        draw("early", lambda: self.early.show_it(shown.early))
+        draw("scores", lambda: self.scores.show_it(shown.scores))
+        draw("targets", lambda: self.targets.show_it(shown.scores))
+        draw("head", lambda: self.head.show_it(shown.head, self._block_page(pages, shown.head.block), spec))
+        draw("latency", lambda: self.latency.show_it(shown.latency))
+        draw("trials", lambda: self.trials.show_it(shown.trials, self._chosen_trial()))
+        draw("log", lambda: self.log.show_it(shown.log))
+        draw("checks", lambda: self.checks.show_it(tuple(_check(t) for t in shown.preflight)))
+        if self.traces.isVisible():
+            draw("traces", lambda: self._show_traces(shown, source))
+        self._show_edges(shown, numbers)
+
+    def _draw(self, name: str, do: Callable[[], Any]) -> None:
+        try:
+            do()
+        except Exception as err:
+            key = f"{type(err).__name__}: {err}"
+            if self._broken.get(name) != key:  # once for each panel and kind: it is tried again at each look
+                self._broken[name] = key
+                self._window.failed_panel(name, err)
+        else:
+            self._broken.pop(name, None)
+
+    def _chosen_trial(self) -> int | None:
+        place = self._window.reviewed if self._review else self._window.live
+        return place.choice.trial_id if place is not None else None
+
+    def _page(self, key: str, pages: Any, take: Callable[[], Any]) -> Any:
+        """A page's copy, taken again only when something was written since."""
+        stamp = (id(pages), pages.count)
+        kept = self._pages.get(key)
+        if kept is None or kept[0] != stamp:
+            if len(self._pages) > 8:
+                self._pages.clear()
+            kept = self._pages[key] = (stamp, take())
+        return kept[1]
+
+    def _trial_page(self, pages: Any, shown: Session) -> Any:
+        trial_id = shown.trial.trial_id
+        if pages is None or trial_id is None:
+            return None
+        return self._page(f"trial {trial_id}", pages, lambda: pages.trial(trial_id))
+
+    def _block_page(self, pages: Any, block: str) -> Any:
+        if pages is None or not block:
+            return None
+        return self._page(f"block {block}", pages, lambda: pages.block(block))
+
+    def _show_traces(self, shown: Session, source: Any) -> None:
+        ring, view = source.ring, source.view
+        if ring is not None and ring is not self._ring:
+            layout = view.started.get("layout") or ()
+            columns = [i for i, c in enumerate(layout) if c.get("kind") == "EEG"]
+            if not columns:
+                return
+            self._ring = ring
+            self.traces.set_source(ring, [layout[i]["name"] for i in columns], columns, ring.rate_hz)
+        if self._ring is None:
+            return
+        self.traces.set_bad(dict(shown.head.bad))
+        recent = sorted(p["sample"] for p in view.pulses.values() if isinstance(p.get("sample"), int))[-40:]
+        self.traces.set_pulses(recent)
+        self.traces.tick()
+
+    def _show_edges(self, shown: Session, numbers: Any) -> None:
+        """Notes, answers, what is offered when nothing runs, the simulated bedside."""
+        self.early.setVisible(shown.kind != "watch")
+        simulated = "SIMULATED" in shown.banner.text.upper() and not self._review
+        over = shown.ended or (
+            getattr(numbers, "board_seen", False) and not getattr(numbers, "engine_lives", True)
+        )
+        self.bedside.setVisible(simulated and not over)
+        if not self.bedside.isVisibleTo(self) and self.bedside.isChecked():
+            self.bedside.setChecked(False)
+        self.sheet.show_it(shown.unit.connected, "")
+        self.note.setVisible(not self._review and not over)
+        self.again.setVisible(over and not self._review)
+        self.look_back.setVisible(over and not self._review)
+        self._report = shown.report
+        self.report.setVisible(bool(shown.report) and Path(shown.report).is_file())
+        answers = getattr(numbers, "answers", ())
+        line = _answered(answers[-1], getattr(numbers, "now_s", 0.0)) if answers else Line()
+        if line.text or not over:
+            self.answer.show_it(line if line.text else shown.seat)
+        self._bind((shown.trial.move, *shown.early.buttons))
+        if shown.question.phase == "started" and any(t.tone is Tone.BAD for t in shown.preflight):
+            self.tabs.setCurrentWidget(self.checks)
+
+    def close_down(self) -> None:
+        """The window goes."""
+        self._source = self._ring = None
+
+
+def _check(tick: Tick) -> Line:
+    todo = f" – {tick.todo}" if tick.todo else ""
+    found = f": {tick.found}" if tick.found else ""
+    expected = f" (expected {tick.expected})" if tick.expected and tick.tone is Tone.BAD else ""
+    return Line(text=f"{tick.name}{found}{expected}{todo}", tone=tick.tone)
+
+
+def _answered(answer: Any, now_s: float) -> Line:
+    """What became of the last word, for a while; a refusal with all its reasons."""
+    if now_s - answer.t_s > ANSWER_SHOWN_S:
+        return Line()
+    if answer.why_not:
+        return Line(text=f"{answer.word}: {answer.why_not}", tone=Tone.BAD)
+    return Line(text=f"{answer.word}: taken", tone=Tone.GOOD)

@@ -1,0 +1,272 @@
+"""The session's screen: panels wired to the session, notes, answers, the simulated bedside, what is offered at the end."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gui_tools import FakeChoice, FakeDesk, FakeLive, FakePages, FakeSource, a_session
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QScrollArea
+
+from gui import memory as remembered
+from gui import window as gui_window
+from gui.app import application, make_screen
+from gui.desk import Form
+from gui.place import Parts
+from gui.shown import Button, Line, Question, Tick, Tone
+from gui.window import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    t_s: float
+    word: str
+    why_not: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(FakeLive):
+    now_s: float = 100.0
+    answers: tuple[Answer, ...] = ()
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    made = FakeSource()
+    made.pages = FakePages.of_63()
+    return made
+
+
+@pytest.fixture
+def window(qtbot: Any, desk: FakeDesk, source: FakeSource, tmp_path: Path) -> Iterator[Window]:
+    application()
+    parts = Parts(
+        join=lambda folder, attach, pages: source,
+        shown=lambda view, live, choice: view,
+        choice=lambda role: FakeChoice(role=role),
+        screen=lambda name, w: make_screen(name, w, desk, Form()),  # type: ignore[arg-type]
+    )
+    made = Window(desk, parts)  # type: ignore[arg-type]
+    qtbot.addWidget(made, before_close_func=lambda w: w.leave())
+    made.resize(1366, 768)
+    made.show()
+    made.activateWindow()
+    made.join(tmp_path / "20261122-120000_abcd1234")
+    QApplication.processEvents()
+    made.tick()
+    yield made
+    made.leave()
+
+
+def test_answers_to_the_question_reach_the_engine(window: Window, source: FakeSource, qtbot: Any) -> None:
+    buttons = (Button(word="placed", text="Coil is placed", key="F2", primary=True),)
+    source.view = a_session(question=Question(phase="place", words="Place the coil on M1", buttons=buttons))
+    window.tick()
+    qtbot.mouseClick(window.screen("session").question.answers[0].push, Qt.MouseButton.LeftButton)
+    qtbot.keyClick(window, Qt.Key.Key_F2)
+    assert source.said == [("placed",), ("placed",)]
+
+
+def test_a_note_is_sent_with_enter_and_its_key_leads_there(
+    window: Window, source: FakeSource, qtbot: Any
+) -> None:
+    screen = window.screen("session")
+    screen._say("note", ())  # the button of the question panel
+    assert screen.note.hasFocus()
+    qtbot.keyClicks(screen.note, "coil moved a little")
+    qtbot.keyClick(screen.note, Qt.Key.Key_Return)
+    qtbot.keyClick(screen.note, Qt.Key.Key_Return)  # nothing more to be sent
+    assert source.said == [("note", "coil moved a little")]
+    assert screen.note.text() == ""
+
+
+def test_escape_in_the_note_stops_and_keeps_the_text(window: Window, source: FakeSource, qtbot: Any) -> None:
+    note = window.screen("session").note
+    note.setFocus()
+    qtbot.keyClicks(note, "half a")
+    qtbot.keyClick(note, Qt.Key.Key_Escape)
+    assert source.stops >= 1
+    assert note.text() == "half a"
+
+
+def test_a_trial_is_taken_out_by_key_and_chosen_from_the_list(
+    window: Window, source: FakeSource, qtbot: Any
+) -> None:
+    move = Button(word="take_out", text="Take it out", args=("34",), key="Ctrl+T")
+    source.view = a_session(trial=replace(source.view.trial, move=move))
+    window.tick()
+    qtbot.keyClick(window, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
+    assert source.said == [("take_out", "34")]
+    window.screen("session").trials.chosen.emit(12)
+    window.screen("session").scores.band.emit("alpha")
+    assert window.live is not None
+    assert (window.live.choice.trial_id, window.live.choice.band) == (12, "alpha")
+
+
+def test_a_disabled_key_says_why(window: Window, source: FakeSource, qtbot: Any) -> None:
+    move = Button(
+        word="take_out",
+        text="Take it out",
+        args=("34",),
+        key="Ctrl+T",
+        enabled=False,
+        why_not="the session ended",
+    )
+    source.view = a_session(trial=replace(source.view.trial, move=move))
+    window.tick()
+    qtbot.keyClick(window, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
+    assert source.said == []
+    assert "the session ended" in window.screen("session").answer.text()
+
+
+def test_a_refusal_is_shown_with_its_reasons_and_goes(window: Window, source: FakeSource) -> None:
+    why = "the pre-flight has not passed; the coil is hot"
+    source.numbers = Numbers(answers=(Answer(t_s=99.0, word="arm", why_not=why),))
+    window.tick()
+    assert why in window.screen("session").answer.text()
+    source.numbers = replace(source.numbers, now_s=200.0)
+    window.tick()
+    assert why not in window.screen("session").answer.text()
+
+
+def test_the_simulated_bedside_injects_faults_that_the_simulator_knows(
+    window: Window, source: FakeSource, qtbot: Any
+) -> None:
+    from hardware_sim.faults import FaultKind
+    from hardware_sim.sampler import FAULTS
+
+    screen = window.screen("session")
+    assert screen.bedside.isVisible()
+    assert not screen.sheet.isVisible()
+    qtbot.keyClick(window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    assert screen.sheet.isVisible()
+    for button in screen.sheet.buttons.values():
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    words = [json.loads(args[1]) for args in source.said if args[0] == "inject"]
+    assert len(words) == len(screen.sheet.buttons) >= 6
+    assert {"freeze", "die", "return", "pulse", "unplug", "hot_coil"} <= {w["kind"] for w in words}
+    assert all(w["kind"] in FAULTS or w["kind"] in list(FaultKind) for w in words)
+    assert window.stop_place.button.isVisible()
+
+
+def test_no_fault_can_be_injected_into_a_real_session(window: Window, source: FakeSource, qtbot: Any) -> None:
+    window.screen("session").bedside.setChecked(True)
+    source.view = a_session(banner=Line(text="HUMAN", tone=Tone.BAD))
+    window.tick()
+    assert not window.screen("session").bedside.isVisible()
+    assert not window.screen("session").sheet.isVisible()
+    qtbot.keyClick(window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    assert not window.screen("session").sheet.isVisible()
+
+
+def test_what_comes_after_the_end_is_offered(
+    window: Window, source: FakeSource, tmp_path: Path, qtbot: Any
+) -> None:
+    screen = window.screen("session")
+    assert not screen.again.isVisible()
+    report = tmp_path / "report.html"
+    report.write_text("<p>")
+    source.view = a_session(ended=True, report=str(report))
+    window.tick()
+    assert screen.again.isVisible()
+    assert screen.look_back.isVisible()
+    assert screen.report.isVisible()
+    assert not screen.note.isVisible()
+
+
+def test_a_dead_engine_offers_a_new_session_and_a_review(window: Window, source: FakeSource) -> None:
+    source.numbers = Numbers(engine_lives=False)
+    window.tick()
+    assert window.screen("session").again.isVisible()
+    assert window.screen("session").look_back.isVisible()
+
+
+def test_a_panel_that_fails_does_not_take_the_others_with_it(
+    window: Window, source: FakeSource, capsys: Any
+) -> None:
+    screen = window.screen("session")
+
+    def breaks(_: Any) -> None:
+        raise ValueError("no such axis")
+
+    screen.pulses.show_it = breaks
+    source.view = a_session(progress=replace(source.view.progress, where="DLPFC, 3 of 50"))
+    window.tick()
+    window.tick()
+    assert screen.progress.where.text().endswith("DLPFC, 3 of 50")
+    assert "no such axis" in window.status.status.what
+    assert "pulses" in window.status.status.todo
+    assert capsys.readouterr().err.count("Traceback") == 1
+
+
+def test_a_failed_preflight_comes_to_the_front(window: Window, source: FakeSource) -> None:
+    item = Tick(
+        name="clock", expected="below 1 ms", found="7 ms", tone=Tone.BAD, todo="restart the amplifier's PC"
+    )
+    source.view = a_session(question=Question(phase="started", words="", buttons=()), preflight=(item,))
+    window.tick()
+    screen = window.screen("session")
+    assert screen.tabs.currentWidget() is screen.checks
+    assert "restart the amplifier's PC" in screen.checks.list.lines.lines[0].text
+
+
+def test_listening_has_no_early_response(window: Window, source: FakeSource) -> None:
+    assert window.screen("session").early.isVisibleTo(window)
+    source.view = a_session(kind="watch")
+    window.tick()
+    assert not window.screen("session").early.isVisibleTo(window)
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1920, 1080)])
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_what_matters_is_never_scrolled_away(window: Window, size: tuple[int, int], scale: float) -> None:
+    window.choose_scale(scale)
+    window.resize(*size)
+    for _ in range(4):
+        QApplication.processEvents()
+        window.tick()
+    assert (window.width(), window.height()) == size
+    screen = window.screen("session")
+    for widget in (
+        window.stripe,
+        window.status,
+        window.lamp,
+        window.stop_place.button,
+        screen.question,
+        screen.note,
+    ):
+        assert widget.isVisible()
+        corner = widget.mapTo(window, widget.rect().bottomRight())
+        assert 0 < corner.x() <= size[0], widget
+        assert 0 < corner.y() <= size[1], widget
+        parent = widget.parentWidget()
+        while parent is not None:
+            assert not isinstance(parent, QScrollArea), f"{widget} can be scrolled away"
+            parent = parent.parentWidget()
+
+
+def test_the_arrangement_is_remembered(window: Window, desk: FakeDesk) -> None:
+    screen = window.screen("session")
+    screen.tabs.setCurrentIndex(2)
+    screen.columns.moveSplitter(400, 1)
+    screen.evoked.latencies.emit((15.0, 30.0, 45.0, 100.0, 200.0))
+    window.leave()
+    memory, why = remembered.load(desk.config_dir)
+    assert why == ""
+    assert memory.tabs == {"session.side": "Log"}
+    assert len(memory.splitters["session.columns"]) == 4
+    assert memory.latencies_ms == (15.0, 30.0, 45.0, 100.0, 200.0)
+
+
+def test_letters_are_set_by_a_property_qt_does_not_own() -> None:
+    """``size`` is a property of every QWidget: setting it to a word does nothing, in silence."""
+    sources = sorted(Path(gui_window.__file__).parent.rglob("*.py"))
+    assert len(sources) > 20
+    wrong = [p.name for p in sources if re.search(r"""setProperty\(["']size["']""", p.read_text())]
+    assert wrong == [], "use the property 'letters'"
