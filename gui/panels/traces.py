@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QFont, QImage, QKeyEvent, QPainter
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from gui.panels.lanes import LaneNames, Picture
 from gui.raster import Raster
 from gui.shown import Tone
 from gui.theme import SYMBOL, Theme
@@ -23,90 +24,11 @@ from rtloop.model.samples import F32
 WINDOW_S = 10.0
 #: µV that fit into one lane
 SPANS_UV = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
-_NAME_PX = (8, 15)  # least and greatest height of a channel's name
 _SETTLED = 0.05  # a level that moved by this share of a lane is drawn anew
 
 
 def _rgb(colour: str) -> int:
     return 0xFF000000 | int(colour[1:], 16)
-
-
-class _Names(pg.AxisItem):
-    """The left axis: one name per lane; where lanes are too low for all, every other (third ...), and every bad one."""
-
-    def __init__(self) -> None:
-        super().__init__("left")
-        self.names: tuple[str, ...] = ()
-        self.bad: frozenset[str] = frozenset()
-        self.inks = ("#000000", "#000000")
-        self.setStyle(tickLength=0, showValues=True)
-        self.setWidth(78)
-
-    def renew(self) -> None:
-        """Draw the names again."""
-        self.picture = None
-        self.update()
-
-    def drawPicture(self, p: QPainter, axisSpec: object, tickSpecs: object, textSpecs: object) -> None:
-        """Called by pyqtgraph when the axis changes."""
-        if not self.names:
-            return
-        box = self.mapRectFromParent(self.geometry())
-        lane = box.height() / len(self.names)
-        px = int(min(max(lane * 0.82, _NAME_PX[0]), _NAME_PX[1]))
-        font = QFont(p.font())
-        every = max(1, int(np.ceil(px * 1.05 / lane)))
-        taken: list[float] = []
-        bad = [i for i, n in enumerate(self.names) if n in self.bad]
-        for i in [*bad, *(i for i in range(0, len(self.names), every) if i not in bad)]:
-            y = box.top() + (i + 0.5) * lane
-            if any(abs(y - t) < min(px, every * lane) * 0.98 for t in taken):
-                continue
-            taken.append(y)
-            name, is_bad = self.names[i], i in bad
-            font.setPixelSize(px)
-            font.setBold(is_bad)
-            p.setFont(font)
-            p.setPen(self.inks[is_bad])
-            text = f"{SYMBOL[Tone.ATTENTION]} {name}" if is_bad else name
-            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            p.drawText(QRectF(box.left(), y - px, box.width() - 6, 2.0 * px), flags, text)
-
-
-class _Picture(pg.GraphicsObject):
-    """Puts the raster's image into the view, pixel on pixel."""
-
-    def __init__(self, box: pg.ViewBox) -> None:
-        super().__init__()
-        self._box = box
-        self.raster: Raster | None = None
-        self._image: QImage | None = None
-        self.setFlag(self.GraphicsItemFlag.ItemUsesExtendedStyleOption)
-
-    def put(self, raster: Raster | None) -> None:
-        self.raster = raster
-        self._image = None
-        if raster is not None:  # the image shares the array's memory, which the raster keeps alive
-            format_ = QImage.Format.Format_RGB32
-            self._image = QImage(raster.image.data, raster.width, raster.height, raster.width * 4, format_)
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        return QRectF(self._box.viewRect())
-
-    def viewRangeChanged(self) -> None:
-        self.prepareGeometryChange()
-
-    def paint(self, p: QPainter, *_: object) -> None:
-        if self._image is None:
-            return
-        ratio = p.device().devicePixelRatioF()
-        corner = self._box.sceneTransform().map(QPointF(0.0, 0.0))
-        p.resetTransform()
-        self._image.setDevicePixelRatio(ratio)
-        p.drawImage(
-            QPointF(round(corner.x() * ratio) / ratio, round(corner.y() * ratio) / ratio), self._image
-        )
 
 
 class TracesPanel(QFrame):
@@ -138,7 +60,7 @@ class TracesPanel(QFrame):
             self.gain.addItem(f"{span} µV per lane" if span < 1000 else f"{span / 1000:g} mV per lane", span)
         self.gain.setToolTip("How many microvolts fit into one channel's lane (keys + and -)")
         self.gain.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._axis = _Names()
+        self._axis = LaneNames()
         self.plot = pg.PlotWidget(axisItems={"left": self._axis})
         self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         item = self.plot.getPlotItem()
@@ -153,7 +75,7 @@ class TracesPanel(QFrame):
         self._box.setMouseEnabled(False, False)
         self._box.setDefaultPadding(0.0)
         self._box.invertY(True)
-        self._picture = _Picture(self._box)
+        self._picture = Picture(self._box)
         self._box.addItem(self._picture, ignoreBounds=True)
         self._box.setRange(xRange=(0.0, WINDOW_S), yRange=(0.0, 1.0), padding=0.0)
         self._box.sigResized.connect(lambda _: self._fit())
