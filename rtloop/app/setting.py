@@ -247,11 +247,13 @@ def to_recording(setting: Setting, bench: Bench, clock: Clock, say: Say) -> Sett
         return setting
     source = bench.source
     wanted, end_s = int((LOOK_S + 0.5) * source.rate_hz), clock.now_s() + LOOK_S + 5.0
+    pulses: list[int] = []  # when listening, somebody's stimulator may be firing already
     while source.head() < wanted and clock.now_s() < end_s:
+        pulses += [seen.sample for seen in source.pulses(clock.now_s())]
         for role in ("engine",) if setting.request.window else ("engine", "operator"):
             bench.board.beat(role)
         clock.sleep_until(clock.now_s() + 0.05)
-    ongoing = ongoing_numbers(source, setting.chain)
+    ongoing = ongoing_numbers(source, setting.chain, pulses)
     chain, raised = fitted_limits(setting.chain, ongoing)
     for name, limit in raised.items():
         say(

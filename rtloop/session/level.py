@@ -7,6 +7,7 @@ the same number over stretches without a pulse, in the seconds before the sessio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,9 @@ from rtloop.ports import SampleSource
 
 #: of the ongoing EEG looked at
 LOOK_S = 8.0
-STRIDE_S = 0.5
+STRIDE_S = 0.25
+#: so long after a pulse its artifact may still stand
+AFTER_PULSE_S = 0.1
 FACTOR = 1.25
 PERCENTILE = 90.0
 #: number of a verdict -> the limit it is held against
@@ -32,15 +35,18 @@ LIMIT_OF = {
 }
 
 
-def ongoing_numbers(source: SampleSource, spec: ChainSpec) -> dict[str, float]:
-    """90th percentile of each number of a verdict over the last ``LOOK_S`` s of the stream, µV; empty without valid samples."""
+def ongoing_numbers(source: SampleSource, spec: ChainSpec, pulses: Sequence[int] = ()) -> dict[str, float]:
+    """90th percentile of each number of a verdict over the last ``LOOK_S`` s of the stream, µV, where no pulse is.
+
+    ``pulses``: samples at which pulses were found. Empty without valid samples, or where pulses leave no room for an epoch.
+    """
     chain = Chain(spec, rate_hz=source.rate_hz, montage=source.montage)
     count = chain.before + chain.after + 1
-    head = source.head()
+    head, after = source.head(), int(AFTER_PULSE_S * source.rate_hz)
     firsts = range(max(0, head - int(LOOK_S * source.rate_hz)), head - count, int(STRIDE_S * source.rate_hz))
     found: dict[str, list[float]] = {}
     for i, first in enumerate(firsts):
-        if not source.valid(first, count):
+        if not source.valid(first, count) or any(first - after < pulse < first + count for pulse in pulses):
             continue
         data = np.ascontiguousarray(source.window(first, count).data.T)
         epoch = Epoch(data=data, rate_hz=source.rate_hz, pulse_sample=chain.before, first=first)

@@ -16,7 +16,9 @@ from rtloop.session.level import FACTOR, LIMIT_OF, LOOK_S, fitted_limits, ongoin
 RATE_HZ = 1000.0
 
 
-def _numbers(folder: Path, size_uv: float, *, seconds: float = LOOK_S + 1.0) -> dict[str, float]:
+def _numbers(
+    folder: Path, size_uv: float, *, seconds: float = LOOK_S + 1.0, every_s: float = 0.0, told: bool = True
+) -> dict[str, float]:
     rng = np.random.default_rng(7)
     montage = Montage.from_names(names_for(16))
     clock = SteppedClock(0.0)
@@ -24,10 +26,13 @@ def _numbers(folder: Path, size_uv: float, *, seconds: float = LOOK_S + 1.0) -> 
     n = int(seconds * RATE_HZ)
     data = np.cumsum(rng.standard_normal((n, 16)), axis=0)
     data = (size_uv * (data - data.mean(0)) / data.std(0)).astype(np.float32)
+    pulses = list(range(700, n, int(every_s * RATE_HZ))) if every_s else []
+    for pulse in pulses:
+        data[pulse : pulse + 20, :4] += 5000.0
     for first in range(0, n, 100):
         clock.advance(0.1)
         source.push(np.ascontiguousarray(data[first : first + 100]), clock.now_s())
-    numbers = ongoing_numbers(source, ChainSpec())
+    numbers = ongoing_numbers(source, ChainSpec(), pulses if told else ())
     source.close()
     return numbers
 
@@ -54,3 +59,13 @@ def test_too_short_a_stretch_measures_nothing_and_raises_nothing(tmp_path: Path)
     ongoing = _numbers(tmp_path, 400.0, seconds=1.0)
     assert ongoing == {}
     assert fitted_limits(ChainSpec(), ongoing) == (ChainSpec(), {})
+
+
+def test_somebody_elses_pulses_are_no_ongoing_eeg(tmp_path: Path) -> None:
+    for name in ("known", "unknown", "fast"):
+        (tmp_path / name).mkdir()
+    known = _numbers(tmp_path / "known", 5.0, every_s=2.05)
+    assert known != {}
+    assert fitted_limits(ChainSpec(), known)[1] == {}
+    assert fitted_limits(ChainSpec(), _numbers(tmp_path / "unknown", 5.0, every_s=2.05, told=False))[1] != {}
+    assert _numbers(tmp_path / "fast", 5.0, every_s=1.0) == {}  # no room between them: the fixed limits stay
