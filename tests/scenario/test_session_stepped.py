@@ -295,7 +295,7 @@ def test_each_fault_ends_in_its_words_and_the_unit_safe(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = CASES[name]
-    monkeypatch.setattr("rtloop.app.sitting.write_report", lambda *_: None)  # slow, and shown in other tests
+    monkeypatch.setattr("rtloop.app.leaving.write_report", lambda *_: None)  # slow, and shown in other tests
     at: list[float] = []
 
     def inject(sitting: Sitting, bench: SteppedBench, now_s: float) -> None:
