@@ -86,7 +86,7 @@ class TracesPanel(QFrame):
         column.setContentsMargins(6, 4, 6, 4)
         column.addLayout(head)
         column.addWidget(self.plot, 1)
-        self.gain.setCurrentIndex(SPANS_UV.index(100))
+        self.gain.setCurrentIndex(SPANS_UV.index(50))
         self.gain.currentIndexChanged.connect(lambda _: self._again())
         self.set_theme(theme)
 
