@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from gui.kept import kept
+from gui.kept import kept, kept_each
 from gui.numbers import block_words, power_words
 from gui.shown import Fact, LatencyRow, Line, Pulses, Tone
 from rtloop.model.status import Fault
@@ -38,27 +38,36 @@ def pulses_shown(view: View) -> Pulses:
     return _pulses(view.pulses, listening)
 
 
+_COUNTED = (
+    "commanded", "permitted", "sent", "acknowledged", "trigger", "artifact", "marker", "refused", "missed", "uncertain",
+    "not_seen", "uncommanded", "alarm", "heard",
+)  # fmt: skip
+
+
+@kept_each
+def _counted(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, ...]:
+    """Everything that a pulse counts as."""
+    outcome, source = p.get("outcome"), p.get("source")
+    commanded = pulse_id > 0 and ("permit_id" in p or outcome is not None)
+    return tuple(
+        name
+        for name, counts in (
+            ("commanded", commanded), ("permitted", pulse_id > 0 and "permit_id" in p), ("sent", p.get("t_sent_s") is not None),
+            ("acknowledged", p.get("t_reply_s") is not None and outcome == "fired"), (str(source), source in _COUNTED),
+            (str(outcome), outcome in ("refused", "missed", "uncertain")),
+            ("not_seen", bool(p.get("not_seen")) and "sample" not in p), ("uncommanded", pulse_id < 0),
+            ("heard", pulse_id > 0 and not commanded), ("alarm", bool(p.get("alarm"))),
+        )
+        if counts
+    )  # fmt: skip
+
+
 @kept
 def _pulses(pulses: _ALL, listening: bool) -> Pulses:
-    c = dict.fromkeys(
-        ("commanded", "permitted", "sent", "acknowledged", "trigger", "artifact", "marker", "refused", "missed", "uncertain",
-         "not_seen", "uncommanded", "alarm", "heard"), 0,
-    )  # fmt: skip
-    for i, p in pulses.items():
-        outcome, source = p.get("outcome"), p.get("source")
-        commanded = i > 0 and ("permit_id" in p or outcome is not None)
-        c["commanded"] += commanded
-        c["permitted"] += "permit_id" in p and i > 0
-        c["sent"] += p.get("t_sent_s") is not None
-        c["acknowledged"] += p.get("t_reply_s") is not None and outcome == "fired"
-        if source in c:
-            c[source] += 1
-        if outcome in ("refused", "missed", "uncertain"):
-            c[outcome] += 1
-        c["not_seen"] += bool(p.get("not_seen")) and "sample" not in p
-        c["uncommanded"] += i < 0
-        c["heard"] += i > 0 and not commanded
-        c["alarm"] += bool(p.get("alarm"))
+    c = dict.fromkeys(_COUNTED, 0)
+    for names, n in Counter(_counted(pulses)).items():
+        for name in names:
+            c[name] += n
     newest = tuple(_row(p) for p in list(pulses.values())[-ROWS:][::-1])
     return Pulses(facts=_facts(c, listening), mismatch=_mismatch(c, listening), rows=newest)
 
@@ -164,22 +173,27 @@ def latency_shown(view: View) -> tuple[LatencyRow, ...]:
     return (*rows, *_fire(view.pulses))
 
 
+@kept_each
+def _took(pulse_id: int, p: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """(how late the command left, how long the answer took), seconds."""
+    sent, reply, due = p.get("t_sent_s"), p.get("t_reply_s"), p.get("due_s")
+    return (
+        None if sent is None or due is None else sent - due,
+        None if sent is None or reply is None else reply - sent,
+    )
+
+
 @kept
 def _fire(pulses: _ALL) -> tuple[LatencyRow, ...]:
-    answered, late = [], []
-    for p in pulses.values():
-        sent, reply, due = p.get("t_sent_s"), p.get("t_reply_s"), p.get("due_s")
-        if sent is not None and reply is not None:
-            answered.append(reply - sent)
-        if sent is not None and due is not None:
-            late.append(sent - due)
+    took = _took(pulses)
+    late, answered = (tuple(s for pair in took if (s := pair[k]) is not None) for k in (0, 1))
     return tuple(
-        _row_of(tuple(s), name, None, meaning) for s, (name, meaning) in ((late, LATE), (answered, FIRE)) if s
+        _row_of(s, name, None, meaning) for s, (name, meaning) in ((late, LATE), (answered, FIRE)) if s
     )
 
 
 def _row_of(seconds: tuple[float, ...], name: str, budget_ms: float | None, meaning: str) -> LatencyRow:
-    ms = sorted(1e3 * s for s in seconds if math.isfinite(s)) or [math.nan]
+    ms = sorted([1e3 * s for s in seconds])
     n = len(ms)
     p95 = _percentile(ms, 0.95)
     over = budget_ms is not None and not p95 <= budget_ms

@@ -239,7 +239,7 @@ def step_buttons(view: View, live: Live) -> tuple[Button, ...]:
             "only at go / no-go" if view.phase != "go" else "" if power in seen else "it was not previewed"
         )
         buttons.append(
-            Button(word="go", text=f"Go at {power} %", args=(str(power),), key=f"Ctrl+Shift+{place}" if place < 10 else "",
+            Button(word="go", text=f"Go at {power} %", args=(str(power),), key=f"Ctrl+F{place}" if place < 10 else "",
                    enabled=not why, why_not=why)
         )  # fmt: skip
     return tuple(buttons)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -36,4 +36,21 @@ def kept(f: Callable[..., T], *, results: int = 4) -> Callable[..., T]:
         return result
 
     g.__doc__, g.__name__ = f.__doc__, getattr(f, "__name__", "kept")
+    return g
+
+
+def kept_each(
+    f: Callable[[int, Mapping[str, Any]], T],
+) -> Callable[[Mapping[int, Mapping[str, Any]]], list[T]]:
+    """``f(key, row)`` of every row, in order; works again only for rows that are other objects than the last time."""
+    known: dict[int, tuple[Mapping[str, Any], T]] = {}
+
+    def g(rows: Mapping[int, Mapping[str, Any]]) -> list[T]:
+        nonlocal known
+        before, known = known, {}
+        for key, row in rows.items():
+            pair = before.get(key)
+            known[key] = pair if pair is not None and pair[0] is row else (row, f(key, row))
+        return [result for _, result in known.values()]
+
     return g

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gui.kept import kept
+from gui.kept import kept, kept_each
 from gui.shown import Line, Tone
 from rtloop.safety.interlock import FAULTS
 
@@ -16,7 +16,8 @@ _BASE = {fault.value: row.words for fault, row in FAULTS.items()}
 @kept
 def log_shown(history: tuple[Mapping[str, Any], ...]) -> tuple[Line, ...]:
     """What happened, oldest first: lamps, faults, words said, refusals, notes."""
-    return tuple(_logged(row) for row in history[-LOG_LINES:])
+    first = max(0, len(history) - LOG_LINES)
+    return tuple(_lines(dict(enumerate(history[first:], first))))
 
 
 def _logged(h: Mapping[str, Any]) -> Line:
@@ -45,6 +46,8 @@ def _logged(h: Mapping[str, Any]) -> Line:
         case "session_ended":
             words = f"the session ended: {h.get('words', '')}"
             tone = Tone.GOOD if h.get("clean") else Tone.ATTENTION
+        case "hold_lasts":
+            words, tone = f"{h.get('words', '')}; {h.get('todo', '')}", Tone.ATTENTION
         case "note_written" if h.get("by") == "operator":
             words = f"note: {h.get('words', '')}"
         case _:
@@ -54,3 +57,6 @@ def _logged(h: Mapping[str, Any]) -> Line:
 
 def listed(words: Any) -> list[str]:
     return [str(w) for w in words] if isinstance(words, list | tuple) else [str(words or "no reason given")]
+
+
+_lines = kept_each(lambda place, row: _logged(row))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from gui.asking import PULSING, asked_step
 from gui.heading import listens
-from gui.kept import kept
+from gui.kept import kept, kept_each
 from gui.live import Live
 from gui.numbers import block_words, newest_pulse, power_words
 from gui.shown import Fact, Progress, Step, Tone
@@ -43,16 +44,23 @@ def _plan(started: Mapping[str, Any], targets: Mapping[str, TargetView]) -> tupl
     )
 
 
+@kept_each
+def _place(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, str, int | None] | None:
+    """(target, block, power) of a pulse that was delivered, uncertain or heard; None of any other."""
+    if pulse_id < 0 or not (_counts(p) or ("outcome" not in p and "sample" in p)):
+        return None
+    return str(p.get("target", "")), str(p.get("block", "")), p.get("power_pct_mso")
+
+
 @kept
 def _given(pulses: Pulses) -> Mapping[tuple[str, str, int | None], int]:
-    """Pulses delivered or uncertain (or heard), by target, block and power, and by target and block."""
+    """Pulses delivered, uncertain or heard, by target, block and power, and by target and block."""
     out: dict[tuple[str, str, int | None], int] = {}
-    for i, p in pulses.items():
-        if i > 0 and (_counts(p) or ("outcome" not in p and "sample" in p)):
-            target, block, power = str(p.get("target", "")), str(p.get("block", "")), p.get("power_pct_mso")
-            out[target, block, power] = out.get((target, block, power), 0) + 1
-            if power is not None:
-                out[target, block, None] = out.get((target, block, None), 0) + 1
+    for place, n in Counter(_place(pulses)).items():
+        if place is None:
+            continue
+        for key in {place, (*place[:2], None)}:
+            out[key] = out.get(key, 0) + n
     return out
 
 
@@ -159,19 +167,26 @@ def _counts(p: Mapping[str, Any]) -> bool:
     return "permit_id" in p
 
 
+@kept_each
+def _charge(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(UTC day, target) of a pulse that counts for the dose; None of any other."""
+    if not (_counts(p) or (pulse_id < 0 and "outcome" not in p)):
+        return None
+    return str(p.get("day") or ""), str(p.get("target") or "")
+
+
 @kept
 def _dose(started: Mapping[str, Any], pulses: Pulses, target: str) -> tuple[Fact, ...]:
     if started.get("kind") == "watch" or started.get("mode") == "LISTEN":
         return (Fact(name="dose", value="not counted: no unit is connected", tone=Tone.OFF,
                      meaning="pulses of another stimulator are heard, not commanded"),)  # fmt: skip
-    counted = [p for i, p in pulses.items() if _counts(p) or (i < 0 and "outcome" not in p)]
+    charges = Counter(c for c in _charge(pulses) if c is not None)
     before = started.get("dose_before") or {}
-    days = [str(p["day"]) for p in counted if p.get("day")]
-    today = max([*days, str(before.get("day_utc", ""))])
-    n = len(counted)
-    of_today = sum(d == today for d in days) + (n - len(days))
-    day = of_today + (int(before.get("day", 0)) if today == str(before.get("day_utc", today)) else 0)
-    here = sum(p.get("target") == target for p in counted) if target else 0
+    today = max([*(day for day, _ in charges), str(before.get("day_utc", ""))])
+    n = charges.total()
+    day = sum(k for (d, _), k in charges.items() if d in ("", today))
+    day += int(before.get("day", 0)) if today == str(before.get("day_utc", today)) else 0
+    here = sum(k for (_, t), k in charges.items() if t == target) if target else 0
     limits = started.get("limits") or {}
     facts = [
         _against("this session", n, limits.get("max_pulses_session"), "pulses of this session, uncertain ones as delivered"),

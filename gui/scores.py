@@ -8,6 +8,7 @@ from typing import Any
 from gui.health import bad_now
 from gui.kept import kept
 from gui.live import Live
+from gui.local import local_of
 from gui.numbers import MASKED, estimate_of, number, share, split_key
 from gui.shown import Head, Line, Scores, Series, TargetRow, Tone
 from gui.trials import block_now
@@ -55,23 +56,25 @@ def _order(started: Mapping[str, Any], targets: Mapping[str, TargetView]) -> lis
     return names + more
 
 
-@kept
 def _series(paths: Mapping[str, Any], order: tuple[str, ...], scope: str, band: str) -> tuple[Series, ...]:
-    """One series for each target with a score; a point where there was none is left out."""
-    made = []
-    for key in order:
-        n, value, low, high = [], [], [], []
-        for row in paths.get(key, ()):
-            point = (row.get(scope) or {}).get(band)
-            if point is None or any(x is None for x in point):
-                continue
-            n.append(int(row["n"]))
-            value.append(SCALE * point[0])
-            low.append(SCALE * point[1])
-            high.append(SCALE * point[2])
-        if n:
-            made.append(Series(target=key, n=tuple(n), value=tuple(value), low=tuple(low), high=tuple(high)))
-    return tuple(made)
+    """One series for each target with a score."""
+    made = (_one_series(key, paths[key], scope, band) for key in order if key in paths)
+    return tuple(s for s in made if s.n)
+
+
+def _points(key: str, rows: tuple[Mapping[str, Any], ...], scope: str, band: str) -> Series:
+    """The score after each trial; a point where there was none is left out."""
+    found = [(int(row["n"]), row[scope][band]) for row in rows if band in row.get(scope, ())]
+    n, points = [], []
+    for i, point in found:
+        if None not in point:
+            n.append(i)
+            points.append([SCALE * x for x in point])
+    value, low, high = zip(*points, strict=True) if points else ((), (), ())
+    return Series(target=key, n=tuple(n), value=value, low=low, high=high)
+
+
+_one_series = kept(_points, results=64)
 
 
 def _wanted(started: Mapping[str, Any], target: str, block: str) -> int | None:
@@ -227,6 +230,6 @@ def _head(
         else f"the {STRONGEST} largest dwPLI² of {t.n_accepted} trials, {band.replace('_', ' ')}"
     )
     return Head(
-        target=name, local=tuple(str(n) for n in (started.get("local") or {}).get(name, ())), bad=tuple(reasons.items()),
+        target=name, local=local_of(started, name), bad=tuple(reasons.items()),
         block=key, band=BANDS.index(band), strongest=STRONGEST, masked=why, words=words,
     )  # fmt: skip

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from gui.asking import PULSING, asked_step, move_button
-from gui.kept import kept
+from gui.kept import kept, kept_each
 from gui.live import Live
+from gui.local import local_of
 from gui.numbers import block_words, power_words, share, split_key
 from gui.shown import Evoked, Fact, Line, Tone, Trial, TrialRow
 from rtloop.dsp.spec import ChainSpec
@@ -50,33 +52,29 @@ def gap_ms(view: View) -> tuple[float, float]:
     return float(gap[0]) * 1e3, float(gap[1]) * 1e3
 
 
+@kept_each
+def _trial_row(pulse_id: int, p: Mapping[str, Any]) -> TrialRow | None:
+    if "trial_id" not in p:
+        return None
+    return TrialRow(
+        trial_id=int(p["trial_id"]), pulse_id=pulse_id, block=key_of(str(p["target"]), str(p["block"])),
+        accepted=bool(p["accepted"]), words=str(p.get("verdict") or "good"),
+    )  # fmt: skip
+
+
 @kept
 def trials_shown(pulses: Mapping[int, Mapping[str, Any]]) -> tuple[TrialRow, ...]:
     """Every judged trial, in order."""
-    rows = [p for p in pulses.values() if "trial_id" in p]
-    rows.sort(key=lambda p: int(p["trial_id"]))
-    return tuple(
-        TrialRow(
-            trial_id=int(p["trial_id"]), pulse_id=int(p["pulse_id"]), block=key_of(str(p["target"]), str(p["block"])),
-            accepted=bool(p["accepted"]), words=str(p.get("verdict") or "good"),
-        )
-        for p in rows
-    )  # fmt: skip
+    return tuple(sorted([r for r in _trial_row(pulses) if r is not None], key=attrgetter("trial_id")))
 
 
 @kept
 def _judged(pulses: Mapping[int, Mapping[str, Any]], trial_id: int | None) -> Mapping[str, Any] | None:
     """The pulse of a trial; of the newest trial where none (or none that is there) is chosen."""
-    newest = None
-    for p in pulses.values():
-        i = p.get("trial_id")
-        if i is None:
-            continue
-        if i == trial_id:
-            return p
-        if newest is None or i > newest["trial_id"]:
-            newest = p
-    return newest
+    rows = trials_shown(pulses)
+    found = next((r for r in rows if r.trial_id == trial_id), None) if trial_id is not None else None
+    row = found or (rows[-1] if rows else None)
+    return None if row is None else pulses[row.pulse_id]
 
 
 def trial_shown(view: View, live: Live, trial_id: int | None) -> Trial:
@@ -163,7 +161,7 @@ def _evoked(key: str, targets: Mapping[str, TargetView], started: Mapping[str, A
     ends = (float(gap[0]) * 1e3, float(gap[1]) * 1e3) if gap else (0.0, 0.0)
     target, block = split_key(key)
     t = targets.get(key)
-    local = tuple(str(n) for n in (started.get("local") or {}).get(target, ()))
+    local = local_of(started, target)
     if not key or t is None:
         return Evoked(
             block=key,

@@ -20,6 +20,8 @@ from rtloop.model.view import View, fold
 
 STANDBY, ARMED = 0b10001001, 0b10001110  # standby, coil, remote; armed, ready, coil, remote
 TARGETS = ("M1", "DLPFC")
+#: what the engine itself took as LOCAL, by target; filled with the journal
+LOCAL: dict[str, tuple[str, ...]] = {}
 
 
 @functools.cache
@@ -28,6 +30,10 @@ def journal() -> tuple[tuple[Event, ...], Path]:
     folder = Path(tempfile.mkdtemp(prefix="rtloop-gui-state-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     held = hold_tiny(folder, plan=tiny(*TARGETS))
+    line = held.sitting.line
+    LOCAL.update(
+        {t: tuple(line.montage.names[i] for i in line.scorer(t, "run").local_channels) for t in TARGETS}
+    )
     return held.events, held.folder.path
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gui_state_tools import TARGETS, at, buttons, journal, live, shown, told, views
+from gui_state_tools import LOCAL, TARGETS, at, buttons, journal, live, shown, told, views
 
 from gui.asking import ALWAYS, WORDS
 from gui.shown import Tone
@@ -254,7 +254,7 @@ def test_steps_of_intensity_against_the_criterion_without_a_verdict() -> None:
     go = {(b.word, b.args): b for b in early.buttons}
     assert go["go", ("40",)].enabled
     assert not go["go", ("40",)].primary
-    assert {b.key for b in early.buttons} == {"Ctrl+1", "Ctrl+2", "Ctrl+Shift+1", "Ctrl+Shift+2"}
+    assert {b.key for b in early.buttons} == {"Ctrl+1", "Ctrl+2", "Ctrl+F1", "Ctrl+F2"}
     unseen = replace(view, early={})
     assert not {(b.word, b.args): b for b in shown(unseen, look).early.buttons}["go", ("40",)].enabled
 
@@ -315,3 +315,29 @@ def test_before_anything_is_known() -> None:
     assert screen.status.what == "the engine is starting"
     assert not screen.stop.enabled
     assert shown(View(), Live(board_seen=True, engine_lives=True, engine_age_s=0.1)).stop.enabled
+
+
+def test_the_local_electrodes_are_those_of_the_engine() -> None:
+    view, look = at("phase_entered", phase="review")
+    assert len(LOCAL["M1"]) == 4
+    assert set(shown(view, look).evoked.local) == set(LOCAL["M1"])
+    assert set(shown(view, look).head.local) == set(LOCAL["M1"])
+    named = replace(view, started={**view.started, "local": {"M1": ["Cz", "C4"]}})
+    assert shown(named, look).head.local == ("Cz", "C4")
+
+
+def test_only_what_changed_is_worked_out_again() -> None:
+    from gui.kept import kept, kept_each
+
+    worked: list[object] = []
+    f = kept(lambda *a: worked.append(a))
+    each = kept_each(lambda key, row: worked.append((key, row)) or len(worked))
+    rows = {1: {"a": 1}, 2: {"a": 2}}
+    f(rows, "x"), f(rows, "x")
+    assert len(worked) == 1
+    f({**rows}, "x"), f(rows, "y")
+    assert len(worked) == 3
+    worked.clear()
+    assert each(rows) == [1, 2] == each({**rows})
+    assert each({**rows, 2: {"a": 3}}) == [1, 3]
+    assert worked[-1] == (2, {"a": 3})
