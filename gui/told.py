@@ -7,7 +7,8 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gui.shown import Status, Tone
+from gui.desk import Exit
+from gui.shown import Status, Stop, Tone
 from rtloop.clock import WALL, Clock
 from rtloop.errors import RtloopError
 
@@ -24,7 +25,11 @@ class Told:
 
     def briefly(self, what: str, todo: str = "", *, tone: Tone = Tone.ATTENTION) -> None:
         """Words for a few seconds, unless something worse is to be said."""
-        self._brief = (Status(tone=tone, what=what, todo=todo), self._clock.now_s() + BRIEFLY_S)
+        self.say(Status(tone=tone, what=what, todo=todo))
+
+    def say(self, status: Status) -> None:
+        """As ``briefly``."""
+        self._brief = (status, self._clock.now_s() + BRIEFLY_S)
 
     def failed(self, err: BaseException, what: str) -> Status:
         """Tell a failure on stderr (once for each kind and place) and give it as a status."""
@@ -57,3 +62,26 @@ def first_of(lines: Iterable[Status]) -> Status:
     first = next((s for s in said if s.tone is Tone.BAD), said[0])
     rest = tuple(f"{s.what} {s.todo}".strip() for s in said if s is not first)
     return replace(first, more=first.more + rest)
+
+
+def did_not_start(ended: Exit) -> Status:
+    """An engine that ended before it could be joined."""
+    words = ended.words[-1] if ended.words else "it said nothing"
+    return Status(
+        tone=Tone.BAD, what=f"The session did not start (exit code {ended.code}): {words}",
+        todo="mend what it names and start again", more=ended.words[:-1],
+    )  # fmt: skip
+
+
+def stop_elsewhere(running: int, words: str) -> Stop:
+    """The STOP of a window in which no session runs; ``running``: sessions of this machine, ``words``: what became of it."""
+    if running:
+        return Stop(
+            words=words or f"{running} running elsewhere: STOP reaches every one", tone=Tone.ATTENTION
+        )
+    return Stop(enabled=False, words=words or "nothing to stop: no unit is connected here", tone=Tone.OFF)
+
+
+CANNOT_STOP = Status(
+    tone=Tone.BAD, what="STOP cannot reach the session's board", todo="use the unit's own stop switch now"
+)

@@ -14,13 +14,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import memory as remembered
 from gui.desk import Desk, Opened, Started
@@ -30,9 +24,9 @@ from gui.looks import font, palette
 from gui.nav import NAMES, NavBar
 from gui.place import Parts, Place
 from gui.sheets import CloseSheet
-from gui.shown import Line, Session, Status, Stop, Tone
+from gui.shown import Line, Session, Status, Tone
 from gui.theme import THEMES, stylesheet
-from gui.told import Told, first_of
+from gui.told import CANNOT_STOP, Told, did_not_start, first_of, stop_elsewhere
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError
 
@@ -118,6 +112,8 @@ class Window(QWidget):
             self._screens[name] = screen
             screen.set_theme(THEMES[self.memory.theme])
             self.stack.addWidget(screen)
+            if name == "settings":
+                screen.show_choice(self.memory.theme, self.memory.scale)
             if hasattr(screen, "told"):
                 screen.told.connect(lambda status, name=name: self._told.__setitem__(name, status))
         return self._screens[name]
@@ -194,6 +190,7 @@ class Window(QWidget):
 
     def join(self, folder: Path) -> None:
         """Open a running (or just ended) session in this window."""
+        screen = self.screen("session")  # made before the seat is taken: it takes a second
         try:
             source = self.parts.join(folder, True, None)
         except RtloopError as err:
@@ -201,12 +198,8 @@ class Window(QWidget):
             return
         if self.live is not None:
             self.live.source.close()
-        self.live, self._stopped_words, self._pending = (
-            Place(source, self.parts.choice(self.role), folder),
-            "",
-            None,
-        )
-        screen = self.screen("session")
+        self.live = Place(source, self.parts.choice(self.role), folder)
+        self._stopped_words, self._pending = "", None
         screen.restart()
         self.tick()
         self.go("session")
@@ -269,9 +262,7 @@ class Window(QWidget):
         """
         reached = self.live is not None and self.live.source.stop()
         if self.runs and not reached:
-            self.say_briefly(
-                "STOP cannot reach the session's board", "use the unit's own stop switch now", tone=Tone.BAD
-            )
+            self._own.say(CANNOT_STOP)
         if not self.runs and self._others:
             self._stopped_words = "; ".join(self.desk.stop_all())
         self._draw_frame()
@@ -314,34 +305,20 @@ class Window(QWidget):
         ended = self.desk.engine_exit(self._pending.run_id)
         if ended is not None:
             self._pending = None
-            words = ended.words[-1] if ended.words else "it said nothing"
-            self._told["start"] = Status(
-                tone=Tone.BAD, what=f"The session did not start (exit code {ended.code}): {words}",
-                todo="mend what it names and start again", more=ended.words[:-1],
-            )  # fmt: skip
+            self._told["start"] = did_not_start(ended)
 
     def _draw_frame(self) -> None:
         place = self.live if self.runs or self.here == "session" else None
         if place is None and self.here == "reviewed":
             place = self.reviewed
         shown = place.shown if place is not None else None
-        stop = shown.stop if shown is not None and (self.runs or not self._others) else self._stop_others()
-        self.stop_place.show_it(stop)
+        ours = shown is not None and (self.runs or not self._others)
+        self.stop_place.show_it(shown.stop if ours else stop_elsewhere(self._others, self._stopped_words))
         self.lamp.show_it(shown.unit if shown is not None else None)
         self.stripe.show_it(self._banner(shown))
         self.status.show_it(self._status(place))
         self.setWindowTitle(f"{shown.title} – rtloop" if shown is not None else "rtloop")
         self.nav.show_it("review" if self.here == "reviewed" else self.here, self.why_not)
-
-    def _stop_others(self) -> Stop:
-        if self._others:
-            words = self._stopped_words or f"{self._others} running elsewhere: STOP reaches every one"
-            return Stop(enabled=True, words=words, tone=Tone.ATTENTION)
-        return Stop(
-            enabled=False,
-            words=self._stopped_words or "nothing to stop: no unit is connected here",
-            tone=Tone.OFF,
-        )
 
     def _banner(self, shown: Session | None) -> Line:
         if shown is not None:
