@@ -130,6 +130,7 @@ def test_keys_set_the_gain_and_leave_escape_to_the_window(panel: TracesPanel, ri
     panel.set_source(ring, NAMES, (0, 1, 2, 5), RATE_HZ)
     ring.write(waves(4000), 0.0, 0.0)
     panel.tick()
+    panel.gain.setCurrentIndex(SPANS_UV.index(200))
     small = has(colours(panel), DARK.trace)
     span = panel.span_uv
     qtbot.keyClick(panel, Qt.Key.Key_Plus)
