@@ -27,6 +27,7 @@ from rtloop.errors import NotReady, RtloopError
 from rtloop.record.folder import SessionFolder
 
 DEVICES_WITHIN_S, CHECK_WITHIN_S, REVIEW_WITHIN_S = 30.0, 20.0, 1800.0
+STALE_S = 3600.0  # a board that was silent for longer is a crash's; its number may be another process by now
 LISTED = 500  # newest sessions that the review screen lists
 
 
@@ -108,16 +109,20 @@ class AppDesk:
 
     def running(self) -> tuple[SessionFolder, ...]:
         self._reap()
+        return tuple(f for f in self._with_board() if _engine_lives(f.path))
+
+    def _with_board(self) -> list[SessionFolder]:
+        """Sessions that have a board, newest first: running ones, and those that a crash left."""
         found: dict[Path, SessionFolder] = {}
-        boards = [board.parent / "session" for _, board in boards_in_memory()]
+        places = [board.parent / "session" for _, board in boards_in_memory()]
         with contextlib.suppress(RtloopError):
-            boards += [p.parent for p in Path(self._load().data_dir).glob("*/board")]
-        for place in boards:
+            places += [p.parent for p in Path(self._load().data_dir).glob("*/board")]
+        for place in places:
             with contextlib.suppress(OSError):
                 path = place.resolve(strict=True)
-                if path not in found and (path / "journal.jsonl").exists() and folder_runs(path):
+                if path not in found and (path / "journal.jsonl").exists():
                     found[path] = SessionFolder(path=path)
-        return tuple(sorted(found.values(), key=lambda f: f.path.name, reverse=True))
+        return sorted(found.values(), key=lambda f: f.path.name, reverse=True)
 
     def seat_taken(self, folder: SessionFolder) -> bool:
         try:
@@ -129,7 +134,9 @@ class AppDesk:
 
     def stop_all(self) -> tuple[str, ...]:
         told = []
-        for folder in self.running():
+        for folder in self._with_board():
+            if not _engine_lives(folder.path) and not folder_runs(folder.path):
+                continue  # folder_runs: a port process may outlive its engine for a moment
             try:
                 with Board(folder.board) as board:
                     board.ask_stop()
@@ -212,6 +219,16 @@ class AppDesk:
     def _reap(self) -> None:
         for run_id in list(self._engines):
             self.engine_exit(run_id)
+
+
+def _engine_lives(path: Path) -> bool:
+    """Whether a session's engine is a living process that did not leave; a frozen one counts."""
+    try:
+        with Board(path / "board") as board:
+            left = board["beat_engine"] == ENDED or board.age_s("engine") > STALE_S
+            return not left and board["pid_engine"] > 0 and pid_lives(board["pid_engine"])
+    except (RtloopError, OSError):
+        return False
 
 
 def made_folder(started: Started) -> SessionFolder | None:
