@@ -253,6 +253,7 @@ def to_recording(setting: Setting, bench: Bench, clock: Clock, say: Say) -> Sett
         for role in ("engine",) if setting.request.window else ("engine", "operator"):
             bench.board.beat(role)
         clock.sleep_until(clock.now_s() + 0.05)
+    pulses += [seen.sample for seen in source.pulses(clock.now_s())]
     ongoing = ongoing_numbers(source, setting.chain, pulses)
     chain, raised = fitted_limits(setting.chain, ongoing)
     for name, limit in raised.items():

@@ -40,9 +40,10 @@ def ongoing_numbers(source: SampleSource, spec: ChainSpec, pulses: Sequence[int]
 
     ``pulses``: samples at which pulses were found. Empty without valid samples, or where pulses leave no room for an epoch.
     """
+    after = int(AFTER_PULSE_S * source.rate_hz)
+    head = source.head() - after  # a pulse at the very end may not be found yet; now, for what follows takes its time
     chain = Chain(spec, rate_hz=source.rate_hz, montage=source.montage)
     count = chain.before + chain.after + 1
-    head, after = source.head(), int(AFTER_PULSE_S * source.rate_hz)
     firsts = range(max(0, head - int(LOOK_S * source.rate_hz)), head - count, int(STRIDE_S * source.rate_hz))
     found: dict[str, list[float]] = {}
     for i, first in enumerate(firsts):
