@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gui.heading import engine_trouble, listens
+from gui.heading import arming, engine_trouble, listens
 from gui.kept import kept
 from gui.live import Live
 from gui.shown import Button, Question
@@ -81,6 +81,8 @@ def why_not_arm(view: View, live: Live) -> str:
         return "tripped: only a new run clears this"
     if view.lamp in ("ARMED", "HELD"):
         return "it is armed already"
+    if arming(view, live):
+        return "arming: the unit charges"
     if "arm" not in view.options:
         return "arming is not asked for now"
     standing = [str(row.get("words", name)) for name, row in view.faults.items() if name not in ACKNOWLEDGED]
@@ -187,7 +189,9 @@ def question_shown(view: View, live: Live) -> Question:
     text = view.asking
     if view.phase == "arm" and not why_no_words(view, live):
         left_s = confirm_left_s(view, live)
-        if left_s is not None and not why_not_confirm(view, live):
+        if arming(view, live):
+            text = f"{text.partition(':')[0]}: the unit charges, a moment"
+        elif left_s is not None and not why_not_confirm(view, live):
             text = f"{text.partition(':')[0]}: confirm within {left_s:.0f} s"
     if view.ended is not None:
         words, text = [], ""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from gui.heading import listens
+from gui.heading import arming, listens, starting
 from gui.live import Live
 from gui.numbers import age
 from gui.shown import Fact, Tone, Unit
@@ -17,8 +17,6 @@ from rtloop.model.view import View
 STALE_ARMED_S, STALE_STANDBY_S = 1.0, 3.0
 #: byte and interlock may disagree this long while one follows the other
 FOLLOWS_WITHIN_S = 0.4
-#: from the confirmed second step to the unit's own "armed"
-ARMING_S = 3.0
 RATE_TOLERANCE = 0.02
 RESIDUAL_MS = 2.0
 _TONES = {
@@ -77,7 +75,7 @@ def _lamp(view: View, live: Live, byte: UnitStatus, fresh: bool) -> tuple[str, T
         return view.lamp, tone, f"the unit itself, {heard}"
     settled = min(live.unit_same_s, live.now_s - _changed_s(view)) > FOLLOWS_WITHIN_S
     if byte.may_discharge:
-        if _arming(view, live):
+        if arming(view, live):
             return "ARMED", Tone.ATTENTION, f"arming; the unit itself, {heard}"
         words = f"the unit says ARMED and the program has not armed it ({view.lamp}): press STOP, use its own switch"
         return (
@@ -99,20 +97,17 @@ def _changed_s(view: View) -> float:
     )
 
 
-def _arming(view: View, live: Live) -> bool:
-    for h in reversed(view.history):
-        if h["kind"] == "arm_confirmed":
-            return bool(h.get("accepted")) and live.now_s - float(h.get("t_s", 0.0)) <= ARMING_S
-        if h["kind"] in ("disarmed", "lamp_changed"):
-            return False
-    return False
-
-
 def _said(byte: UnitStatus) -> str:
-    words = ["armed" if byte.armed else "standby" if byte.standby else "neither standby nor armed"]
-    if byte.ready:
-        words.append("ready")
-    words.append("coil present" if byte.coil_present else "NO COIL")
+    state = (
+        "ready to fire"
+        if byte.ready
+        else "armed"
+        if byte.armed
+        else "standby"
+        if byte.standby
+        else "not in standby"
+    )
+    words = [state, "coil present" if byte.coil_present else "NO COIL"]
     words += [w for w, bad in (("REPLACE COIL", byte.replace_coil), ("ERROR", byte.error or byte.error_fatal),
                                ("no remote control", not byte.remote)) if bad]  # fmt: skip
     return ", ".join(words)
@@ -164,6 +159,8 @@ def stream_shown(view: View, live: Live) -> tuple[Fact, ...]:
     else:
         late = "no sample yet" if math.isinf(age_s) else age(age_s)
     late_tone = Tone.GOOD if age_s <= hold_s else Tone.ATTENTION if age_s <= lost_s else Tone.BAD
+    if starting(view) and age_s > lost_s:
+        late_tone = Tone.OFF
     residual = live.clock_residual_s
     residual_ms = math.nan if residual is None else abs(residual) * 1e3
     return (

@@ -246,7 +246,7 @@ class LiveSession:
     def _let_go(self, part: str) -> None:
         held = getattr(self, part)
         setattr(self, part, None)
-        if held is not None:
+        if hasattr(held, "close"):  # a ring is let go with its last view
             with contextlib.suppress(RtloopError, OSError, ValueError, BufferError):
                 held.close()
 

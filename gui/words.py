@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gui.heading import engine_trouble, listens
+from gui.heading import FROZEN_S, STARTING_S, engine_trouble, listens
 from gui.kept import kept
 from gui.live import Live
 from gui.logged import listed
@@ -18,7 +18,7 @@ from rtloop.safety.interlock import FAULTS, Action
 #: how long STOP may take until the line says that it was not followed
 SERVED_WITHIN_S, CONFIRMED_WITHIN_S = 0.5, 1.5
 #: a refused word stays on the line this long
-REFUSED_FOR_S = 15.0
+REFUSED_FOR_S = 8.0
 RECORDER_SILENT_S = 1.0
 HARDWARE = "use the unit's own stop switch"
 _ORDER = {Action.TRIP.value: 4, Action.DISARM.value: 5, Action.HOLD.value: 6}
@@ -199,6 +199,8 @@ def _refusal(history: tuple[Mapping[str, Any], ...]) -> tuple[float, str] | None
                 return None if row.get("accepted") else (t_s, f"{step}: refused: {row.get('words', '')}")
             case "power_set":
                 return None
+            case "lamp_changed" if row.get("after") == "ARMED":
+                return None
             case "command_received" if row.get("word") == "resume":
                 return None
             case "note_written" if row.get("by", "engine") == "engine":
@@ -247,12 +249,9 @@ def _going_on(view: View, live: Live) -> _Item:
     if not live.board_seen and not view.started:
         return 10, Tone.PLAIN, "the engine is starting", "wait"
     if view.phase in ("not started", "started"):
-        return (
-            10,
-            Tone.PLAIN,
-            "pre-flight: expected against found",
-            "wait; what is not in order will be named",
-        )
+        busy = f" (busy for {age(live.engine_age_s)})" if FROZEN_S < live.engine_age_s < STARTING_S else ""
+        what = f"pre-flight: expected against found{busy}"
+        return 10, Tone.PLAIN, what, "wait; what is not in order will be named"
     if view.asking:
         return 9, Tone.PLAIN if view.phase == "listen" else Tone.ATTENTION, view.asking, ""
     t = view.targets.get(view.target if view.phase == "run" else f"{view.target}/{view.phase}")

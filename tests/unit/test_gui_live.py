@@ -9,12 +9,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gui.live import LiveSession
 from gui.slots import pid_lives
 from gui.state import Choice, session_shown
 from rtloop.board import Board
+from rtloop.eeg.ring import Ring
+from rtloop.link.pages import PagesSpec, PagesWriter
 from rtloop.link.server import LinkServer
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal
@@ -258,6 +261,27 @@ def test_parts_that_are_no_parts_raise_nothing(engine: Engine, window: LiveSessi
     assert window.pages is None
     assert not view.started
     assert window.stop() is False
+
+
+def test_ring_and_pages_are_there_to_be_read_and_let_go(engine: Engine, window: LiveSession) -> None:
+    spec = PagesSpec(
+        names=("Cz", "C3"), positions_m=np.eye(3)[:2], times_s=np.arange(5) / 1e3, raw_rate_hz=1000.0, raw_first_s=-0.01,
+        n_raw=20,
+        bands=("pooled",), gap_s=(-0.002, 0.01), n_trials=4, n_blocks=2,
+    )  # fmt: skip
+    Ring.create(engine.folder.ring, n_channels=3, rate_hz=1000.0, seconds=1.0)
+    pages = PagesWriter.create(engine.folder.pages, spec)
+    try:
+        until(window, lambda: window.ring is not None and window.pages is not None)
+        assert window.ring is not None
+        assert window.ring.rate_hz == 1000.0
+        assert window.pages is not None
+        assert window.pages.spec.names == ("Cz", "C3")
+        window.close()
+        assert window.ring is None
+        assert window.pages is None
+    finally:
+        pages.close()
 
 
 def test_the_look_after_the_end(engine: Engine, window: LiveSession) -> None:

@@ -152,6 +152,36 @@ def test_without_the_seat_only_stop_works(seat: str) -> None:
     assert "seat" in screen.seat.text
 
 
+def test_while_the_unit_charges_arming_is_not_asked_again() -> None:
+    view, look = at("arm_confirmed", accepted=True)
+    look = replace(look, unit_instr=ARMED)
+    screen = shown(view, look)
+    words = buttons(screen)
+    assert words["arm"].why_not == words["confirm"].why_not == "arming: the unit charges"
+    assert "the unit charges" in screen.question.words
+    assert screen.unit.lamp == "ARMED"
+    assert screen.unit.tone is Tone.ATTENTION
+    never = replace(look, now_s=look.now_s + 4, unit_instr=STANDBY)  # it did not come: from the start
+    assert buttons(shown(view, never))["arm"].enabled
+
+
+def test_a_refusal_that_was_overcome_is_gone() -> None:
+    view, look = at("phase_entered", phase="arm")
+    refused = told(view, "arm_requested", look.now_s, accepted=False, words="cannot arm from SAFE: no EEG")
+    assert shown(refused, look).status.what == "arm: refused: cannot arm from SAFE: no EEG"
+    armed = told(refused, "lamp_changed", look.now_s, before="READY", after="ARMED", words="")
+    assert "refused" not in shown(armed, look).status.what
+
+
+def test_an_engine_that_starts_may_be_busy_but_not_for_ever() -> None:
+    view, look = at("session_started")
+    busy = shown(view, replace(look, engine_age_s=5.0)).status
+    assert busy.tone is Tone.PLAIN
+    assert "busy for 5.0 s" in busy.what
+    assert shown(view, replace(look, engine_age_s=25.0)).status.tone is Tone.BAD
+    assert shown(view, replace(look, engine_age_s=5.0, engine_lives=False)).status.tone is Tone.BAD
+
+
 # -- the lamp --------------------------------------------------------------------------------------------------
 
 
