@@ -124,7 +124,7 @@ class SettingsScreen(QWidget):
             look.addWidget(label, row, 0)
             look.addWidget(widget, row, 1)
         keys = QLabel(
-            "Ctrl+T: the other theme. Ctrl++ and Ctrl+-: bigger and smaller. The layout is remembered here:"
+            "The same by the buttons at the foot of the window and their keys. The layout is remembered here:"
         )
         keys.setWordWrap(True)
         self.place = QLabel(str(self.desk.config_dir))
