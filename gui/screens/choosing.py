@@ -10,6 +10,22 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from gui.panels.parts import ToneLabel
+from gui.shown import Tone
+
+
+class _Chooser(QFileDialog):
+    """Qt's own chooser without its message boxes: they would be modal, over the STOP."""
+
+    absent = Signal(str)
+
+    def accept(self) -> None:
+        typed = self.selectedFiles()
+        if not typed or not Path(typed[0]).exists():
+            self.absent.emit(typed[0] if typed else "")
+            return
+        super().accept()
+
 
 class ChoosingPage(QWidget):
     """``chosen`` carries a Path; ``given_up`` comes when nothing was chosen. ``ask`` shows it for one choice."""
@@ -24,8 +40,10 @@ class ChoosingPage(QWidget):
         self.title.setProperty("letters", "big")
         self.back = QPushButton("Back")
         self.back.clicked.connect(self.leave)
+        self.words = ToneLabel("middle")
         head = QHBoxLayout()
-        head.addWidget(self.title, 1)
+        head.addWidget(self.title)
+        head.addWidget(self.words, 1)
         head.addWidget(self.back)
         self._box = QVBoxLayout(self)
         self._box.addLayout(head)
@@ -34,8 +52,13 @@ class ChoosingPage(QWidget):
         """Begin anew in this folder; ``patterns`` as QFileDialog's name filters."""
         self._drop()
         self.title.setText(title)
-        dialog = QFileDialog()
+        self.words.say("")
+        dialog = _Chooser()
         dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+        dialog.setOption(QFileDialog.Option.ReadOnly)  # deleting and renaming ask in boxes of their own
+        dialog.setStyleSheet(
+            "QToolButton { background: #b8c6d3; border-radius: 3px; }"
+        )  # its arrows are dark in any theme
         dialog.setWindowFlags(Qt.WindowType.Widget)
         dialog.setSizeGripEnabled(False)
         if folders:
@@ -50,6 +73,9 @@ class ChoosingPage(QWidget):
         dialog.setDirectory(str(place))
         dialog.fileSelected.connect(self._take)
         dialog.rejected.connect(self.leave)
+        dialog.absent.connect(
+            lambda path: self.words.say(f"There is no {path}" if path else "Nothing is chosen", Tone.BAD)
+        )
         self._dialog = dialog
         self._box.addWidget(dialog, 1)
         dialog.show()

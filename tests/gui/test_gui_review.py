@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from desk_tools import FakeDesk, of, recording_files
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLineEdit
 
 from gui.desk import Ended, Opened
 from gui.screens.review import ReviewScreen
@@ -156,3 +156,31 @@ def test_a_file_is_chosen_on_a_page_of_the_window_itself(
     assert QApplication.activeModalWidget() is None
     screen.choosing.dialog.fileSelected.emit("/r/b.edf")
     assert of(desk, "review") == [Path("/r/b.edf")]
+
+
+def test_a_name_that_is_not_there_opens_no_message_box(
+    qtbot: Any, desk: FakeDesk, screen: ReviewScreen
+) -> None:
+    """Qt's own chooser would ask in a modal box, which lies over the STOP."""
+    screen._choose(folders=False)
+    dialog = screen.choosing.dialog
+    assert dialog is not None
+    (name,) = dialog.findChildren(QLineEdit, "fileNameEdit")
+    name.setText("nowhere.edf")
+    boxes: list[Any] = []
+
+    def look() -> None:
+        if (box := QApplication.activeModalWidget()) is not None:
+            boxes.append(box)
+            box.close()
+
+    QTimer.singleShot(200, look)
+    dialog.accept()
+    qtbot.wait(300)
+    assert boxes == []
+    assert "There is no" in screen.choosing.words.text()
+    assert of(desk, "review") == []
+    (desk.data_dir / "there.edf").touch()
+    name.setText(str(desk.data_dir / "there.edf"))
+    dialog.accept()
+    assert of(desk, "review") == [desk.data_dir / "there.edf"]
