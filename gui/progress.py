@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gui.asking import PULSING, asked_step
-from gui.heading import listens
+from gui.heading import engine_trouble, listens
 from gui.kept import kept, kept_each
 from gui.live import Live
 from gui.numbers import block_words, newest_pulse, power_words
@@ -213,7 +213,13 @@ def _against(name: str, n: int, cap: Any, meaning: str) -> Fact:
 
 
 def _countdown(view: View, live: Live) -> tuple[float | None, str]:
-    if live.review or view.ended is not None or listens(view) or view.phase not in PULSING:
+    if (
+        live.review
+        or view.ended is not None
+        or listens(view)
+        or view.phase not in PULSING
+        or engine_trouble(view, live)
+    ):
         return None, ""
     if view.lamp == "HELD":
         return None, "held"

@@ -108,19 +108,18 @@ def _engine(view: View, live: Live, items: list[_Item]) -> None:
     trouble = engine_trouble(view, live)
     if not trouble:
         return
-    safe = (
-        ""
-        if listens(view)
-        else "; the unit is disarmed by its own process within a second, or lets go by itself"
-    )
     if trouble == "gone":
-        what = f"the engine is gone: no pulse is commanded any more{safe}; the record up to here is kept"
-        todo = "close this session and start a new one: the dose goes on from the record"
+        what = "the engine is gone" + (
+            ""
+            if listens(view)
+            else ": the unit is disarmed by its own process, or lets go by itself within a second"
+        )
+        todo = "the record is kept: start a new session, the dose goes on"
     else:
-        what = f"the engine has not moved for {age(live.engine_age_s)}" + (
+        what = f"the engine has not moved for {live.engine_age_s:.0f} s" + (
             "" if listens(view) else ": the port process has disarmed the unit"
         )
-        todo = "wait a moment; if it does not come back, STOP and start a new session: the record is kept"
+        todo = "wait; if it does not come back, STOP and start a new session: the record is kept"
     items.append((2, Tone.BAD, what, todo if listens(view) else f"take the coil away; {todo}"))
 
 
@@ -249,11 +248,15 @@ def _going_on(view: View, live: Live) -> _Item:
     if not live.board_seen and not view.started:
         return 10, Tone.PLAIN, "the engine is starting", "wait"
     if view.phase in ("not started", "started"):
-        busy = f" (busy for {age(live.engine_age_s)})" if FROZEN_S < live.engine_age_s < STARTING_S else ""
+        busy = f" (busy for {live.engine_age_s:.0f} s)" if FROZEN_S < live.engine_age_s < STARTING_S else ""
         what = f"pre-flight: expected against found{busy}"
         return 10, Tone.PLAIN, what, "wait; what is not in order will be named"
+    if view.phase == "listen":
+        t = view.targets.get(view.target)
+        counts = "" if t is None else f"; {t.n_accepted} accepted, {t.n_rejected} rejected"
+        return 10, Tone.GOOD if live.stream_ok else Tone.PLAIN, f"{view.asking}{counts}", ""
     if view.asking:
-        return 9, Tone.PLAIN if view.phase == "listen" else Tone.ATTENTION, view.asking, ""
+        return 9, Tone.ATTENTION, view.asking, ""
     t = view.targets.get(view.target if view.phase == "run" else f"{view.target}/{view.phase}")
     counts = "" if t is None else f": {t.n_accepted} accepted, {t.n_rejected} rejected"
     tone = Tone.GOOD if view.lamp == "ARMED" else Tone.PLAIN

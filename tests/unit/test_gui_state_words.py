@@ -70,13 +70,14 @@ def test_a_dead_and_a_frozen_engine() -> None:
     view, look = at("phase_entered", phase="run")
     gone = shown(view, replace(look, engine_lives=False, engine_age_s=3.0))
     assert "the unit is disarmed by its own process" in gone.status.what
-    assert "record up to here is kept" in gone.status.what
+    assert gone.progress.countdown_s is None
+    assert "the record is kept" in gone.status.todo
     assert "coil away" in gone.status.todo
-    assert "start a new one" in gone.status.todo
+    assert "start a new session" in gone.status.todo
     assert gone.stop.enabled
     assert not any(b.enabled for b in gone.always)
-    frozen = shown(view, replace(look, engine_age_s=2.5))
-    assert frozen.status.what == "the engine has not moved for 2.5 s: the port process has disarmed the unit"
+    frozen = shown(view, replace(look, engine_age_s=2.9))
+    assert frozen.status.what == "the engine has not moved for 3 s: the port process has disarmed the unit"
     assert frozen.always[0].why_not == "the engine does not move"
     assert "engine" not in shown(view, replace(look, engine_age_s=0.9)).status.what
 
@@ -177,7 +178,7 @@ def test_an_engine_that_starts_may_be_busy_but_not_for_ever() -> None:
     view, look = at("session_started")
     busy = shown(view, replace(look, engine_age_s=5.0)).status
     assert busy.tone is Tone.PLAIN
-    assert "busy for 5.0 s" in busy.what
+    assert "busy for 5 s" in busy.what
     assert shown(view, replace(look, engine_age_s=25.0)).status.tone is Tone.BAD
     assert shown(view, replace(look, engine_age_s=5.0, engine_lives=False)).status.tone is Tone.BAD
 
