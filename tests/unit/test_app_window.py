@@ -101,7 +101,9 @@ def result(job: Any) -> Any:
 
 def test_an_engine_is_joined_and_outlives_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "CLI", _script(tmp_path, ENGINE))
-    monkeypatch.setattr(window, "boards_in_memory", list)  # STOP must not reach what else runs on this computer
+    monkeypatch.setattr(
+        window, "boards_in_memory", list
+    )  # STOP must not reach what else runs on this computer
     desk = AppDesk()
     started = desk.start(Form(kind="map", plan="quick", simulate=True, data_dir=str(tmp_path / "data")))
     pid = desk._engines[started.run_id].pid
