@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QSplitter,
     QTabWidget,
     QVBoxLayout,
@@ -38,73 +37,17 @@ from gui.panels.traces import TracesPanel
 from gui.panels.trial import TrialPanel
 from gui.panels.trials import TrialList
 from gui.panels.unit import UnitPanel
+from gui.screens.column import Column, Rest
 from gui.screens.simulated import SimulatedSheet
 from gui.shown import Line, Session, Tick, Tone
 from gui.theme import Theme
 
 #: share of the width of each column, and of the height within each
-COLUMNS = {"a": 17, "b": 30, "c": 26, "d": 27}
+COLUMNS = {"a": 20, "b": 29, "c": 25, "d": 26}
 LEAST_HEIGHT_PX = {
-    "trial": 300, "tabs": 180, "evoked": 360, "early": 260, "scores": 260, "head": 240, "targets": 170, "question": 130,
+    "trial": 300, "tabs": 180, "evoked": 360, "early": 260, "scores": 260, "head": 240, "targets": 190, "question": 130,
 }  # fmt: skip
 ANSWER_SHOWN_S = 12.0
-
-
-class Column(QScrollArea):
-    """Scrolls up and down where its height is not enough, and is never narrower than what is in it.
-
-    What holds words takes the height its width needs: a scroll area by itself gives such contents their preferred height.
-    """
-
-    def __init__(self, content: QWidget) -> None:
-        super().__init__()
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setWidget(content)
-        content.installEventFilter(self)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(
-            self.widget().minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width(), 80
-        )
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.LayoutRequest:
-            self._fit()
-        return False
-
-    def _fit(self) -> None:
-        content, room = self.widget(), self.maximumViewportSize()
-        layout = content.layout()
-        wide = room.width()
-
-        def needed() -> int:
-            if layout is not None and layout.hasHeightForWidth():
-                return layout.minimumHeightForWidth(wide)
-            return content.minimumSizeHint().height()
-
-        if needed() > room.height():
-            wide -= self.verticalScrollBar().sizeHint().width()
-        content.resize(wide, max(room.height(), needed()))
-
-
-class Rest(QWidget):
-    """Takes the height that others in its row need, whatever its content would like."""
-
-    def __init__(self, content: QWidget) -> None:
-        super().__init__()
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.addWidget(content)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
-
-    def hasHeightForWidth(self) -> bool:
-        return False
 
 
 class SessionScreen(QWidget):
@@ -148,6 +91,10 @@ class SessionScreen(QWidget):
         self.splitters = {"columns": self.columns}
         for panel, least_px in LEAST_HEIGHT_PX.items():
             getattr(self, panel).setMinimumHeight(least_px)
+        for field in (
+            self.evoked.fields
+        ):  # three figures fit; their usual width would make the column too wide for a small screen
+            field.setMinimumWidth(52)
         self._column("a", (self.unit, 0), (self.stream, 0), (self.progress, 3), (self.pulses, 2))
         self._column("b", (self.trial, 5), (self.tabs, 4))
         self._column("c", (self.evoked, 6), (self.early, 4))
@@ -196,7 +143,8 @@ class SessionScreen(QWidget):
             for place, (panel, stretch) in enumerate(panels):
                 content.addWidget(panel)
                 content.setStretchFactor(place, stretch)
-        self.columns.addWidget(Column(content))
+        words = tuple(panel for panel, stretch in panels if name == "a" and not stretch)
+        self.columns.addWidget(Column(content, words))
         self.columns.setStretchFactor(self.columns.count() - 1, COLUMNS[name])
 
     def _notes(self) -> QHBoxLayout:
