@@ -6,7 +6,6 @@ events tell, would take the word; the engine decides, and its refusal comes back
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -41,7 +40,6 @@ ALWAYS = ("pause", "stop", "note", "reconnect")
 PULSING = ("preview", "run", "control")
 CONFIRM_WINDOW_S = 10.0
 #: how the engine asks for arming: the power and the block of the step
-_ARM = re.compile(r"arm at (\d+) % MSO for .* \((\w+)\)")
 #: faults that ``arm`` acknowledges: their cause need not stand any more, and only the operator can know
 ACKNOWLEDGED = ("pulse_not_seen", "unit_silent", "unit_unexpected", "unit_hot")
 LOST = "stream_lost"
@@ -95,8 +93,9 @@ def why_not_arm(view: View, live: Live) -> str:
 
 def asked_step(view: View) -> tuple[int, str] | None:
     """(% MSO, block) of the step that arming is asked for; None in other phases."""
-    found = _ARM.match(view.asking) if view.phase == "arm" else None
-    return None if found is None else (int(found[1]), found[2])
+    if view.phase != "arm" or view.asked_pct_mso is None:
+        return None
+    return view.asked_pct_mso, view.block
 
 
 @kept

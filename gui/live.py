@@ -203,7 +203,11 @@ class LiveSession:
         if b is None:
             return Live(**common)
         self._note_armed(slot(b, "unit_instr"), now_s)
-        return Live(**common, unit_same_s=now_s - self._armed_since_s, **read(b, now_s))
+        numbers = read(b, now_s)
+        if self.ring is not None:  # the ring's own word: true also while the engine waits or is frozen
+            with contextlib.suppress(RtloopError):
+                numbers["stream_age_s"] = max(0.0, now_s - self.ring.chunk(-1)[3])
+        return Live(**common, unit_same_s=now_s - self._armed_since_s, **numbers)
 
     def _note_armed(self, instr: int, now_s: float) -> None:
         armed = None if instr < 0 else bool(instr & 0b110)

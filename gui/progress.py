@@ -24,7 +24,7 @@ def progress_shown(view: View, live: Live) -> Progress:
     """Steps with their states, share of the plan's pulses, dose against its caps, countdown."""
     rows = _plan(view.started, view.targets)
     now = _now(view, rows)
-    given = _given(view.pulses)
+    given = _given(view.pulses, view.placed)
     steps = _steps(rows, given, now, view.ended is not None, view.targets)
     countdown_s, countdown = _countdown(view, live)
     return Progress(
@@ -45,22 +45,20 @@ def _plan(started: Mapping[str, Any], targets: Mapping[str, TargetView]) -> tupl
 
 
 @kept_each
-def _place(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, str, int | None] | None:
-    """(target, block, power) of a pulse that was delivered, uncertain or heard; None of any other."""
+def _place(pulse_id: int, p: Mapping[str, Any]) -> tuple[int, str, str, int | None] | None:
+    """(id, target, block, power) of a pulse that was delivered, uncertain or heard; None of any other."""
     if pulse_id < 0 or not (_counts(p) or ("outcome" not in p and "sample" in p)):
         return None
-    return str(p.get("target", "")), str(p.get("block", "")), p.get("power_pct_mso")
+    return pulse_id, str(p.get("target", "")), str(p.get("block", "")), p.get("power_pct_mso")
 
 
 @kept
-def _given(pulses: Pulses) -> Mapping[tuple[str, str, int | None], int]:
-    """Pulses delivered, uncertain or heard, by target, block and power, and by target and block."""
-    out: dict[tuple[str, str, int | None], int] = {}
-    for place, n in Counter(_place(pulses)).items():
-        if place is None:
-            continue
-        for key in {place, (*place[:2], None)}:
-            out[key] = out.get(key, 0) + n
+def _given(pulses: Pulses, placed: Mapping[str, int]) -> Mapping[tuple[str, str, int | None], int]:
+    """Pulses since the coil was placed, delivered, uncertain or heard, by target, block and power, and by target and block."""
+    out: Counter[tuple[str, str, int | None]] = Counter()
+    for place in _place(pulses):
+        if place is not None and place[0] > placed.get(place[1], 0):
+            out.update({place[1:], (*place[1:3], None)})
     return out
 
 

@@ -36,6 +36,9 @@ class View:
     target: str = ""
     asking: str = ""
     options: tuple[str, ...] = ()
+    block: str = ""  # of the phase
+    asked_pct_mso: int | None = None  # % MSO that arming is asked for
+    placed: Mapping[str, int] = field(default_factory=dict)  # target -> last pulse before its coil was placed
     lamp: str = "SAFE"
     faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()  # lamps, faults, operator's words, in order
@@ -116,7 +119,9 @@ def _trial(view: View, d: Mapping[str, Any]) -> View:
         bad_channels=tuple(d.get("bad_channels", ())),
     )
     view = _put(view, t)
-    times = {name: (*view.timings_s.get(name, ()), float(s)) for name, s in d.get("stage_s", {}).items()}
+    # "scores" comes with scores_updated: a trial that is not scored took no time for it
+    stages = {name: s for name, s in d.get("stage_s", {}).items() if name != "scores"}
+    times = {name: (*view.timings_s.get(name, ()), float(s)) for name, s in stages.items()}
     view = replace(view, timings_s={**view.timings_s, **times})
     return _pulse(
         view, d["pulse_id"], trial_id=d["trial_id"], accepted=accepted, verdict=d["words"], block=d["block"],
@@ -153,10 +158,12 @@ def fold(view: View, event: Event) -> View:
             return replace(view, devices={**view.devices, d["device"]: dict(d)})
         case "phase_entered":
             if d["phase"] == "place":  # another place: what was seen before says nothing of it
-                view = replace(view, early={k: v for k, v in view.early.items() if k != d.get("target")})
+                early = {k: v for k, v in view.early.items() if k != d.get("target")}
+                placed = {**view.placed, str(d.get("target")): max(view.pulses, default=0)}
+                view = replace(view, early=early, placed=placed)
             return replace(
                 view, phase=d["phase"], target=d.get("target", ""), asking=d.get("words", ""),
-                options=tuple(d.get("options", ())),
+                options=tuple(d.get("options", ())), block=d.get("block", ""), asked_pct_mso=d.get("power_pct_mso"),
             )  # fmt: skip
         case "lamp_changed":
             return _note(replace(view, lamp=d["after"]), event)
@@ -194,12 +201,9 @@ def fold(view: View, event: Event) -> View:
             return _put(replace(view, paths=paths), TargetView(name=d["target"], block=d["block"]))
         case "scores_updated":
             t = _target(view, d["target"], d["block"])
-            times = (
-                {"scores": (*view.timings_s.get("scores", ()), float(d["scores_s"]))}
-                if "scores_s" in d
-                else {}
-            )
-            view = replace(view, timings_s={**view.timings_s, **times})
+            if d.get("scores_s"):  # 0: a trial was only moved
+                times = (*view.timings_s.get("scores", ()), float(d["scores_s"]))
+                view = replace(view, timings_s={**view.timings_s, "scores": times})
             return _put(_path(view, d), replace(t, scores=d["scores"]))
         case "target_accepted":
             return _put(view, replace(_target(view, d["target"], "run"), accepted_by_operator=True))

@@ -280,12 +280,17 @@ class Engine:
         self.finished = True
         return [Disarm(reason=reason), Finish(reason=reason, complete=complete)]
 
-    def _ask(self, phase: str, words: str, *options: str) -> list[Order]:
+    def _ask(self, phase: str, words: str, *options: str, power_pct_mso: int | None = None) -> list[Order]:
         if self._asked == phase:
             return []
         self._asked = phase
-        step = self.step
-        return [Ask(phase=phase, target=step.target if step else "", words=words, options=(*options, "stop"))]
+        target = self.step.target if self.step else ""
+        return [
+            Ask(
+                phase=phase, target=target, words=words, options=(*options, "stop"), block=self._block,
+                power_pct_mso=power_pct_mso,
+            )
+        ]  # fmt: skip
 
     def _go_on(self, now_s: float, standing: Standing) -> list[Order]:
         step = self.step
@@ -345,7 +350,8 @@ class Engine:
         if standing.lamp in (Lamp.SAFE, Lamp.READY):
             self._next_due_s = None
             words = f"arm at {power_pct_mso} % MSO for {step.target} ({self._block}): say arm, then confirm"
-            return orders + self._ask("arm", words, "arm", "confirm", "skip", "pause")
+            options = ("arm", "confirm", "skip", "pause")
+            return orders + self._ask("arm", words, *options, power_pct_mso=power_pct_mso)
         if standing.lamp is Lamp.HELD or self._in_flight is not None:
             return orders
         if self._asked != "pulsing":

@@ -41,7 +41,9 @@ def ongoing_numbers(source: SampleSource, spec: ChainSpec, pulses: Sequence[int]
     ``pulses``: samples at which pulses were found. Empty without valid samples, or where pulses leave no room for an epoch.
     """
     after = int(AFTER_PULSE_S * source.rate_hz)
-    head = source.head() - after  # a pulse at the very end may not be found yet; now, for what follows takes its time
+    head = (
+        source.head() - after
+    )  # a pulse at the very end may not be found yet; now, for what follows takes its time
     chain = Chain(spec, rate_hz=source.rate_hz, montage=source.montage)
     count = chain.before + chain.after + 1
     firsts = range(max(0, head - int(LOOK_S * source.rate_hz)), head - count, int(STRIDE_S * source.rate_hz))

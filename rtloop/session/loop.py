@@ -297,10 +297,11 @@ class Loop:
                         "block_looked_at",
                         **block_looked_at(self.view, self._line, order.target, "run", held_against),
                     )
-                self._phase(order.phase, order.target, order.words, *order.options)
+                step = {"block": order.block, "power_pct_mso": order.power_pct_mso}
+                self._phase(order.phase, order.target, order.words, *order.options, **step)
             case e.Enter():
                 more = ("preview",) if order.block == "preview" else ()
-                self._phase(order.phase, order.target, "", *more, "pause", "stop")
+                self._phase(order.phase, order.target, "", *more, "pause", "stop", block=order.block)
             case e.Restart():
                 self._line.restart(order.target, order.block)
                 self._alive()
@@ -330,8 +331,8 @@ class Loop:
             case e.Finish():
                 self.finished = order
 
-    def _phase(self, phase: str, target: str, words: str, *options: str) -> None:
-        self.emit("phase_entered", phase=phase, target=target, words=words, options=list(options))
+    def _phase(self, phase: str, target: str, words: str, *options: str, **step: Any) -> None:
+        self.emit("phase_entered", phase=phase, target=target, words=words, options=list(options), **step)
 
     def _page(self, target: str, block: str, trial: Trial | None = None) -> None:
         """Let a window see the trial and the block's sums; what fails there is noted and changes nothing here."""

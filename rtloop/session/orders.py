@@ -63,6 +63,8 @@ class Ask:
     target: str
     words: str
     options: tuple[str, ...]
+    block: str = ""  # of the step that is asked about
+    power_pct_mso: int | None = None  # that arming is asked for
 
 
 @dataclass(frozen=True, kw_only=True)
