@@ -1,0 +1,27 @@
+"""Owns the drawing of what happened, line by line; owns no event."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QWidget
+
+from gui.panels.parts import LineList, Panel
+from gui.shown import Line
+from gui.theme import Theme
+
+
+class LogPanel(Panel):
+    """Lamps, faults, words said and notes, in the order they are given."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__("Log", theme, parent)
+        self.list = LineList(theme)
+        self.list.setAccessibleName("Log")
+        self.body.addWidget(self.list, 1)
+
+    def set_theme(self, theme: Theme) -> None:
+        super().set_theme(theme)
+        self.list.lines.set_theme(theme)
+
+    def show_it(self, lines: tuple[Line, ...]) -> None:
+        """Show these lines."""
+        self.list.show_it(lines)

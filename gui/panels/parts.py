@@ -1,0 +1,321 @@
+"""Owns the small widgets panels are made of: frame with a title, tone label, fact grid, word button, list of lines; owns no panel.
+
+Every ``show_it`` or ``say`` here compares with what it showed last and touches Qt only where something changed, so that a
+window may call them thirty times a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QLayout,
+    QLayoutItem,
+    QListView,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.shown import Button, Fact, Line, Tone
+from gui.theme import Theme, words
+
+_Index = QModelIndex | QPersistentModelIndex
+
+
+def style_again(widget: QWidget) -> None:
+    """Let the style sheet look at a widget's changed properties."""
+    style = widget.style()
+    style.unpolish(widget)
+    style.polish(widget)
+
+
+class ToneLabel(QLabel):
+    """A label with a tone: its colour by the style sheet, its symbol in the text."""
+
+    def __init__(self, size: str = "", *, wrap: bool = True, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWordWrap(wrap)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self._shown: tuple[str, Tone] = ("", Tone.PLAIN)
+        if size:
+            self.setProperty("letters", size)
+        self.setProperty("tone", str(Tone.PLAIN))
+
+    def say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
+        """Show ``text`` with the tone's symbol in front."""
+        if (text, tone) == self._shown:
+            return
+        changed = tone != self._shown[1]
+        self._shown = (text, tone)
+        self.setText(words(tone, text))
+        if changed:
+            self.setProperty("tone", str(tone))
+            style_again(self)
+
+    def show_it(self, line: Line) -> None:
+        """Show a line."""
+        self.say(line.text, line.tone)
+
+
+class Panel(QFrame):
+    """A frame with a title and a body; ``body`` takes what the panel is made of."""
+
+    said = Signal(str, tuple)  # a word for the engine and its arguments
+
+    def __init__(self, title: str, theme: Theme, parent: QWidget | None = None, *, meaning: str = "") -> None:
+        super().__init__(parent)
+        self.theme = theme
+        self.setProperty("panel", "true")
+        self.setAccessibleName(title)
+        self.title = QLabel(title)
+        self.title.setProperty("role", "title")
+        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.title.setToolTip(meaning)
+        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(8, 5, 8, 6)
+        self.body.setSpacing(4)
+        self.body.addWidget(self.title)
+        self._seen: dict[str, Any] = {}
+
+    def changed(self, name: str, value: object) -> bool:
+        """True when ``value`` is not what was seen under this name the last time; it is seen from now on."""
+        if name in self._seen and self._seen[name] == value:
+            return False
+        self._seen[name] = value
+        return True
+
+    def set_title(self, text: str) -> None:
+        """Change the title."""
+        if self.title.text() != text:
+            self.title.setText(text)
+            self.setAccessibleName(text)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours; what the style sheet colours follows by itself."""
+        self.theme = theme
+
+
+class FactGrid(QWidget):
+    """Names and values, in ``columns`` pairs of columns; a value's tone is colour and symbol, its meaning the tool tip."""
+
+    def __init__(self, columns: int = 1, size: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._columns, self._size = columns, size
+        self._facts: tuple[Fact, ...] = ()
+        self._cells: list[tuple[QLabel, ToneLabel]] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(1)
+        for column in range(columns):
+            self._grid.setColumnStretch(2 * column + 1, 1)
+
+    def show_it(self, facts: Sequence[Fact]) -> None:
+        """Show these facts in their order."""
+        facts = tuple(facts)
+        if facts == self._facts:
+            return
+        while len(self._cells) < len(facts):
+            self._add()
+        for i, (name, value) in enumerate(self._cells):
+            there = i < len(facts)
+            name.setHidden(not there)
+            value.setHidden(not there)
+            if there and (i >= len(self._facts) or facts[i] != self._facts[i]):
+                name.setText(facts[i].name)
+                value.say(facts[i].value, facts[i].tone)
+                name.setToolTip(facts[i].meaning)
+                value.setToolTip(facts[i].meaning)
+        self._facts = facts
+
+    def _add(self) -> None:
+        i = len(self._cells)
+        name, value = QLabel(self), ToneLabel(self._size, parent=self)
+        name.setProperty("tone", str(Tone.OFF))
+        name.setTextFormat(Qt.TextFormat.PlainText)
+        if self._size:
+            name.setProperty("letters", self._size)
+        value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        row, column = divmod(i, self._columns)
+        top = Qt.AlignmentFlag.AlignTop
+        self._grid.addWidget(name, row, 2 * column, top)
+        self._grid.addWidget(value, row, 2 * column + 1, top)
+        self._cells.append((name, value))
+
+
+class WordButton(QWidget):
+    """A button that says a word to the engine; when disabled the reason stands under it and is its tool tip."""
+
+    said = Signal(str, tuple)
+
+    def __init__(self, button: Button, parent: QWidget | None = None, *, reason: bool = True) -> None:
+        super().__init__(parent)
+        self.value: Button | None = None
+        self.push = QPushButton(self)
+        self.push.setAutoDefault(False)
+        self.push.clicked.connect(self.press)
+        self.why = ToneLabel("small", parent=self)
+        self._reason = reason
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(1)
+        column.addWidget(self.push)
+        column.addWidget(self.why)
+        self.show_it(button)
+
+    def show_it(self, button: Button) -> None:
+        """Show a button."""
+        before, self.value = self.value, button
+        if button == before:
+            return
+        self.push.setText(f"{button.text}   {button.key}" if button.key else button.text)
+        self.push.setEnabled(button.enabled)
+        self.push.setToolTip("" if button.enabled else button.why_not)
+        self.push.setAccessibleDescription(self.push.toolTip())
+        self.why.say("" if button.enabled else button.why_not, Tone.OFF)
+        self.why.setHidden(button.enabled or not button.why_not or not self._reason)
+        if before is None or button.primary != before.primary:
+            self.push.setProperty("primary", "true" if button.primary else "false")
+            self.push.setProperty("letters", "big" if button.primary else "middle")
+            style_again(self.push)
+
+    def press(self) -> None:
+        """Say the word, if it may be said."""
+        if self.value is not None and self.value.enabled:
+            self.said.emit(self.value.word, self.value.args)
+
+
+class Flow(QLayout):
+    """Lays widgets in rows like words in a text."""
+
+    def __init__(self, spacing: int = 8) -> None:
+        super().__init__()
+        self._items: list[QLayoutItem] = []
+        self.setContentsMargins(0, 0, 0, 0)
+        self.setSpacing(spacing)
+
+    def addItem(self, item: QLayoutItem) -> None:
+        self._items.append(item)
+
+    def count(self) -> int:
+        return len(self._items)
+
+    def itemAt(self, index: int) -> QLayoutItem | None:  # type: ignore[override]
+        return self._items[index] if 0 <= index < len(self._items) else None
+
+    def takeAt(self, index: int) -> QLayoutItem | None:  # type: ignore[override]
+        return self._items.pop(index) if 0 <= index < len(self._items) else None
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        return self._lay(QRect(0, 0, width, 0), place=False)
+
+    def setGeometry(self, rect: QRect) -> None:
+        super().setGeometry(rect)
+        self._lay(rect, place=True)
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSize()
+
+    def minimumSize(self) -> QSize:
+        size = QSize()
+        for item in self._items:
+            size = size.expandedTo(item.minimumSize())
+        return size
+
+    def _lay(self, rect: QRect, *, place: bool) -> int:
+        x, y, row = rect.x(), rect.y(), 0
+        for item in self._items:
+            if item.isEmpty():
+                continue
+            width = min(item.sizeHint().width(), rect.width())
+            height = item.heightForWidth(width) if item.hasHeightForWidth() else item.sizeHint().height()
+            if x > rect.x() and x + width > rect.right() + 1:
+                x, y, row = rect.x(), y + row + self.spacing(), 0
+            if place:
+                item.setGeometry(QRect(QPoint(x, y), QSize(width, height)))
+            x += width + self.spacing()
+            row = max(row, height)
+        return y + row - rect.y()
+
+
+class LineModel(QAbstractListModel):
+    """Lines of words with tones, newest first; only what is visible is ever drawn."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.lines: tuple[Line, ...] = ()
+        self._colours = {tone: QColor(theme.tone(tone)) for tone in Tone}
+
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.lines)
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not 0 <= index.row() < len(self.lines):
+            return None
+        line = self.lines[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return words(line.tone, line.text)
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return self._colours[line.tone]
+        return line.text if role == Qt.ItemDataRole.ToolTipRole else None
+
+    def take(self, lines: tuple[Line, ...]) -> int:
+        """Show these lines; returns how many were put in front of otherwise unchanged ones (0: all anew)."""
+        new = len(lines) - len(self.lines)
+        if self.lines and new > 0 and lines[new:] == self.lines:
+            self.beginInsertRows(QModelIndex(), 0, new - 1)
+            self.lines = lines
+            self.endInsertRows()
+            return new
+        self.beginResetModel()
+        self.lines = lines
+        self.endResetModel()
+        return 0
+
+    def set_theme(self, theme: Theme) -> None:
+        self._colours = {tone: QColor(theme.tone(tone)) for tone in Tone}
+        if self.lines:
+            self.dataChanged.emit(self.index(0), self.index(len(self.lines) - 1))
+
+
+class LineList(QListView):
+    """A list of any length of which only the visible rows cost anything."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.lines = LineModel(theme, self)
+        self.setModel(self.lines)
+        self.setUniformItemSizes(True)
+        self.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.setMinimumHeight(60)
+
+    def show_it(self, lines: tuple[Line, ...]) -> None:
+        """Show these lines, newest first; the eye keeps its place when lines come in front."""
+        if lines == self.lines.lines:
+            return
+        at = self.verticalScrollBar().value()
+        new = self.lines.take(lines)
+        self.verticalScrollBar().setValue(at + new if at else 0)
