@@ -13,9 +13,12 @@ class Column(QScrollArea):
     What holds words takes the height its width needs: a scroll area by itself gives such contents their preferred height.
     """
 
-    def __init__(self, content: QWidget, words: tuple[QWidget, ...] = ()) -> None:
+    def __init__(
+        self, content: QWidget, words: tuple[QWidget, ...] = (), mixed: tuple[QWidget, ...] = ()
+    ) -> None:
         super().__init__()
         self._words = words
+        self._mixed = tuple((panel, panel.minimumHeight()) for panel in mixed)  # words and plots: their least
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -44,6 +47,9 @@ class Column(QScrollArea):
         def needed() -> int:
             for panel in self._words:  # never squeezed: a layout's own minimum lets wrapped words overlap
                 panel.setMinimumHeight(max(0, panel.heightForWidth(wide)))
+            for panel, least_px in self._mixed:
+                inner = panel.layout()
+                panel.setMinimumHeight(max(least_px, inner.minimumHeightForWidth(wide) if inner else 0))
             if layout is not None and layout.hasHeightForWidth():
                 return layout.minimumHeightForWidth(wide)
             return content.minimumSizeHint().height()

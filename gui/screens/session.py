@@ -144,7 +144,8 @@ class SessionScreen(QWidget):
                 content.addWidget(panel)
                 content.setStretchFactor(place, stretch)
         words = tuple(panel for panel, stretch in panels if name == "a" and not stretch)
-        self.columns.addWidget(Column(content, words))
+        mixed = tuple(panel for panel, _ in panels if panel in (self.trial, self.early))
+        self.columns.addWidget(Column(content, words, mixed))
         self.columns.setStretchFactor(self.columns.count() - 1, COLUMNS[name])
 
     def _notes(self) -> QHBoxLayout:
