@@ -115,6 +115,7 @@ class StartScreen(QWidget):
             column.addWidget(panel)
         column.addStretch(1)
         self.start = QPushButton()
+        self.start.setEnabled(False)  # until the first look
         self.start.setProperty("primary", "true")
         self.start.setProperty("letters", "big")
         self.start.setMinimumHeight(56)
