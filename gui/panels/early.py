@@ -109,8 +109,7 @@ def _array(values: list[float]) -> F64:
 
 
 def _tick(step: EarlyStep) -> str:
-    rmt = "" if step.power_pct_rmt is None else f" ({step.power_pct_rmt:.0f} % RMT)"
-    return f"{step.power_pct_mso} %{rmt}"
+    return f"{step.power_pct_mso} %"
 
 
 def _comparable(early: Early) -> object:

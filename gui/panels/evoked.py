@@ -11,7 +11,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
 
 from gui.panels.parts import Panel, ToneLabel
-from gui.panels.plots import Butterfly, Plot, is_local, outside_gap, round_up, steady_limit
+from gui.panels.plots import Butterfly, Plot, is_local, outside_gap, round_up, some_columns, steady_limit
 from gui.panels.topography import Maps
 from gui.shown import Evoked
 from gui.theme import Theme
@@ -39,7 +39,7 @@ class EvokedPanel(Panel):
         super().__init__("Running average", theme, parent)
         self.counts, self.reasons = ToneLabel("middle"), ToneLabel()
         self.butterfly = Butterfly(theme, left="average, µV", bottom="")
-        self.power = Plot(theme, left="GMFP, µV", bottom="ms after the pulse")
+        self.power = Plot(theme, left="GMFP, µV", bottom="ms · GMFP: SD over channels of the average")
         self.power.setToolTip("GMFP: standard deviation over channels of the average, µV")
         self.curve = pg.PlotCurveItem()
         self.maps = Maps(theme)
@@ -73,6 +73,8 @@ class EvokedPanel(Panel):
             mark.sigPositionChanged.connect(lambda line, i=i: self._moved(i, line.value()))
             self.butterfly.addItem(mark, ignoreBounds=True)
             field = QDoubleSpinBox(decimals=0, minimum=RANGE_MS[0], maximum=RANGE_MS[1], value=at)
+            field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+            field.setMinimumWidth(52)
             field.setAccessibleName(f"Latency of map {i + 1}, ms")
             field.setToolTip(
                 "Arrow keys move by 1 ms, Page Up and Page Down by 10 ms; or drag the line in the plot."
@@ -142,15 +144,18 @@ class EvokedPanel(Panel):
         self._average = page.average_uv
         self.butterfly.lines.set_data(times, page.average_uv[used], is_local(spec.names, self._local)[used])
         seen = outside_gap(times, self._gap, RANGE_MS)
-        limit = steady_limit(self.butterfly.limit, page.average_uv[used][:, seen], share_pct=99.5)
+        limit = steady_limit(
+            self.butterfly.limit, page.average_uv[:, some_columns(seen)][used], share_pct=99.5
+        )
         self.butterfly.show_range(RANGE_MS, limit)
         outside = np.where((times >= self._gap[0]) & (times <= self._gap[1]), np.nan, power)
-        self.curve.setData(times, outside, connect="finite")
+        shown = (times >= RANGE_MS[0]) & (times <= RANGE_MS[1])
+        self.curve.setData(times[shown], outside[shown], connect="finite")
         most = steady_limit(self._power_limit, power[seen], share_pct=100.0, room=1.1)
         if most != self._power_limit:
             self._power_limit = most
             self.power.setYRange(0.0, most, padding=0.0)
-        self._show_maps()
+        self._timer.start()  # the maps in a frame of their own: no frame holds all the work of a pulse
 
     def _moved(self, which: int, at_ms: float) -> None:
         if self._gap[0] <= at_ms < self._gap[1] and self._gap[1] > 0:

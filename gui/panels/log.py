@@ -10,13 +10,14 @@ from gui.theme import Theme
 
 
 class LogPanel(Panel):
-    """Lamps, faults, words said and notes, in the order they are given."""
+    """Lamps, faults, words said and notes; given oldest first and shown with the newest on top, unless told otherwise."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, parent: QWidget | None = None, *, newest_first: bool = True) -> None:
         super().__init__("Log", theme, parent)
         self.list = LineList(theme)
         self.list.setAccessibleName("Log")
         self.body.addWidget(self.list, 1)
+        self._newest_first = newest_first
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
@@ -24,4 +25,5 @@ class LogPanel(Panel):
 
     def show_it(self, lines: tuple[Line, ...]) -> None:
         """Show these lines."""
-        self.list.show_it(lines)
+        if self.changed("lines", lines):
+            self.list.show_it(lines[::-1] if self._newest_first else lines)

@@ -1,4 +1,4 @@
-"""Owns the small widgets panels are made of: frame with a title, tone label, fact grid, word button, list of lines; owns no panel.
+"""Owns the small widgets panels are made of: frame, tone label, fact grid, word button, list of lines; owns no panel.
 
 Every ``show_it`` or ``say`` here compares with what it showed last and touches Qt only where something changed, so that a
 window may call them thirty times a second.
@@ -10,16 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import (
-    QAbstractListModel,
-    QModelIndex,
-    QPersistentModelIndex,
     QPoint,
     QRect,
     QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QBrush, QColor, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -36,7 +33,7 @@ from PySide6.QtWidgets import (
 from gui.shown import Button, Fact, Line, Tone
 from gui.theme import Theme, words
 
-_Index = QModelIndex | QPersistentModelIndex
+_LOOK = 10  # as many new lines in front are recognised as such; with more, the lines are written anew
 
 
 def style_again(widget: QWidget) -> None:
@@ -259,44 +256,46 @@ class Flow(QLayout):
         return y + row - rect.y()
 
 
-class LineModel(QAbstractListModel):
-    """Lines of words with tones, newest first; only what is visible is ever drawn."""
+class LineModel(QStandardItemModel):
+    """Lines of words with tones. Qt asks it for every row at every insertion, so the rows are Qt's own items."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.lines: tuple[Line, ...] = ()
-        self._colours = {tone: QColor(theme.tone(tone)) for tone in Tone}
-
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.lines)
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if not 0 <= index.row() < len(self.lines):
-            return None
-        line = self.lines[index.row()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return words(line.tone, line.text)
-        if role == Qt.ItemDataRole.ForegroundRole:
-            return self._colours[line.tone]
-        return line.text if role == Qt.ItemDataRole.ToolTipRole else None
+        self._brushes = {tone: QBrush(QColor(theme.tone(tone))) for tone in Tone}
 
     def take(self, lines: tuple[Line, ...]) -> int:
-        """Show these lines; returns how many were put in front of otherwise unchanged ones (0: all anew)."""
-        new = len(lines) - len(self.lines)
-        if self.lines and new > 0 and lines[new:] == self.lines:
-            self.beginInsertRows(QModelIndex(), 0, new - 1)
-            self.lines = lines
-            self.endInsertRows()
-            return new
-        self.beginResetModel()
+        """Show these lines, touching only what changed; returns how many came in front of those that were there."""
+        old = self.lines
+        new = next((k for k in range(_LOOK) if lines[k : k + len(old)] == old[: max(0, len(lines) - k)]), 0)
+        for k in range(new if old else 0):
+            self.insertRow(k, self._item(lines[k]))
+        if self.rowCount() > len(lines):
+            self.removeRows(len(lines), self.rowCount() - len(lines))
+        there = (lines[:new] + old)[: len(lines)] if old else ()
+        for i, line in enumerate(lines):
+            if i >= len(there):
+                self.appendRow(self._item(line))
+            elif there[i] != line:
+                self._fill(self.item(i), line)
         self.lines = lines
-        self.endResetModel()
-        return 0
+        return new if old else 0
+
+    def _item(self, line: Line) -> QStandardItem:
+        item = QStandardItem()
+        self._fill(item, line)
+        return item
+
+    def _fill(self, item: QStandardItem, line: Line) -> None:
+        item.setText(words(line.tone, line.text))
+        item.setToolTip(line.text)
+        item.setForeground(self._brushes[line.tone])
 
     def set_theme(self, theme: Theme) -> None:
-        self._colours = {tone: QColor(theme.tone(tone)) for tone in Tone}
-        if self.lines:
-            self.dataChanged.emit(self.index(0), self.index(len(self.lines) - 1))
+        """Take other colours."""
+        self._brushes = {tone: QBrush(QColor(theme.tone(tone))) for tone in Tone}
+        for i, line in enumerate(self.lines):
+            self.item(i).setForeground(self._brushes[line.tone])
 
 
 class LineList(QListView):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
@@ -57,6 +58,7 @@ class Plot(pg.PlotWidget):
         item.hideButtons()
         item.setMouseEnabled(x=False, y=False)
         item.getViewBox().setDefaultPadding(0.0)
+        item.layout.setContentsMargins(0, 8, 10, 0)  # half of the outermost numbers of the axes
         self._left, self._bottom = left, bottom
         if left:
             item.setLabel("left", left)
@@ -66,6 +68,7 @@ class Plot(pg.PlotWidget):
             item.getAxis(side).enableAutoSIPrefix(False)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameStyle(0)
+        self._take_font()
         self.set_theme(theme)
 
     def set_theme(self, theme: Theme) -> None:
@@ -81,11 +84,14 @@ class Plot(pg.PlotWidget):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
-            font = self.font()
-            for side in ("left", "bottom"):
-                axis = self.getPlotItem().getAxis(side)
-                axis.setTickFont(font)
-                axis.label.setFont(font)
+            self._take_font()
+
+    def _take_font(self) -> None:
+        font = self.font()
+        for side in ("left", "bottom"):
+            axis = self.getPlotItem().getAxis(side)
+            axis.setTickFont(font)
+            axis.label.setFont(font)
 
 
 class Lines(pg.GraphicsObject):
@@ -217,6 +223,12 @@ def outside_gap(times_ms: F64, gap_ms: tuple[float, float], x_ms: tuple[float, f
     """bool[n_times]: within the shown range and not bridged (2 ms more, where edges ring)."""
     shown = (times_ms >= x_ms[0]) & (times_ms <= x_ms[1])
     return np.asarray(shown & ~((times_ms >= gap_ms[0] - 2.0) & (times_ms <= gap_ms[1] + 2.0)))
+
+
+def some_columns(there: Bool, most: int = 200) -> npt.NDArray[np.intp]:
+    """Indices of at most twice ``most`` of the columns that are there, evenly spread: enough for a range."""
+    columns = np.flatnonzero(there)
+    return columns[:: max(1, columns.size // most)]
 
 
 def is_local(names: Sequence[str], local: Sequence[str]) -> Bool:

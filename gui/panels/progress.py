@@ -59,8 +59,8 @@ class ProgressPanel(Panel):
             self.steps.show_it(tuple(lines))
             now = next((i for i, step in enumerate(progress.steps) if step.state == "now"), None)
             if now is not None:
-                self.steps.scrollTo(self.steps.lines.index(now), LineList.ScrollHint.PositionAtCenter)
-                self.steps.setCurrentIndex(self.steps.lines.index(now))
+                self.steps.scrollTo(self.steps.lines.index(now, 0), LineList.ScrollHint.PositionAtCenter)
+                self.steps.setCurrentIndex(self.steps.lines.index(now, 0))
         self.dose.show_it(progress.dose)
         self.countdown.say(progress.countdown)
         self.countdown.setHidden(not progress.countdown)

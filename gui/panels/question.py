@@ -35,6 +35,7 @@ class QuestionPanel(Panel):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("What to do now", theme, parent)
         self.words = ToneLabel("big")
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.answers: tuple[WordButton, ...] = ()
         self.always: tuple[WordButton, ...] = ()
         self.shortcuts: dict[str, QShortcut] = {}
@@ -65,6 +66,8 @@ class QuestionPanel(Panel):
             for widget, button in zip(there, wanted, strict=True):
                 widget.show_it(button)
             return there
+        if any(widget.push.hasFocus() for widget in there):
+            self.setFocus()  # not the next answer, which a second press of the key would give, nor a text field
         for widget in there:
             row.removeWidget(widget)
             widget.setParent(None)

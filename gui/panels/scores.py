@@ -17,8 +17,8 @@ from gui.theme import Theme
 from rtloop.model.samples import F64
 
 STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
-MARKS = ("o", "s", "t", "d")
-_ROOM_FOR_NAMES = 0.25  # of the width, right of the newest pulse
+MARKS = {"o": "●", "s": "■", "t": "▼", "d": "◆"}  # as pyqtgraph calls them, as they are written
+_ROOM_FOR_NAMES = 0.3  # of the width, right of the newest pulse
 _NAMES_APART = 0.085  # of the height
 
 
@@ -84,7 +84,9 @@ class ScorePlot(Plot):
         index = self._order.index(target) if target in self._order else len(self._order)
         colour, made = self.theme.curve(index), self.drawn[target]
         made.curve.setPen(pg.mkPen(colour, width=2, style=STYLES[index % len(STYLES)]))
-        made.end.setSymbol(MARKS[index % len(MARKS)])
+        mark = tuple(MARKS)[index % len(MARKS)]
+        made.end.setSymbol(mark)
+        made.name.setText(f"{MARKS[mark]} {target}")
         made.end.setSize(11)
         made.end.setBrush(colour)
         made.end.setPen(self.theme.panel)
@@ -106,7 +108,7 @@ class ScorePlot(Plot):
         made.band.setPolygon(QPolygonF(edge))
 
     def _frame(self) -> None:
-        """Range that holds all bands from the tenth pulse on, and names beside the newest points, none over another."""
+        """Range that holds all bands from the tenth pulse on, and names right of the curves, none over another."""
         last: list[tuple[float, str]] = []
         low, high, most = 0.0, 0.0, 10.0
         for target, one in self._series.items():
@@ -125,14 +127,14 @@ class ScorePlot(Plot):
         room = _NAMES_APART * (high - low)
         at = -np.inf
         places = []
-        for value, target in sorted(last):
+        for value, _ in sorted(last):
             at = max(value, at + room, low + room / 2)
             places.append(at)
         over = max(0.0, places[-1] - (high - room / 2)) if places else 0.0
         for (_, target), y in zip(sorted(last), places, strict=True):
             name = self.drawn[target].name
             name.setVisible(True)
-            name.setPos(float(self._series[target].n[-1]) + 0.02 * most, y - over)
+            name.setPos(1.02 * most, y - over)
 
 
 def _outward(value: float) -> float:

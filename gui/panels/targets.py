@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
 
 from gui.panels.parts import Panel, ToneLabel
 from gui.shown import Scores, TargetRow, Tone
@@ -25,6 +33,13 @@ COLUMNS = (
 _MASKED = range(3, 8)
 
 
+class Roomy(QStyledItemDelegate):
+    """Cells with room beside and above their words."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return super().sizeHint(option, index) + QSize(14, 8)
+
+
 class TargetTable(Panel):
     """One row per target in the plan's order, read from two metres; below it what the columns mean and the decision."""
 
@@ -37,6 +52,7 @@ class TargetTable(Panel):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.table.setWordWrap(False)
         self.table.setShowGrid(False)
+        self.table.setItemDelegate(Roomy(self.table))
         self.table.verticalHeader().setVisible(False)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

@@ -6,7 +6,7 @@ import numpy as np
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from gui.panels.parts import FactGrid, Panel, ToneLabel, WordButton
-from gui.panels.plots import Butterfly, is_local, outside_gap, round_up, steady_limit
+from gui.panels.plots import Butterfly, is_local, outside_gap, round_up, some_columns, steady_limit
 from gui.panels.topography import Maps
 from gui.shown import Button, Trial
 from gui.theme import Theme
@@ -33,20 +33,21 @@ class TrialPanel(Panel):
         self.removed = Maps(theme)
         self.removed.setMinimumSize(110, 110)
         self.caption = ToneLabel("small")
-        self.facts = FactGrid()
+        self.facts = FactGrid(columns=3)
         head = QHBoxLayout()
         head.addWidget(self.verdict, 1)
         head.addWidget(self.raw_range)
         head.addWidget(self.move)
         side = QVBoxLayout()
-        for part, stretch in ((self.removed, 1), (self.caption, 0), (self.facts, 0)):
-            side.addWidget(part, stretch)
+        side.addWidget(self.removed, 1)
+        side.addWidget(self.caption)
         row = QHBoxLayout()
         row.addWidget(self.raw, 5)
         row.addWidget(self.clean, 5)
         row.addLayout(side, 3)
         self.body.addLayout(head)
         self.body.addLayout(row, 1)
+        self.body.addWidget(self.facts)
         self._spec: PagesSpec | None = None
         self._page: TrialPage | None = None
         self._gap = (0.0, 0.0)
@@ -93,7 +94,7 @@ class TrialPanel(Panel):
         else:
             times, values = spec.times_s * 1e3, page.clean_uv[page.good]
             self.clean.lines.set_data(times, values, front)
-            seen = outside_gap(times, self._gap, RANGE_MS)
+            seen = some_columns(outside_gap(times, self._gap, RANGE_MS))
             self.clean.show_range(RANGE_MS, steady_limit(self.clean.limit, values[:, seen]))
         bad = int((~page.good).sum())
         left_out = f"; {bad} bad channel{'s' * (bad > 1)} not drawn" if bad else ""
@@ -109,9 +110,8 @@ class TrialPanel(Panel):
         limit = RAW_RANGES[self.raw_range.currentText()]
         if limit is None:
             times = spec.raw_times_s * 1e3
-            limit = steady_limit(
-                self.raw.limit, page.raw_uv[page.good][:, outside_gap(times, self._gap, RANGE_MS)]
-            )
+            seen = some_columns(outside_gap(times, self._gap, RANGE_MS))
+            limit = steady_limit(self.raw.limit, page.raw_uv[:, seen][page.good])
         self.raw.show_range(RANGE_MS, limit)
 
 

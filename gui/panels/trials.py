@@ -27,6 +27,7 @@ class TrialList(Panel):
         self.body.addWidget(self.list, 1)
         self.body.addWidget(self.follow)
         self.rows: tuple[TrialRow, ...] = ()
+        self._given: tuple[TrialRow, ...] = ()
         self._showing = False
 
     def set_theme(self, theme: Theme) -> None:
@@ -40,8 +41,19 @@ class TrialList(Panel):
             return
         self._showing = True
         if new_rows:
-            self.rows = tuple(sorted(rows, key=lambda row: row.trial_id, reverse=True))
-            self.list.show_it(tuple(_line(row) for row in self.rows))
+            before = len(self._given)
+            if (
+                before
+                and rows[:before] == self._given
+                and all(r.trial_id > self.rows[0].trial_id for r in rows[before:])
+            ):
+                new = _newest_first(rows[before:])
+                self.rows = new + self.rows
+                self.list.show_it(tuple(_line(row) for row in new) + self.list.lines.lines)
+            else:
+                self.rows = _newest_first(rows)
+                self.list.show_it(tuple(_line(row) for row in self.rows))
+            self._given = rows
             counted = sum(row.accepted for row in rows)
             self.set_title(f"Trials, newest first · {counted} of {len(rows)} accepted")
         self.follow.setChecked(chosen_id is None)
@@ -52,7 +64,7 @@ class TrialList(Panel):
             if self.rows and new_choice:
                 self.list.scrollToTop()
         elif model.currentIndex().row() != at or not model.hasSelection():
-            index = self.list.lines.index(at)
+            index = self.list.lines.index(at, 0)
             model.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self._showing = False
 
@@ -63,6 +75,10 @@ class TrialList(Panel):
     def _follow(self) -> None:
         self.follow.setChecked(True)
         self.chosen.emit(None)
+
+
+def _newest_first(rows: tuple[TrialRow, ...]) -> tuple[TrialRow, ...]:
+    return tuple(sorted(rows, key=lambda row: row.trial_id, reverse=True))
 
 
 def _line(row: TrialRow) -> Line:

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gui.panels.parts import Panel, ToneLabel
 from gui.shown import Stop, Unit
-from gui.theme import HUGE_PT, Theme, words
+from gui.theme import Theme, words
 
 
 class UnitPanel(Panel):
@@ -49,11 +49,7 @@ class UnitPanel(Panel):
         back, ink = self.theme.tone(unit.tone), self.theme.panel
         self.lamp.setStyleSheet(
             f"background: {back}; color: {ink}; border-radius: 6px; padding: 2px 8px; font-weight: bold;"
-            f" font-size: {self._lamp_pt():.1f}pt;"
         )
-
-    def _lamp_pt(self) -> float:
-        return max(HUGE_PT * 0.5, self.lamp.font().pointSizeF())
 
     def show_it(self, unit: Unit, stop: Stop) -> None:
         """Show the unit and what became of a STOP."""
