@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableWidget,
@@ -55,10 +54,8 @@ class TargetTable(Panel):
         self.table.setItemDelegate(Roomy(self.table))
         self.table.verticalHeader().setVisible(False)
         header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
+        header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         for i, (name, meaning) in enumerate(COLUMNS):
             item = QTableWidgetItem(name)
             item.setToolTip(meaning)
@@ -105,6 +102,23 @@ class TargetTable(Panel):
                     self.n_set += 1
             self._colour(i, row)
         self._rows, self._masked = rows, masked
+        lengths = [
+            max(len(self.table.item(i, j).text()) for i in range(len(rows)))
+            for j in range(len(COLUMNS) if rows else 0)
+        ]
+        if self.changed(
+            "lengths", (lengths, [row.current for row in rows])
+        ):  # measuring every cell takes milliseconds
+            self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and hasattr(self, "_masked"):
+            self._fit()
+
+    def _fit(self) -> None:
+        self.table.resizeColumnsToContents()
+        self.table.resizeRowsToContents()
 
     def _colour(self, i: int, row: TargetRow) -> None:
         for j in range(len(COLUMNS)):
