@@ -16,7 +16,7 @@ FAULTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "drop": ("Lose 200 samples", {"kind": "drop", "samples": 200}, "a gap, the trial in it is refused"),
     "die": ("Pull the amplifier", {"kind": "die"}, "stream lost: disarmed; open it again after plugging back"),
     "return": ("Plug the amplifier back", {"kind": "return"}, "the same source again: open the stream again"),
-    "flat": ("Flatten a channel for 20 s", {"kind": "flat", "for_s": 20.0}, "bad channel, averages without it"),
+    "flat": ("Flatten Cz for 20 s", {"kind": "flat", "for_s": 20.0, "channels": ["Cz"]}, "bad channel, averages without it"),
     "pulse": ("A pulse nobody commanded", {"kind": "pulse", "power_pct_mso": 50.0}, "told and disarmed"),
     "miss": ("The next pulse leaves no trace", {"kind": "miss_pulses", "count": 1}, "commanded but not seen"),
     "hot": ("Hot coil (41 °C)", {"kind": "hot_coil", "temp_c": 41.0}, "disarmed, refused until it has cooled"),
