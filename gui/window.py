@@ -288,7 +288,7 @@ class Window(QWidget):
                 place.look(self.parts.shown, self._own)
                 if self.here == name and place.shown is not None:
                     self.screen(name).show_it(place.shown, place.source, place.numbers)
-        for name, screen in self._screens.items():
+        for name, screen in list(self._screens.items()):  # a tick may make another
             if name in ("start", "review", "settings") and (self.here == name or int(now_s * 30) % 3 == 0):
                 screen.tick()
         self._draw_frame()
