@@ -86,10 +86,13 @@ def _lives(board: Board) -> bool:
 
 
 def folder_runs(folder: Path) -> bool:
-    """Whether the session of a folder runs: its engine or port process showed life within the last ten seconds."""
+    """Whether the session of a folder runs: its engine or port process is there and showed life within the last ten seconds."""
     try:
         with Board(folder / "board") as board:
-            return any(0 <= board.age_s(role) <= KILL_WITHIN_S for role in ("engine", "port"))
+            return any(
+                0 <= board.age_s(role) <= KILL_WITHIN_S and pid_lives(board[f"pid_{role}"])
+                for role in ("engine", "port")
+            )
     except (RtloopError, OSError):
         return False
 
