@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
+import traceback
 from typing import Any
 
 import pylsl
@@ -148,6 +150,7 @@ class Amplifier:
                 self.busy_s += self._clock.now_s() - now_s
         except BaseException as err:
             self.failure = err
+            traceback.print_exception(err, file=sys.stderr)  # else only its silence would be seen
         finally:
             self._outlet = None
 

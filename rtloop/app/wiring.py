@@ -82,6 +82,10 @@ def simulated_bedside(spec: BedsideSpec | None) -> Iterator[Bedside | None]:
         bedside.close()
 
 
+#: a stream is looked for so long; a simulated one is known to be there, and answers late on a computer that is busy
+LOOK_S, LOOK_SIMULATED_S = 3.0, 15.0
+
+
 @contextlib.contextmanager
 def connected(
     folder: SessionFolder, run_id: str, stream: StreamWanted, unit: UnitWanted | None, bedside: Bedside | None,
@@ -103,7 +107,7 @@ def connected(
             board.start("operator")
         found = find_stream(
             name=stream.name, source_id=stream.source_id, expected_rate_hz=stream.rate_hz,
-            expected_channels=stream.channels,
+            expected_channels=stream.channels, wait_s=LOOK_S if bedside is None else LOOK_SIMULATED_S,
         )  # fmt: skip
         say(f"stream: {found.listing.words()}")
         markers = [find_stream(name=stream.markers, kind="Markers")] if stream.markers else []
