@@ -150,7 +150,11 @@ def _faults(view: View, live: Live, items: list[_Item]) -> None:
         did = {"trip": "TRIPPED: ", "disarm": "disarmed: ", "hold": "held: "}.get(action, "")
         if listens(view):
             did = ""
-        if over:
+        if (
+            action == "trip" and over and not live.review
+        ):  # why it ended, and what is still to be done, before the end itself
+            items.append((8, Tone.BAD, f"the session was ended: {what}", todo))
+        elif over:
             items.append((12, Tone.ATTENTION, f"at the end stood: {what}", todo))
         else:
             tone = Tone.ATTENTION if action == "hold" else Tone.BAD
