@@ -132,7 +132,9 @@ class ReviewScreen(QWidget):
         whole.addWidget(self.pages)
         for key, do in (("F5", self.refresh), ("Ctrl+O", self.open_current)):
             shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.setContext(
+                Qt.ShortcutContext.WindowShortcut
+            )  # wherever the keyboard is, while this is shown
             shortcut.activated.connect(do)
         self._arrange()
 

@@ -137,7 +137,9 @@ class StartScreen(QWidget):
         whole.addWidget(self.pages)
         for key, do in (("F5", self.look_again), ("Ctrl+Return", self.begin), ("Ctrl+Enter", self.begin)):
             shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.setContext(
+                Qt.ShortcutContext.WindowShortcut
+            )  # wherever the keyboard is, while this is shown
             shortcut.activated.connect(do)
 
     # -- what the window asks -------------------------------------------------------------------------------------
