@@ -252,7 +252,9 @@ class Walker:
 
     def click(self, widget: QWidget) -> None:
         """Press a widget that is enabled and can be seen (scrolled to where it must be)."""
-        self.until(lambda: widget.isEnabled() and widget.isVisible(), f"{_name(widget)} is enabled and shown", 5.0)
+        self.until(
+            lambda: widget.isEnabled() and widget.isVisible(), f"{_name(widget)} is enabled and shown", 5.0
+        )
         self.bring(widget)
         if widget.visibleRegion().isEmpty():
             raise self.trouble(f"{_name(widget)} cannot be seen")
@@ -298,7 +300,8 @@ class Walker:
         """Press the button of a word (or its key, when this person uses the keyboard only)."""
         self.until(lambda: self.enabled(word, *args), f"button {word} {args} enabled", within_s)
         found = self.button(word, *args)
-        assert found is not None and found.value is not None
+        assert found is not None
+        assert found.value is not None
         if self.by_keyboard and found.value.key:
             self.key(found.value.key)
         else:
@@ -314,20 +317,26 @@ class Walker:
 
     def pick_button(self, screen: str, text: str) -> QAbstractButton:
         """A plain button of a screen by the beginning of its text."""
-        return next(b for b in self.window.screen(screen).findChildren(QAbstractButton) if b.text().startswith(text))
+        return next(
+            b for b in self.window.screen(screen).findChildren(QAbstractButton) if b.text().startswith(text)
+        )
 
     # -- steps of a session ----------------------------------------------------------------------------------------
 
     def start(self, within_s: float = 60.0) -> None:
         """Press Start once nothing keeps it disabled, and wait for the session's first question."""
         screen = self.window.screen("start")
-        self.until(lambda: screen.shown is not None and screen.shown.start.enabled, "Start is enabled", within_s)
+        self.until(
+            lambda: screen.shown is not None and screen.shown.start.enabled, "Start is enabled", within_s
+        )
         if self.by_keyboard:
             self.key("Ctrl+Return", QApplication.focusWidget() or screen)
         else:
             self.click(screen.start)
         self.until(lambda: self.window.here == "session", "the session's screen", within_s)
-        self.until(lambda: self.shown.question.buttons or self.phase == "listen", "the first question", within_s)
+        self.until(
+            lambda: self.shown.question.buttons or self.phase == "listen", "the first question", within_s
+        )
         self.until(lambda: self.numbers.seat == "ours", "the operator's seat", 5.0)
         self.until(lambda: "window is gone" not in self.all_status, "the engine knows its window", 5.0)
 
@@ -390,7 +399,9 @@ class Walker:
         """Processes of the joined session by role."""
         roles = ("engine", "port", "recorder", "sim")
         with Board(self.folder.board) as board:
-            return {r: board[f"pid_{r}"] for r in roles if board[f"pid_{r}"] > 0 and board[f"beat_{r}"] != ENDED}
+            return {
+                r: board[f"pid_{r}"] for r in roles if board[f"pid_{r}"] > 0 and board[f"beat_{r}"] != ENDED
+            }
 
     def close(self) -> None:
         """The window goes; engines of this walk that still run are ended, and what they left is swept."""
@@ -462,7 +473,11 @@ def left_behind(data_dir: Path, within_s: float = 5.0) -> list[str]:
     """What still runs or lies in memory for the sessions of a data folder, after a short wait for it to go."""
     end_s = time.monotonic() + within_s
     while True:
-        left = [f"process {pid}: {words}" for pid, words in _processes() if str(data_dir) in words and pid != os.getpid()]
+        left = [
+            f"process {pid}: {words}"
+            for pid, words in _processes()
+            if str(data_dir) in words and pid != os.getpid()
+        ]
         for place in Path("/dev/shm").glob("rtloop-*/session"):
             with contextlib.suppress(OSError):
                 if place.resolve().parent == data_dir.resolve():
@@ -501,25 +516,19 @@ def shown_texts(window: Window) -> list[str]:
 
 
 def numbers_of_scores(events: list[Event]) -> set[str]:
-    """Every score, bound and P of a session's record, as it would stand on a screen or in a report."""
+    """The connectivity of a session's record (all measures and bands, newest of each block) as it would be written."""
+    newest = {
+        (e.data["target"], e.data["block"]): e.data["scores"] for e in events if e.kind == "scores_updated"
+    }
     found: set[str] = set()
-
-    def take(value: Any) -> None:
-        if isinstance(value, dict):
-            for part in value.values():
-                take(part)
-        elif isinstance(value, list | tuple):
-            for part in value:
-                take(part)
-        elif isinstance(value, float) and value == value and abs(value) > 1e-4:
-            for scale in (1.0, 1e3):
-                found.update(t for t in (f"{scale * value:.{k}f}" for k in (1, 2, 3, 4)) if len(t.strip("-0.")) >= 3)
-
-    for event in events:
-        if event.kind == "scores_updated":
-            scores = event.data["scores"]
-            for part in ("global", "local"):
-                take(scores.get(part, {}))
+    for scores in newest.values():
+        for scopes in scores["connectivity"].values():
+            for bands in scopes.values():
+                for e in bands.values():
+                    if e["value"] is not None:
+                        v, low, high = (1e3 * e[name] for name in ("value", "low", "high"))
+                        found |= {f"{v:.{k}f} [{low:.{k}f}, {high:.{k}f}]" for k in (0, 1, 2)}
+                        found |= {f"{v / 1e3:.4f}", f"{v / 1e3:.5f}", f"{v:.3f}"}
     return found
 
 
@@ -557,7 +566,8 @@ def _main(arguments: list[str]) -> int:
         return window
 
     gui_app.Window = make  # type: ignore[assignment,misc]
-    return cli.main(["gui", *arguments[2:]])
+    cli.main(["gui", *arguments[2:]])
+    return 0
 
 
 class _Person:

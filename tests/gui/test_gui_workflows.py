@@ -48,14 +48,15 @@ def test_a_mapping_from_the_first_click_to_the_report(tmp_path: Path, walk: Call
     assert "SIMULATED" in w.window.stripe.line.text
     w.start()
     assert w.window.stripe.line.text.count("SIMULATED")
-    assert [t.name for t in w.shown.preflight if not t.tone == "good"] == []
+    assert [t.name for t in w.shown.preflight if t.tone != "good"] == []
     assert len(w.shown.preflight) >= 5
     assert w.window.screen("session").checks.list.lines.rowCount() == len(w.shown.preflight)
     assert not w.window.nav.buttons["start"].isEnabled()  # one session at a time
     assert "M1" in w.status
 
     # -- place, two steps of arming; each only in its turn
-    assert not w.enabled("arm") and not w.enabled("confirm")
+    assert not w.enabled("arm")
+    assert not w.enabled("confirm")
     w.say("placed")
     w.until_phase("arm")
     w.until(lambda: w.enabled("arm"), "arm is offered", 5.0)
@@ -66,7 +67,8 @@ def test_a_mapping_from_the_first_click_to_the_report(tmp_path: Path, walk: Call
     # -- intensity: both steps of the plan, the first one once more, then go at it
     w.through("go")
     steps = {s.power_pct_mso: s for s in w.shown.early.steps}
-    assert set(steps) == {40, 45} and all(s.n_accepted + s.n_rejected == 1 for s in steps.values())
+    assert set(steps) == {40, 45}
+    assert all(s.n_accepted + s.n_rejected == 1 for s in steps.values())
     w.say("preview", "40")
     w.through("arm", "preview")
     w.through("go")
@@ -100,25 +102,36 @@ def test_a_mapping_from_the_first_click_to_the_report(tmp_path: Path, walk: Call
 
     assert not w.window.stop_place.button.isEnabled()
     assert "report.html" in w.status
-    assert Path(w.shown.report).is_file() and w.shown.report.endswith("report.html")
+    assert Path(w.shown.report).is_file()
+    assert w.shown.report.endswith("report.html")
     decision = w.events("decision_made")[-1].data
-    assert any(str(decision["words"])[:40] in line.text for line in w.shown.scores.words), w.shown.scores.words
+    assert any(str(decision["words"])[:40] in line.text for line in w.shown.scores.words), (
+        w.shown.scores.words
+    )
     assert "coil at C3, second try" in Path(w.shown.report).read_text()
     folder = w.folder
     assert verify(folder.path).ok
-    ran = [e.data for e in w.events("pulse_intended") if e.data["power_pct_mso"] == 40 and e.data["purpose"] == "run"]
+    ran = [
+        e.data
+        for e in w.events("pulse_intended")
+        if e.data["power_pct_mso"] == 40 and e.data["purpose"] == "mapping"
+    ]
     assert len(ran) >= 3  # at the intensity that was chosen, not at the plan's
 
     # -- looked back at
     w.click(w.window.screen("session").look_back)
     w.until(lambda: w.window.here == "reviewed", "the review", 60.0)
     again = w.window.reviewed
-    assert again is not None and again.shown is not None
+    assert again is not None
+    assert again.shown is not None
     assert again.shown.banner.text.startswith("REVIEW")
     assert not w.window.stop_place.button.isEnabled()
     screen = w.window.screen("reviewed")
-    w.until(lambda: screen.trials.list.lines.rowCount() == len(w.shown.trials), "every trial in the review", 5.0)
-    assert again.source.pages is not None and again.source.pages.block("M1") is not None
+    w.until(
+        lambda: screen.trials.list.lines.rowCount() == len(w.shown.trials), "every trial in the review", 5.0
+    )
+    assert again.source.pages is not None
+    assert again.source.pages.block("M1") is not None
     assert screen.targets.table.item(0, 1).text().startswith(f"{n} ")
     assert [r.accepted for r in again.shown.trials] == [r.accepted for r in w.shown.trials]
     assert again.shown.scores.table[0].global_ == w.shown.scores.table[0].global_
@@ -151,7 +164,9 @@ def test_a_mapping_by_the_keyboard_alone(tmp_path: Path, walk: Callable[..., Wal
     w.key("Tab")  # out of the field
     w.say("accept")
     w.until_report()
-    assert [e.data["words"] for e in w.events("note_written") if e.data.get("by") == "operator"] == ["no mouse"]
+    assert [e.data["words"] for e in w.events("note_written") if e.data.get("by") == "operator"] == [
+        "no mouse"
+    ]
     assert w.events("session_ended")[-1].data["clean"]
     w.go("review")
     w.key("Ctrl+D", w.window)
@@ -164,7 +179,8 @@ def test_a_probe(tmp_path: Path, walk: Callable[..., Walker]) -> None:
     plan = small_plan(tmp_path, kind="probe", wanted=2, steps=(45,))
     w = walk(small_form(tmp_path, plan, kind="probe"))
     w.start()
-    assert w.shown.kind == "probe" and w.shown.title.startswith("Probe")
+    assert w.shown.kind == "probe"
+    assert w.shown.title.startswith("Probe")
     w.place_and_arm()
     w.through("go")
     w.say("go")
@@ -190,7 +206,8 @@ def test_listening_only(tmp_path: Path, walk: Callable[..., Walker]) -> None:
     w.until(lambda: sum(r.accepted for r in w.shown.trials) >= 2, "trials of somebody else's pulses", 30.0)
     assert w.window.screen("session").trial.clean.lines is not None
     w.end()
-    assert not w.events("pulse_intended") and w.events("pulse_seen")
+    assert not w.events("pulse_intended")
+    assert w.events("pulse_seen")
     assert Path(w.shown.report).is_file()
 
 
@@ -209,8 +226,10 @@ def test_a_blinded_mapping_shows_no_score_anywhere(tmp_path: Path, walk: Callabl
     screen = w.window.screen("session")
     scores = numbers_of_scores(w.events())
     assert scores  # there are some to be hidden
-    assert screen.scores.plots.isHidden() and "blinded" in screen.scores.masked.text()
-    assert not screen.scores.global_.drawn and not screen.scores.local.drawn
+    assert screen.scores.plots.isHidden()
+    assert "blinded" in screen.scores.masked.text()
+    assert not screen.scores.global_.drawn
+    assert not screen.scores.local.drawn
     assert [screen.targets.table.item(0, j).text() for j in (3, 4, 6, 7)] == ["masked"] * 4
     _none_of(scores, shown_texts(w.window))
     w.say("accept")
@@ -221,7 +240,8 @@ def test_a_blinded_mapping_shows_no_score_anywhere(tmp_path: Path, walk: Callabl
     w.until(lambda: w.window.here == "reviewed", "the review", 60.0)
     w.rest(0.3)
     seen = w.window.screen("reviewed")
-    assert seen.scores.plots.isHidden() and not seen.scores.global_.drawn
+    assert seen.scores.plots.isHidden()
+    assert not seen.scores.global_.drawn
     _none_of(scores, shown_texts(w.window))
     folder = w.folder.path
     w.close()
@@ -260,22 +280,31 @@ def test_a_plan_that_breaks_limits_starts_nothing(tmp_path: Path, walk: Callable
     for target in (0, 1):  # every one, not the first
         assert f"shorter than the unit's gap at targets[{target}]" in seen
         assert f"targets[{target}].intensity_pct_mso: the intensity is over the plan's own cap" in seen
-    assert not start.start.isEnabled() and start.start.toolTip()
-    assert any("plan" in line.text.lower() for line in start.plan.lines) if hasattr(start.plan, "lines") else True
+    assert not start.start.isEnabled()
+    assert start.start.toolTip()
+    assert (
+        any("plan" in line.text.lower() for line in start.plan.lines)
+        if hasattr(start.plan, "lines")
+        else True
+    )
 
     plan.write_text(too_many)
     w.click(start.again)  # the file was mended here and spoiled there
-    w.until(lambda: start.known.rehearsed is not None and start.known.devices is not None, "the rehearsal", 30.0)
+    w.until(
+        lambda: start.known.rehearsed is not None and start.known.devices is not None, "the rehearsal", 30.0
+    )
     w.rest(0.2)
     problems = start.known.rehearsed.problems
     assert len(problems) >= 2, problems
     seen = "\n".join(line.text for line in start.shown.plan_words)
     for problem in problems:
         assert problem in seen
-    assert not start.start.isEnabled() and start.start.toolTip()
+    assert not start.start.isEnabled()
+    assert start.start.toolTip()
     w.key("Ctrl+Return", start)
     w.rest(0.5)
-    assert w.window.here == "start" and not w.desk._engines
+    assert w.window.here == "start"
+    assert not w.desk._engines
     assert not list((tmp_path / "data").glob("*_*"))
 
 
@@ -299,7 +328,8 @@ def test_stop_from_every_place(tmp_path: Path, walk: Callable[..., Walker]) -> N
         nonlocal where
         where = name
         n = asked.count(name)
-        assert w.window.stop_place.isVisible() and w.window.stop_place.button.isEnabled(), name
+        assert w.window.stop_place.isVisible(), name
+        assert w.window.stop_place.button.isEnabled(), name
         assert not w.window.stop_place.button.visibleRegion().isEmpty(), name
         w.key("Esc", key_into)
         assert asked.count(name) > n, f"Esc did nothing in {name}"
@@ -333,7 +363,8 @@ def test_stop_from_every_place(tmp_path: Path, walk: Callable[..., Walker]) -> N
     w.until(w.window.sheet.isVisible, "the close sheet", 3.0)
     escape("close sheet", w.window.sheet.first())
     w.click(w.window.sheet.buttons["stay"])
-    assert not w.window.why_not("review") and w.window.why_not("start")  # no start screen while it runs
+    assert not w.window.why_not("review")
+    assert w.window.why_not("start")
 
     # -- and now for real, from the settings screen, while the unit is armed
     w.go("session")
@@ -350,7 +381,10 @@ def test_stop_from_every_place(tmp_path: Path, walk: Callable[..., Walker]) -> N
     last = w.events("pulse_intended")[-1].data["pulse_id"]
     w.until_report()
     assert w.events("pulse_intended")[-1].data["pulse_id"] == last
-    assert "STOP" in w.events("session_ended")[-1].data["words"] or w.events("fault_raised")[-1].data["fault"] == "stop"
+    assert (
+        "STOP" in w.events("session_ended")[-1].data["words"]
+        or w.events("fault_raised")[-1].data["fault"] == "stop"
+    )
 
 
 _ = signal
