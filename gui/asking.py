@@ -13,19 +13,12 @@ from typing import Any
 from gui.heading import arming, engine_trouble, listens
 from gui.kept import kept
 from gui.live import Live
+from gui.phrases import BASE, WORDS, called, question
 from gui.shown import Button, Question
 from rtloop.link.server import SEAT
 from rtloop.model.view import View
 from rtloop.safety.interlock import Action
 
-#: word -> (text, key)
-WORDS = {
-    "placed": ("Coil is placed", "F2"), "go": ("Go", "F3"), "accept": ("Accept", "F4"), "next": ("Next target", "F4"),
-    "arm": ("Arm", "F6"), "redo": ("Do it again", "F7"), "confirm": ("Confirm arming", "F8"), "skip": ("Skip target", "F9"),
-    "resume": ("Resume", "F5"), "pause": ("Pause", "F11"), "stop": ("End the session", "Ctrl+E"), "note": ("Note …", "Ctrl+N"),
-    "reconnect": ("Open the stream again", "Ctrl+R"),
-    SEAT: ("Take the operator's seat", "Ctrl+K"),
-}  # fmt: skip
 #: the step of the question that is expected next
 _PRIMARY = {
     "place": "placed",
@@ -39,7 +32,6 @@ _PRIMARY = {
 ALWAYS = ("pause", "stop", "note", "reconnect")
 PULSING = ("preview", "run", "control")
 CONFIRM_WINDOW_S = 10.0
-#: how the engine asks for arming: the power and the block of the step
 #: faults that ``arm`` acknowledges: their cause need not stand any more, and only the operator can know
 ACKNOWLEDGED = ("pulse_not_seen", "unit_silent", "unit_unexpected", "unit_hot")
 LOST = "stream_lost"
@@ -83,7 +75,7 @@ def why_not_arm(view: View, live: Live) -> str:
         return "arming: the unit charges"
     if "arm" not in view.options:
         return "arming is not asked for now"
-    standing = [str(row.get("words", name)) for name, row in view.faults.items() if name not in ACKNOWLEDGED]
+    standing = [BASE.get(name, name) for name in view.faults if name not in ACKNOWLEDGED]
     if standing:
         return "; ".join(standing)
     if view.lamp == "SAFE" and not view.faults:
@@ -128,8 +120,8 @@ def why_not_confirm(view: View, live: Live) -> str:
     if no:
         return no
     if view.lamp != "READY":
-        return "what stands must be acknowledged first: arm"
-    return "" if confirm_left_s(view, live) is not None else "two steps, in order: arm first"
+        return f"what stands must be acknowledged first: {called('arm')}"
+    return "" if confirm_left_s(view, live) is not None else f"two steps, in order: first {called('arm')}"
 
 
 def why_no_seat(view: View, live: Live) -> str:
@@ -160,7 +152,7 @@ def _why_not(word: str, view: View, live: Live) -> str:
             return ""
         case "reconnect":
             if view.lamp in ("ARMED", "HELD"):
-                return "the unit is armed: say pause first"
+                return f"the unit is armed: first {called('pause')}"
             return "" if LOST in view.faults else "the stream is not lost"
     return "" if word in view.options else f"not asked for now ({view.phase})"
 
@@ -178,41 +170,62 @@ def button(
 
 
 def _primary(view: View, live: Live) -> str:
+    if LOST in view.faults and not _why_not("reconnect", view, live):
+        return "reconnect"
     word = _PRIMARY.get(view.phase, "")
     return "confirm" if word == "arm" and not why_not_confirm(view, live) else word
 
 
+def asked(view: View) -> tuple[str, str]:
+    """(what the operator is asked, what is pressed for it)."""
+    return question(view.phase, view.target, view.block, view.asked_pct_mso, view.asking)
+
+
 def question_shown(view: View, live: Live) -> Question:
-    """What the operator is asked, and the words that answer it."""
+    """What the operator is asked, and the words that answer it; of a session that ended, how it did."""
+    if view.ended is not None or live.review:
+        return Question(phase="ended", words=_how_it_ended(view), buttons=())
     words = [w for w in view.options if w in WORDS and w not in ALWAYS]
-    text = view.asking
+    if LOST in view.faults:
+        words.insert(0, "reconnect")
+    what, todo = asked(view)
     if view.phase == "arm" and not why_no_words(view, live):
         left_s = confirm_left_s(view, live)
         if arming(view, live):
-            text = f"{text.partition(':')[0]}: the unit charges, a moment"
+            todo = "the unit charges, a moment"
         elif left_s is not None and not why_not_confirm(view, live):
-            text = f"{text.partition(':')[0]}: confirm within {left_s:.0f} s"
-    if view.ended is not None:
-        words, text = [], ""
-    elif not view.started and not live.review:
-        text = "the engine is starting"
+            todo = f"confirm within {left_s:.0f} s"
+    if not view.started:
+        what, todo = "the engine is starting", ""
     elif view.phase == "started":
-        text = "pre-flight: nothing is asked"
+        what, todo = "pre-flight: nothing is asked", ""
+    text = f"{what}: {todo}" if what and todo else what
     return Question(phase=view.phase, words=text, buttons=tuple(button(w, view, live) for w in words))
 
 
+def _how_it_ended(view: View) -> str:
+    """How many pulses were given at how many targets, and that the decision (or none) stands beside the table."""
+    if not view.started:
+        return ""
+    blocks = [(key, t) for key, t in view.targets.items() if "/" not in key]
+    counts = ", ".join(f"{key} {t.n_accepted} accepted and {t.n_rejected} rejected" for key, t in blocks)
+    return counts or "no trial was accepted in any run"
+
+
 def always_shown(view: View, live: Live) -> tuple[Button, ...]:
-    """The words that are there in every phase."""
+    """The words that are there in every phase; of a review none."""
+    if live.review:
+        return ()
     words = ["pause", "note", "stop"] if not listens(view) else ["note", "stop"]
-    if LOST in view.faults:
-        words.insert(0, "reconnect")
     if not why_no_seat(view, live):
         words.insert(0, SEAT)
     return tuple(button(w, view, live) for w in words)
 
 
-def move_button(trial_id: int, accepted: bool, view: View, live: Live) -> Button:
-    """Take an accepted trial out, reinstate a rejected one."""
+def move_button(trial_id: int, accepted: bool, view: View, live: Live) -> Button | None:
+    """Take an accepted trial out, reinstate a rejected one; in a review nothing is moved."""
+    if live.review:
+        return None
     why_not = why_no_words(view, live)
     word, text = ("take_out", "Take it out") if accepted else ("reinstate", "Reinstate it")
     return Button(
@@ -221,7 +234,9 @@ def move_button(trial_id: int, accepted: bool, view: View, live: Live) -> Button
 
 
 def step_buttons(view: View, live: Live) -> tuple[Button, ...]:
-    """The other intensities of this target: to be previewed (during preview and at go / no-go), or to go at."""
+    """The other intensities of this target: to be previewed (during preview and at go / no-go), or to go at; none in a review."""
+    if live.review:
+        return ()
     steps = [
         s
         for s in view.started.get("steps") or ()

@@ -37,7 +37,7 @@ def unit_shown(view: View, live: Live) -> Unit:
         return Unit(connected=False, lamp="LISTEN", tone=Tone.OFF, says="no unit is connected: nothing can be fired",
                     power=none[0], temperature=none[1])  # fmt: skip
     if live.review:
-        return Unit(connected=False, lamp="UNKNOWN", tone=Tone.OFF, says="review: nothing is connected",
+        return Unit(connected=False, lamp="REVIEW", tone=Tone.OFF, says="review: nothing is connected",
                     power=none[0], temperature=none[1])  # fmt: skip
     age_s = live.unit_age_s
     armed_by_us = view.lamp in ("ARMED", "HELD")

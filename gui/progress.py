@@ -109,7 +109,7 @@ def _steps(
         count = "" if wanted is None else f" · {good} of {wanted}"
         steps.append(
             Step(
-                text=" · ".join(x for x in (block_words(target, block), power_words(r)) if x) + count,
+                text=f"{block_words(target, block)} {power_words(r).replace(' MSO', '')}".strip() + count,
                 state=state,
             )
         )

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gui.asking import asked
 from gui.heading import FROZEN_S, STARTING_S, engine_trouble, listens
 from gui.kept import kept
 from gui.live import Live
 from gui.logged import listed
 from gui.numbers import age, block_words, newest_pulse
+from gui.phrases import TODO, advice, capital, trouble
 from gui.shown import Status, Stop, Tone
 from rtloop.link.server import SEAT
 from rtloop.model.view import View
-from rtloop.safety.interlock import FAULTS, Action
+from rtloop.safety.interlock import Action
 
 #: how long STOP may take until the line says that it was not followed
 SERVED_WITHIN_S, CONFIRMED_WITHIN_S = 0.5, 1.5
@@ -22,8 +24,6 @@ REFUSED_FOR_S = 8.0
 RECORDER_SILENT_S = 1.0
 HARDWARE = "use the unit's own stop switch"
 _ORDER = {Action.TRIP.value: 4, Action.DISARM.value: 5, Action.HOLD.value: 6}
-_TODO = {fault.value: row.todo for fault, row in FAULTS.items()}
-_BASE = {fault.value: row.words for fault, row in FAULTS.items()}
 _Item = tuple[int, Tone, str, str]
 
 
@@ -64,13 +64,15 @@ def stop_shown(view: View, live: Live) -> Stop:
     """The STOP button."""
     words, _ = stop_words(view, live)
     if live.review:
-        return Stop(enabled=False, words="review: nothing is connected")
+        return Stop(enabled=False, words="review: nothing is connected", tone=Tone.OFF)
     if view.ended is not None:
-        return Stop(enabled=False, words=words or "the session has ended")
+        return Stop(
+            enabled=False, words=words or "the session has ended", tone=Tone.BAD if words else Tone.OFF
+        )
     if listens(view):
-        return Stop(enabled=False, words="no unit is connected: there is nothing to stop")
+        return Stop(enabled=False, words="no unit is connected: there is nothing to stop", tone=Tone.OFF)
     if not (live.board_seen or view.started):
-        return Stop(enabled=False, words="nothing runs yet")
+        return Stop(enabled=False, words="nothing runs yet", tone=Tone.OFF)
     return Stop(enabled=True, words=words)
 
 
@@ -98,7 +100,7 @@ def _stop(view: View, live: Live, items: list[_Item]) -> None:
     if not words or live.review or (view.ended is not None and followed):
         return
     if followed:
-        items.append((4, Tone.BAD, words, "" if listens(view) else _TODO["stop"]))
+        items.append((4, Tone.BAD, words, "" if listens(view) else advice(TODO["stop"])))
     else:
         waiting = live.stop_asked_s is not None and live.now_s - live.stop_asked_s <= SERVED_WITHIN_S
         items.append((0, Tone.BAD, words, "wait" if waiting else f"{HARDWARE} now, take the coil away"))
@@ -144,10 +146,10 @@ def _faults(view: View, live: Live, items: list[_Item]) -> None:
     over = live.review or view.ended is not None
     for name, row in view.faults.items():
         action = str(row.get("action", ""))
-        todo = str(row.get("todo", "")) or _TODO.get(name, "")
-        what = str(row.get("words", "")) or _BASE.get(name, name)
-        what = what.removesuffix(f"; {todo}") if todo else what
-        did = {"trip": "TRIPPED: ", "disarm": "disarmed: ", "hold": "held: "}.get(action, "")
+        todo = str(row.get("todo", "")) or TODO.get(name, "")
+        what = trouble(name, str(row.get("words", "")), todo)
+        todo = advice(todo, listens=listens(view))
+        did = {"trip": "TRIPPED: ", "disarm": "Disarmed: ", "hold": "Held: "}.get(action, "")
         if listens(view):
             did = ""
         if (
@@ -166,7 +168,12 @@ def _recorder(view: View, live: Live, items: list[_Item]) -> None:
         return
     if RECORDER_SILENT_S < live.recorder_age_s < float("inf"):
         items.append(
-            (7, Tone.BAD, f"the recorder is silent for {age(live.recorder_age_s)}", _TODO["recorder_dead"])
+            (
+                7,
+                Tone.BAD,
+                f"the recorder is silent for {age(live.recorder_age_s)}",
+                advice(TODO["recorder_dead"]),
+            )
         )
 
 
@@ -260,7 +267,8 @@ def _going_on(view: View, live: Live) -> _Item:
         counts = "" if t is None else f"; {t.n_accepted} accepted, {t.n_rejected} rejected"
         return 10, Tone.GOOD if live.stream_ok else Tone.PLAIN, f"{view.asking}{counts}", ""
     if view.asking:
-        return 9, Tone.ATTENTION, view.asking, ""
+        what, todo = asked(view)
+        return 9, Tone.ATTENTION, what, capital(todo)
     t = view.targets.get(view.target if view.phase == "run" else f"{view.target}/{view.phase}")
     counts = "" if t is None else f": {t.n_accepted} accepted, {t.n_rejected} rejected"
     tone = Tone.GOOD if view.lamp == "ARMED" else Tone.PLAIN

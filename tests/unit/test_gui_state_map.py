@@ -18,7 +18,7 @@ from rtloop.session import outcome
 def test_the_coil_is_placed_first() -> None:
     view, look = at("phase_entered", phase="place")
     screen = shown(view, look)
-    assert screen.status.what == "place the coil at M1 (C3)"
+    assert screen.status.what == "Place the coil at M1 (C3)"
     assert screen.unit.lamp == "READY"
     placed = buttons(screen)["placed"]
     assert placed.enabled
@@ -36,7 +36,7 @@ def test_arming_takes_two_keys_in_order_and_in_time() -> None:
     assert words["arm"].enabled
     assert words["arm"].primary
     assert not words["confirm"].enabled
-    assert "arm first" in words["confirm"].why_not
+    assert "first Arm (F6)" in words["confirm"].why_not
     assert words["arm"].key != words["confirm"].key
     view, look = at("arm_requested", accepted=True)
     screen = shown(view, look)
@@ -281,7 +281,7 @@ def test_the_review_of_the_same_journal_is_the_same_but_for_what_runs() -> None:
     screen = shown(views()[-1], Live(now_s=5.0, review=True))
     assert screen.banner.text == "REVIEW · SIMULATED"
     assert not screen.stop.enabled
-    assert screen.unit.lamp == "UNKNOWN"
+    assert screen.unit.lamp == "REVIEW"
     assert screen.unit.tone is Tone.OFF
     assert screen.scores.table == shown(views()[-1], live(views()[-1], 1e9)).scores.table
     cut = shown(views()[-3], Live(now_s=5.0, review=True))

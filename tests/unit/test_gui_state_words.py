@@ -35,9 +35,48 @@ def test_each_fault_says_what_and_what_to_do(fault: Fault) -> None:
     status = shown(raised(view, fault, look.now_s), look).status
     assert FAULTS[fault].words in status.what
     assert "(detail)" in status.what
-    assert status.todo == FAULTS[fault].todo
+    assert status.todo
     assert status.todo not in status.what
+    for engines in (
+        "`",
+        "reconnect",
+        "new run",
+        "say ",
+    ):  # buttons as they are written on the screen, not words to be typed
+        assert engines not in status.todo
     assert status.tone is (Tone.ATTENTION if FAULTS[fault].action is Action.HOLD else Tone.BAD)
+
+
+def test_a_lost_stream_is_said_once_and_in_the_names_of_the_buttons() -> None:
+    view, look = at("phase_entered", phase="arm")
+    detail = (
+        "the EEG stream is lost: expected a sample every 50 ms, found the connection ended; "
+        "say `reconnect` when the amplifier streams again"
+    )
+    screen = shown(raised(view, Fault.STREAM_LOST, look.now_s, detail), look)
+    assert screen.status.what == "Disarmed: the EEG stream is lost (the connection ended)"
+    assert screen.status.todo == "check the amplifier, then Open the stream again (Ctrl+R), then Arm (F6)"
+    assert buttons(screen)["arm"].why_not == "the EEG stream is lost"
+    assert buttons(screen)["reconnect"].primary
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        ("place", ("Place the coil at M1", "Coil is placed (F2)")),
+        ("arm", ("M1", "% MSO", "Arm (F6), then Confirm arming (F8)")),
+        ("go", ("M1: look at the preview: Go (F3), another intensity, or Do it again (F7)",)),
+        ("review", ("M1", "Accept (F4) or Do it again (F7)")),
+    ],
+)
+def test_questions_name_the_buttons_that_answer_them(phase: str, words: tuple[str, ...]) -> None:
+    view, look = at("phase_entered", phase=phase)
+    screen = shown(view, look)
+    assert all(w in screen.question.words for w in words)
+    assert "say " not in screen.question.words
+    assert {b.text for b in screen.question.buttons if b.text in ("Go", "Arm", "Accept")} <= set(
+        screen.question.words.split()
+    )
 
 
 def test_what_is_worse_comes_first_and_nothing_is_hidden() -> None:
@@ -46,8 +85,8 @@ def test_what_is_worse_comes_first_and_nothing_is_hidden() -> None:
         view = raised(view, fault, look.now_s)
     status = shown(view, look).status
     assert status.what.startswith("TRIPPED: the unit's port vanished")
-    assert "disarmed: the coil is too hot" in status.more[0]
-    assert "held: no EEG sample" in status.more[1]
+    assert "Disarmed: the coil is too hot" in status.more[0]
+    assert "Held: no EEG sample" in status.more[1]
     assert len(status.more) == 3
     assert "pulses at M1" in status.more[2]
 
@@ -102,7 +141,7 @@ def test_stop_is_followed_or_says_that_it_is_not() -> None:
     assert "NOT confirmed" in line(stop_asked_s=now - 0.3, stop_served_s=now - 0.2, stop_confirmed=-1)[0]
     what, todo, _ = line(stop_asked_s=now - 0.3, stop_served_s=now - 0.288, stop_confirmed=1)
     assert what == "STOP: the unit itself says disarmed, disarm written after 12 ms"
-    assert todo == FAULTS[Fault.STOP].todo
+    assert todo == "take the coil away; start a new session and note why"
     assert "line to the unit is lost" in line(stop_asked_s=now - 3, port_state=2)[0]
 
 
@@ -117,7 +156,7 @@ def test_a_refusal_shows_all_its_reasons() -> None:
         status = shown(view, replace(look, now_s=look.now_s + later_s)).status
         assert all(r in status.what for r in reasons)
         assert status.what.startswith("45 % MSO refused")
-    assert "the power was refused" in status.more[0]
+    assert "The power was refused" in status.more[0]
     assert buttons(shown(view, look))["resume"].primary
     gone_on = told(view, "command_received", look.now_s, word="resume", args=[])
     assert "refused: power_cap" not in shown(gone_on, look).status.what
