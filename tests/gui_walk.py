@@ -154,7 +154,7 @@ class Walker:
         self.window.begin(attach)
         self.window.show()
         self.window.activateWindow()
-        self.by_keyboard = False
+        self.by_keyboard = self.closed = False
 
     # -- what is seen ----------------------------------------------------------------------------------------------
 
@@ -192,6 +192,11 @@ class Walker:
     def all_status(self) -> str:
         """The status line with everything that stands under "more"."""
         return "\n".join((self.status, *self.window.status.status.more))
+
+    def told(self, *words: str) -> bool:
+        """Whether all of these stand on the status line or under its "more", in whatever case."""
+        said = self.all_status.lower()
+        return all(w.lower() in said for w in words)
 
     def events(self, kind: str = "", folder: SessionFolder | None = None) -> list[Event]:
         """What is in the journal (of one kind)."""
@@ -237,7 +242,11 @@ class Walker:
     def until_says(self, *words: str, within_s: float = 5.0) -> float:
         """Wait for words on the status line itself; seconds it took."""
         began_s = time.monotonic()
-        self.until(lambda: all(w in self.status for w in words), f"on the status line: {words}", within_s)
+        self.until(
+            lambda: all(w.lower() in self.status.lower() for w in words),
+            f"on the status line: {words}",
+            within_s,
+        )
         return time.monotonic() - began_s
 
     def until_phase(self, *phases: str, within_s: float = 30.0) -> str:
@@ -404,7 +413,10 @@ class Walker:
             }
 
     def close(self) -> None:
-        """The window goes; engines of this walk that still run are ended, and what they left is swept."""
+        """The window goes; engines of this walk that still run are ended, and what they left is swept. Once is enough."""
+        if self.closed:
+            return
+        self.closed = True
         self.window.leave()
         for place in (self.window.live, self.window.reviewed):
             if place is not None:

@@ -75,7 +75,7 @@ class Ground:
             "--participant",
             "P1",
         )
-        self.until(lambda: self.kinds("pulse_intended"), "the first pulse", 60.0)
+        self.until(lambda: self.kinds("pulse_closed"), "the first pulse", 60.0)
         return window
 
     @property

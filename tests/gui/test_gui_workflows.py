@@ -377,7 +377,7 @@ def test_stop_from_every_place(tmp_path: Path, walk: Callable[..., Walker]) -> N
     w.until(lambda: w.board("stop_confirmed") == 1, "the unit's own word", 3.0)
     assert (w.board("stop_served") - w.board("stop_asked")) * 1e-9 < 0.25
     assert w.board("unit_instr") & 0b110 == 0
-    w.until(lambda: "STOP" in w.all_status and "disarmed" in w.all_status, "the status line", 3.0)
+    w.until(lambda: w.told("STOP", "disarmed"), "the status line", 3.0)
     last = w.events("pulse_intended")[-1].data["pulse_id"]
     w.until_report()
     assert w.events("pulse_intended")[-1].data["pulse_id"] == last
