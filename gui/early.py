@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gui.asking import PULSING, step_buttons
+from gui.asking import PULSING, asked_step, step_buttons
 from gui.kept import kept
 from gui.live import Live
 from gui.numbers import estimate_of, newest_pulse, number, power_words
-from gui.shown import Early, EarlyStep, Line
+from gui.shown import Button, Early, EarlyStep, Line
 from rtloop.model.view import View
 
 
@@ -26,7 +26,18 @@ def early_shown(view: View, live: Live) -> Early:
     now = _power_now(view) if view.phase in (*PULSING, "arm", "go") else None
     title, steps, words = _early(rows, target, None if wanted is None else float(wanted), now)
     return Early(title=title, criterion_uv=None if wanted is None else float(wanted), steps=steps, words=Line(text=words),
-                 buttons=step_buttons(view, live))  # fmt: skip
+                 buttons=_buttons(view, live))  # fmt: skip
+
+
+def _buttons(view: View, live: Live) -> tuple[Button, ...]:
+    """Buttons only where one of them could be pressed sooner or later in this step: not in a review, not in a run."""
+    asked = asked_step(view)
+    previewing = (
+        view.phase in ("preview", "go")
+        or "preview" in view.options
+        or (asked is not None and asked[1] == "preview")
+    )
+    return step_buttons(view, live) if previewing and not live.review and view.ended is None else ()
 
 
 def _rows(view: View, target: str) -> list[Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,9 @@ STRONGEST = 20
 WHY_MASKED = (
     "blinded study: scores, ranking and connections are masked for this role; quality and counts are shown"
 )
-NOT_TESTED = "not tested in this version"
+NOT_TESTED = "not tested"
+TOO_FEW = re.compile(r"only (\d+) .* at least (\d+)")
+COMPARABLE = "Comparable: not tested in this version; compare pulses, rejected and SNR by eye."
 UNMASKED = "unblinded"
 
 
@@ -39,13 +42,14 @@ def scores_shown(view: View, band: str, role: str) -> Scores:
     if why:
         return Scores(
             masked=why, band=band, bands=BANDS, global_=(), local=(), table=table, words=_masked_words(view)
-        )
+        )  # fmt: skip
     paths = view.paths
     order = tuple(k for k in _order(view.started, view.targets) if "/" not in k)
     return Scores(
         masked="", band=band, bands=BANDS, global_=_series(paths, order, "global", band),
         local=_series(paths, order, "local", band),
         table=table, words=_words(view.started, view.ranking, view.decision, view.targets, band),
+        wanted=max((_wanted(view.started, k, "run") or 0 for k in order), default=0),
     )  # fmt: skip
 
 
@@ -101,18 +105,26 @@ def _table(
         t = targets.get(key)
         accepted, rejected = (t.n_accepted, t.n_rejected) if t else (0, 0)
         wanted = _wanted(started, name, block)
-        snr = _estimate(t, None, "snr")
+        global_, local, snr = (
+            _estimate(t, *which) for which in (("global", band), ("local", band), (None, "snr"))
+        )
         place = places.get(key, {})
+        comparable, known = _comparable(key, snr, counts)
+        tips = [] if why_masked else [
+            (name, e.why_absent) for name, e in (("GLOBAL", global_), ("LOCAL", local)) if e is not None and not e.present
+        ]  # fmt: skip
+        if snr is not None and not snr.present:
+            tips.append(("SNR", snr.why_absent))
         rows.append(
             TargetRow(
                 target=key, current=name == current and phase != "ended",
                 n=f"{accepted} / {wanted}" if wanted is not None else str(accepted),
                 rejected=f"{rejected} ({share(rejected, accepted + rejected)})" if accepted + rejected else "-",
-                global_=MASKED if why_masked else _score(t, "global", band),
-                local=MASKED if why_masked else _score(t, "local", band),
-                snr="-" if snr is None else number(snr, 1.0, 2), p_lowest=MASKED if why_masked else _p(place.get("p_lowest")),
-                p_highest=MASKED if why_masked else _p(place.get("p_highest")), comparable=_comparable(key, snr, counts),
-                state=_state(t, wanted, name == current, phase),
+                global_=MASKED if why_masked else _score(global_, SCALE, 1),
+                local=MASKED if why_masked else _score(local, SCALE, 1),
+                snr=_score(snr, 1.0, 2), p_lowest=MASKED if why_masked else _p(place.get("p_lowest")),
+                p_highest=MASKED if why_masked else _p(place.get("p_highest")), comparable=comparable,
+                state=_state(t, wanted, name == current, phase), tips=(*tips, ("Comparable", known)),
             )
         )  # fmt: skip
     return tuple(rows)
@@ -129,17 +141,22 @@ def _estimate(t: TargetView | None, scope: str | None, name: str) -> Estimate | 
         return None
 
 
-def _score(t: TargetView | None, scope: str, band: str) -> str:
-    e = _estimate(t, scope, band)
-    return "-" if e is None else number(e, SCALE)
+def _score(e: Estimate | None, scale: float, digits: int) -> str:
+    """Value and interval; short words where there is none (the whole is in the cell's tool tip)."""
+    if e is None:
+        return "-"
+    if e.present:
+        return number(e, scale, digits)
+    few = TOO_FEW.search(e.why_absent)
+    return f"none yet ({few[1]} of {few[2]})" if few else "none"
 
 
 def _p(p: float | None) -> str:
     return "-" if p is None else f"{p:.2f}"
 
 
-def _comparable(key: str, snr: Estimate | None, counts: Mapping[str, int]) -> Line:
-    """No test of comparability yet; what is known that speaks against comparing is said."""
+def _comparable(key: str, snr: Estimate | None, counts: Mapping[str, int]) -> tuple[Line, str]:
+    """No test of comparability yet; what is known that speaks for or against comparing is said in the tool tip."""
     known = []
     if snr is not None and snr.present:
         known.append(f"SNR {snr.value:.2f}")
@@ -147,12 +164,12 @@ def _comparable(key: str, snr: Estimate | None, counts: Mapping[str, int]) -> Li
     if key in counts and counts[key] and others and (min(others), max(others)) != (counts[key], counts[key]):
         span = f"{min(others)}" if min(others) == max(others) else f"{min(others)} to {max(others)}"
         known.append(f"n {counts[key]}, the others {span}")
-    return Line(text="; ".join([NOT_TESTED, *known]), tone=Tone.OFF)
+    return Line(text=NOT_TESTED, tone=Tone.OFF), "; ".join([COMPARABLE, *known])
 
 
 def _state(t: TargetView | None, wanted: int | None, current: bool, phase: str) -> str:
     if t is not None and t.accepted_by_operator:
-        return "accepted by the operator"
+        return "accepted"
     if current and phase not in ("ended", "not started", "started"):
         return {"paused": "paused", "review": "to be reviewed"}.get(phase, "now")
     if t is None or not t.n_accepted + t.n_rejected:
@@ -165,15 +182,16 @@ def _words(
     started: Mapping[str, Any], ranking: Mapping[str, Any] | None, decision: Mapping[str, Any] | None,
     targets: Mapping[str, TargetView], band: str,
 ) -> tuple[Line, ...]:  # fmt: skip
-    lines = [Line(text="Scores: dwPLI² x 1000, value [95 % interval, jackknife].", tone=Tone.OFF)]
+    meaning = "Scores: dwPLI² × 1000, value [95 % interval, jackknife]."
+    if ranking is not None:
+        of = "" if band == POOLED else f" Of the pooled band, not of {band.replace('_', ' ')}."
+        meaning += f" P(lowest), P(highest): {ranking.get('label', '')}.{of}"
+    lines = [Line(text=f"{meaning} {COMPARABLE}", tone=Tone.OFF)]
     if started.get("kind") == "probe":
         for key in _order(started, targets):
             lmfp, itc = (_estimate(targets.get(key), None, n) for n in ("lmfp_uv", "itc_local:pooled"))
             if lmfp is not None and itc is not None:
                 lines.append(Line(text=f"{key}: LMFP {number(lmfp, 1, 2, ' µV')}, ITC {number(itc, 1, 2)}"))
-    if ranking is not None:
-        of = "" if band == POOLED else f" Of the pooled band, not of {band.replace('_', ' ')}."
-        lines.append(Line(text=f"P(lowest), P(highest): {ranking.get('label', '')}.{of}", tone=Tone.OFF))
     if decision is not None:
         lines.append(Line(text=str(decision.get("words", ""))))
         if decision.get("note"):
@@ -183,7 +201,7 @@ def _words(
 
 def _masked_words(view: View) -> tuple[Line, ...]:
     """Enough or undecided, and nothing that tells the arm or the order."""
-    lines = [Line(text=WHY_MASKED, tone=Tone.OFF)]
+    lines = [Line(text=f"{WHY_MASKED}. {COMPARABLE}", tone=Tone.OFF)]
     d = view.decision
     if d is not None:
         if d.get("kind") == "undecided":
@@ -227,7 +245,7 @@ def _head(
         if why
         else ""
         if t is None
-        else f"the {STRONGEST} largest dwPLI² of {t.n_accepted} trials, {band.replace('_', ' ')}"
+        else f"the {STRONGEST} largest dwPLI² of {t.n_accepted} accepted trials, {band.replace('_', ' ')}"
     )
     return Head(
         target=name, local=local_of(started, name), bad=tuple(reasons.items()),

@@ -182,6 +182,7 @@ class TargetRow:
     p_highest: str
     comparable: Line
     state: str
+    tips: tuple[tuple[str, str], ...] = ()  # (column, what stands behind its short words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +196,7 @@ class Scores:
     local: tuple[Series, ...]
     table: tuple[TargetRow, ...]
     words: tuple[Line, ...]  # what the brackets and P mean, the decision, the note on the trial
+    wanted: int = 0  # accepted pulses that the plan wants of the target that gets most; 0: not known
 
 
 @dataclass(frozen=True, kw_only=True)

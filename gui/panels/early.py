@@ -5,50 +5,88 @@ from __future__ import annotations
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QGridLayout, QWidget
 
-from gui.panels.parts import Flow, Panel, ToneLabel, WordButton
+from gui.panels.elided import Elided
+from gui.panels.parts import Panel, WordButton, style_again
 from gui.panels.plots import Plot, round_up
-from gui.shown import Early, EarlyStep, Tone
+from gui.shown import Button, Early, EarlyStep, Tone
 from gui.theme import Theme
 from rtloop.model.samples import F64
 
 
+class StepButton(WordButton):
+    """A word about one intensity, small: the row tells the intensity, the tool tip the whole."""
+
+    def __init__(self, button: Button) -> None:
+        super().__init__(button, reason=False)
+
+    def show_it(self, button: Button) -> None:
+        """Show a button."""
+        if button == self.value:
+            return
+        super().show_it(button)
+        key = button.key.replace("Ctrl+", "^")
+        self.push.setText(f"{button.word.capitalize()} {key}".strip())
+        whole = f"{button.text}, {button.key}" if button.key else button.text
+        self.push.setToolTip(whole if button.enabled else f"{whole}: {button.why_not}")
+        self.push.setAccessibleName(whole)
+        self.push.setProperty("thin", "true")
+        self.push.setProperty("letters", "small")
+        self.push.setStyleSheet("padding: 2px 4px")
+        style_again(self.push)
+
+
+class _Row:
+    """The widgets of one intensity."""
+
+    def __init__(self) -> None:
+        self.power, self.value, self.counts = Elided(whole=True), Elided(whole=True), Elided(whole=True)
+        self.buttons: dict[str, StepButton] = {}
+
+
 class EarlyPanel(Panel):
-    """One point with its 95 % interval per intensity step; the criterion as a line; preview or go at an intensity."""
+    """One point with its 95 % interval per intensity step, the criterion as a line; below a row for each step."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("Early response near the coil", theme, parent)
-        self.words, self.steps = ToneLabel("middle"), ToneLabel()
-        self.plot = Plot(theme, left="µV, peak to peak", bottom="% of maximum output")
-        self.plot.setMinimumHeight(110)
+        self.words, self.why = Elided(), Elided()
+        self.plot = Plot(theme, corner="peak to peak, µV")
+        self.plot.setMinimumHeight(80)
         self.points, self.bars = pg.ScatterPlotItem(), pg.ErrorBarItem()
-        self.criterion = pg.InfiniteLine(
-            0.0,
-            angle=0,
-            label="criterion {value:g} µV",
-            labelOpts={"position": 0.02, "anchors": [(0, 1), (0, 1)]},
-        )
-        for item in (self.bars, self.criterion, self.points):
+        self.criterion = pg.InfiniteLine(0.0, angle=0)
+        self.wanted = pg.TextItem(anchor=(1.0, 0.5))  # right of all points, where no interval reaches
+        for item in (self.bars, self.criterion, self.points, self.wanted):
             self.plot.addItem(item, ignoreBounds=True)
         self.plot.getPlotItem().disableAutoRange()
-        self.buttons: tuple[WordButton, ...] = ()
-        self._flow = Flow()
-        holder = QWidget()
-        holder.setLayout(self._flow)
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(6)
+        self._grid.setVerticalSpacing(1)
+        self._grid.setColumnStretch(2, 1)
+        self._rows: dict[int, _Row] = {}
+        self.body.setSpacing(2)
         self.body.addWidget(self.words)
         self.body.addWidget(self.plot, 1)
-        self.body.addWidget(self.steps)
-        self.body.addWidget(holder)
+        self.body.addLayout(self._grid)
+        self.body.addWidget(self.why)
         self._early: Early | None = None
         self.set_theme(theme)
+
+    @property
+    def buttons(self) -> tuple[StepButton, ...]:
+        """Every button, row by row."""
+        return tuple(button for power in sorted(self._rows) for button in self._rows[power].buttons.values())
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
         self.plot.set_theme(theme)
         self.bars.setOpts(pen=pg.mkPen(theme.ink, width=2))
         self.criterion.setPen(pg.mkPen(theme.tone(Tone.ATTENTION), width=2, style=Qt.PenStyle.DashLine))
-        self.criterion.label.setColor(theme.tone(Tone.ATTENTION))
+        self.wanted.setColor(theme.tone(Tone.ATTENTION))
+        ground = QColor(theme.panel)
+        ground.setAlpha(220)
+        self.wanted.fill = pg.mkBrush(ground)
         if self._early is not None:
             self._show_points(self._early)
 
@@ -58,12 +96,11 @@ class EarlyPanel(Panel):
             return
         self._early = early
         self.set_title(early.title)
-        self.words.show_it(early.words)
-        said = [f"{'▶ ' if step.now else ''}{step.words}" for step in early.steps]
-        self.steps.say("\n".join(said))
-        self.steps.setHidden(not said)
+        self.words.say("" if early.steps else early.words.text, early.words.tone)
+        self.words.setHidden(bool(early.steps))
+        self.setAccessibleDescription(early.words.text)
         self._show_points(early)
-        self._show_buttons(early)
+        self._show_rows(early)
 
     def _show_points(self, early: Early) -> None:
         there = [(i, step) for i, step in enumerate(early.steps) if step.value.present]
@@ -78,30 +115,77 @@ class EarlyPanel(Panel):
             top=_array([s.value.high - s.value.value for _, s in there]),
             bottom=_array([s.value.value - s.value.low for _, s in there]),
         )  # fmt: skip
+        n = max(len(early.steps), 1)
+        right = n - 0.4 + 0.35 * n  # room for the criterion's words
         self.criterion.setVisible(early.criterion_uv is not None)
+        self.wanted.setVisible(early.criterion_uv is not None)
+        most = max([s.value.high for _, s in there] + [1.4 * (early.criterion_uv or 0.0), 1.0])
         if early.criterion_uv is not None:
             self.criterion.setValue(early.criterion_uv)
-        most = max([s.value.high for _, s in there] + [1.4 * (early.criterion_uv or 0.0), 1.0])
-        self.plot.setRange(
-            xRange=(-0.6, max(len(early.steps), 1) - 0.4), yRange=(0.0, round_up(most * 1.05)), padding=0.0
-        )
+            self.wanted.setText(f"wanted: {early.criterion_uv:g} µV")
+            self.wanted.setFont(self.font())
+            self.wanted.setPos(right, early.criterion_uv)
+        self.plot.setRange(xRange=(-0.6, right), yRange=(0.0, round_up(most * 1.05)), padding=0.0)
         self.plot.getPlotItem().getAxis("bottom").setTicks(
             [[(i, _tick(step)) for i, step in enumerate(early.steps)]]
         )
 
-    def _show_buttons(self, early: Early) -> None:
-        if len(early.buttons) == len(self.buttons):
-            for widget, button in zip(self.buttons, early.buttons, strict=True):
-                widget.show_it(button)
-            return
-        for widget in self.buttons:
-            self._flow.removeWidget(widget)
-            widget.setParent(None)
-            widget.deleteLater()
-        self.buttons = tuple(WordButton(button) for button in early.buttons)
-        for widget in self.buttons:
-            widget.said.connect(self.said)
-            self._flow.addWidget(widget)
+    def _show_rows(self, early: Early) -> None:
+        steps = {step.power_pct_mso: step for step in early.steps}
+        asked: dict[int, dict[str, Button]] = {}
+        for button in early.buttons:
+            if button.args and button.args[0].isdigit():
+                asked.setdefault(int(button.args[0]), {})[button.word] = button
+        powers = sorted(steps | asked)
+        if self.changed("powers", powers):
+            for row in self._rows.values():
+                for widget in (row.power, row.value, row.counts, *row.buttons.values()):
+                    self._drop(widget)
+            self._rows = {power: _Row() for power in powers}
+            for i, row in enumerate(self._rows.values()):
+                for column, label in enumerate((row.power, row.value, row.counts)):
+                    self._grid.addWidget(label, i, column)
+        for i, power in enumerate(powers):
+            row, step = self._rows[power], steps.get(power)
+            now = step is not None and step.now
+            meaning = step.words if step is not None else ""
+            row.power.say(f"{'▶ ' if now else ''}{power} %", meaning=meaning)
+            row.value.say(_value(step), meaning=meaning)
+            row.counts.say(
+                "" if step is None else f"n {step.n_accepted}, rejected {step.n_rejected}", meaning=meaning
+            )
+            row.power.set_bold(now)
+            self._show_buttons(i, row, asked.get(power, {}))
+        why = list(
+            dict.fromkeys(
+                f"{b.word.capitalize()}: {b.why_not}" for b in early.buttons if b.why_not and not b.enabled
+            )
+        )
+        self.why.say("; ".join(why), Tone.OFF)
+        self.why.setHidden(not why)
+
+    def _show_buttons(self, i: int, row: _Row, asked: dict[str, Button]) -> None:
+        for word in [word for word in row.buttons if word not in asked]:
+            self._drop(row.buttons.pop(word))
+        for word, button in asked.items():
+            if word in row.buttons:
+                row.buttons[word].show_it(button)
+                continue
+            made = row.buttons[word] = StepButton(button)
+            made.said.connect(self.said)
+            self._grid.addWidget(made, i, 4 if word == "go" else 3)
+
+    def _drop(self, widget: QWidget) -> None:
+        self._grid.removeWidget(widget)
+        widget.setParent(None)
+        widget.deleteLater()
+
+
+def _value(step: EarlyStep | None) -> str:
+    if step is None:
+        return "not previewed yet"
+    v = step.value
+    return f"{v.value:.1f} µV [{v.low:.1f}, {v.high:.1f}]" if v.present else "none yet"
 
 
 def _array(values: list[float]) -> F64:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QWidget
 
+from gui.panels.elided import Elided
 from gui.panels.parts import Panel, ToneLabel
 from gui.panels.plots import Butterfly, Plot, is_local, outside_gap, round_up, some_columns, steady_limit
-from gui.panels.topography import Maps
+from gui.panels.topography import BAR_PX, Maps
 from gui.shown import Evoked
 from gui.theme import Theme
 from rtloop.link.pages import BlockPage, PagesSpec
@@ -20,6 +21,7 @@ from rtloop.model.samples import F32, F64, Bool
 
 RANGE_MS = (-100.0, 400.0)
 LATENCIES_MS = (20.0, 45.0, 60.0, 100.0, 180.0)
+MAPS_PX, POWER_PX = 84, 66
 
 
 def field_power(average_uv: F32) -> tuple[F64, Bool]:
@@ -37,13 +39,16 @@ class EvokedPanel(Panel):
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("Running average", theme, parent)
-        self.counts, self.reasons = ToneLabel("middle"), ToneLabel()
-        self.butterfly = Butterfly(theme, left="average, µV", bottom="")
-        self.power = Plot(theme, left="GMFP, µV", bottom="ms · GMFP: SD over channels of the average")
+        self.counts, self.reasons = ToneLabel(), Elided()
+        self.butterfly = Butterfly(theme, corner="average, µV", unit_below="")
+        self.butterfly.setMinimumHeight(70)
+        self.butterfly.getPlotItem().getAxis("bottom").setStyle(showValues=False)
+        self.power = Plot(theme, corner="GMFP, µV", unit_below="ms")
+        self.power.setFixedHeight(POWER_PX)
         self.power.setToolTip("GMFP: standard deviation over channels of the average, µV")
         self.curve = pg.PlotCurveItem()
-        self.maps = Maps(theme)
-        self.maps.setMinimumHeight(100)
+        self.maps = Maps(theme, labels=False)
+        self.maps.setFixedHeight(MAPS_PX)
         self.marks: list[pg.InfiniteLine] = []
         self.fields: list[QDoubleSpinBox] = []
         self._positions = LATENCIES_MS
@@ -62,33 +67,37 @@ class EvokedPanel(Panel):
         self.power.addItem(self.curve, ignoreBounds=True)
         self.power.getPlotItem().disableAutoRange()
         self.power.setXLink(self.butterfly)
-        for plot in (self.butterfly, self.power):
-            plot.getPlotItem().getAxis("left").setWidth(52)
-        fields = QHBoxLayout()
-        name = QLabel("maps at, ms")
+        fields = QGridLayout()  # each under its map
+        fields.setContentsMargins(0, 0, 0, 0)
+        fields.setHorizontalSpacing(0)
+        name = QLabel("ms")
         name.setProperty("tone", "off")
-        fields.addWidget(name)
+        name.setFixedWidth(BAR_PX)
+        fields.addWidget(name, 0, len(LATENCIES_MS))
         for i, at in enumerate(LATENCIES_MS):
             mark = pg.InfiniteLine(at, angle=90, movable=True, bounds=RANGE_MS)
             mark.sigPositionChanged.connect(lambda line, i=i: self._moved(i, line.value()))
             self.butterfly.addItem(mark, ignoreBounds=True)
             field = QDoubleSpinBox(decimals=0, minimum=RANGE_MS[0], maximum=RANGE_MS[1], value=at)
             field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-            field.setMinimumWidth(52)
+            field.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            field.setFixedWidth(46)
             field.setAccessibleName(f"Latency of map {i + 1}, ms")
             field.setToolTip(
                 "Arrow keys move by 1 ms, Page Up and Page Down by 10 ms; or drag the line in the plot."
             )
             field.valueChanged.connect(lambda value, i=i: self._moved(i, value))
-            fields.addWidget(field, 1)
+            fields.addWidget(field, 0, i, Qt.AlignmentFlag.AlignHCenter)
+            fields.setColumnStretch(i, 1)
             self.marks.append(mark)
             self.fields.append(field)
         self.body.addWidget(self.counts)
         self.body.addWidget(self.reasons)
-        self.body.addWidget(self.butterfly, 5)
-        self.body.addWidget(self.power, 3)
+        self.body.setSpacing(2)
+        self.body.addWidget(self.butterfly, 1)
+        self.body.addWidget(self.power)
+        self.body.addWidget(self.maps)
         self.body.addLayout(fields)
-        self.body.addWidget(self.maps, 3)
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
@@ -155,6 +164,9 @@ class EvokedPanel(Panel):
         if most != self._power_limit:
             self._power_limit = most
             self.power.setYRange(0.0, most, padding=0.0)
+            self.power.getPlotItem().getAxis("left").setTicks(
+                [[(0.0, "0"), (most, f"{most:g}")]]
+            )  # no room for more
         self._timer.start()  # the maps in a frame of their own: no frame holds all the work of a pulse
 
     def _moved(self, which: int, at_ms: float) -> None:

@@ -35,8 +35,6 @@ class HeadPanel(QFrame):
         self.setProperty("panel", True)
         self._title = QLabel("Head")
         self._title.setProperty("role", "title")
-        self._words = QLabel()
-        self._words.setWordWrap(True)
         self.view = HeadView(theme)
         self._seen: tuple[object, ...] = ()
         column = QVBoxLayout(self)
@@ -44,8 +42,6 @@ class HeadPanel(QFrame):
         column.setSpacing(2)
         column.addWidget(self._title)
         column.addWidget(self.view, 1)
-        column.addWidget(self._words)
-        self._words.hide()
 
     def set_theme(self, theme: Theme) -> None:
         """Take another set of colours."""
@@ -90,8 +86,7 @@ class HeadPanel(QFrame):
         else:
             view.legend = "no connections yet" if head.block else ""
         self._title.setText(f"Head · coil for {head.target}" if head.target else "Head")
-        self._words.setText(head.words)
-        self._words.setVisible(bool(head.words))
+        self._title.setToolTip(head.words)
         bad = ", ".join(f"{name} ({why})" for name, why in head.bad) or "none"
         said = "; ".join(f"{view.names[a]}-{view.names[b]} {1e3 * v:.0f}" for a, b, v in view.links[:5])
         view.setAccessibleDescription(f"Bad: {bad}. LOCAL: {', '.join(head.local)}. {view.legend}: {said}")

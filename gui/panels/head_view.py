@@ -18,7 +18,8 @@ _DISC_PX = (
     9.0,
     15.0,
 )  # an electrode's disc holds its name from the first size on; never larger than the second
-_LEGEND_PX = 46
+_LEGEND_PX = 46  # its height below the head
+_SIDE_PX, _SIDE_FROM = 132, 1.5  # its width beside the head, from this width to height on
 
 
 class HeadView(QWidget):
@@ -33,7 +34,7 @@ class HeadView(QWidget):
         self.links: list[Link] = []
         self.legend = ""
         self._drawn = QPixmap()
-        self.setMinimumSize(220, 220)
+        self.setMinimumSize(200, 130)
         self.setMouseTracking(True)
 
     def sizeHint(self) -> QSize:
@@ -45,10 +46,17 @@ class HeadView(QWidget):
             float(a.max(initial=1.0))
             for a in (np.abs(self.places[:, 0]), self.places[:, 1], -self.places[:, 1])
         )
-        wide, high = self.width() / 2 - 4, self.height() - _LEGEND_PX - 4
+        side = _SIDE_PX if self._beside_it() else 0
+        wide, high = (self.width() - side) / 2 - 4, self.height() - (4 if side else _LEGEND_PX + 4)
         above, below = max(up + 0.1, 1.15), down + 0.1  # the nose; half a disc
         radius = max(min(wide / (across + 0.1), high / (above + below)), 10.0)
-        return QPointF(self.width() / 2, 2 + above * radius + (high - (above + below) * radius) / 2), radius
+        return QPointF(
+            side + (self.width() - side) / 2, 2 + above * radius + (high - (above + below) * radius) / 2
+        ), radius
+
+    def _beside_it(self) -> bool:
+        """Whether the legend stands left of the head: where a row below would cost the head its size."""
+        return self.width() >= _SIDE_FROM * self.height()
 
     def points(self) -> tuple[list[QPointF], float]:
         """Places of the electrodes in px, and the radius of their discs."""
@@ -119,15 +127,18 @@ class HeadView(QWidget):
             if named:
                 self._name(p, points[i], name, disc, ink, bold=True)
         if not named:
+            half = QPointF(disc, disc)
+            discs = [QRectF(points[i] - half, points[i] + half) for i in loud]
             for i in reversed(loud):  # bad before local before connected, where there is room for few
-                self._beside(
-                    p,
-                    points[i],
-                    self.names[i],
-                    disc,
-                    t.tone(Tone.BAD) if self.names[i] in bad else t.ink,
-                    taken,
-                )
+                name = self.names[i]
+                ink = t.tone(Tone.BAD) if name in bad else t.ink
+                others = [box for box in discs if not box.contains(points[i])]
+                if not self._beside(p, points[i], name, disc, ink, taken, others) and (
+                    name in bad or name in local
+                ):
+                    self._beside(
+                        p, points[i], name, disc, ink, taken, []
+                    )  # these are named even over another electrode
         self._draw_legend(p)
         p.end()
 
@@ -153,8 +164,16 @@ class HeadView(QWidget):
         p.drawText(QRectF(at.x() - 40, at.y() - 20, 80, 40), Qt.AlignmentFlag.AlignCenter, name)
 
     def _beside(
-        self, p: QPainter, at: QPointF, name: str, disc: float, ink: str, taken: list[QRectF]
-    ) -> None:
+        self,
+        p: QPainter,
+        at: QPointF,
+        name: str,
+        disc: float,
+        ink: str,
+        taken: list[QRectF],
+        kept: list[QRectF],
+    ) -> bool:
+        """Write a name where it hides neither a name nor what is kept free; whether there was room."""
         font = self._font(11.0, True)
         metrics = QFontMetricsF(font)
         wide, high = metrics.horizontalAdvance(name) + 2, metrics.height()
@@ -163,9 +182,13 @@ class HeadView(QWidget):
             (-disc - 2 - wide, -high / 2),
             (-wide / 2, disc),
             (-wide / 2, -disc - high),
+            (disc, -disc - high * 0.8),
+            (disc, disc - high * 0.2),
+            (-disc - wide, -disc - high * 0.8),
+            (-disc - wide, disc - high * 0.2),
         ):
             box = QRectF(at.x() + dx, at.y() + dy, wide, high)
-            if not any(box.intersects(other) for other in taken):
+            if not any(box.intersects(other) for other in (*taken, *kept)):
                 taken.append(box)
                 ground = QColor(self.theme.panel)
                 ground.setAlpha(200)
@@ -173,7 +196,8 @@ class HeadView(QWidget):
                 p.setFont(font)
                 p.setPen(QColor(ink))
                 p.drawText(box, Qt.AlignmentFlag.AlignCenter, name)
-                return
+                return True
+        return False
 
     def _draw_coil(self, p: QPainter, head: shown.Head, points: list[QPointF], radius: float) -> None:
         """A figure of eight over the middle of the LOCAL electrodes: where the plan wants the coil, not where it is."""
@@ -212,28 +236,35 @@ class HeadView(QWidget):
             p.drawLine(points[a], points[b])
 
     def _draw_legend(self, p: QPainter) -> None:
-        top = self.height() - _LEGEND_PX
-        p.setFont(self._font(13.0, False))
+        """Words and three lines with their numbers: below the head, or left of it."""
+        p.setFont(self._font(12.0, False))
         p.setPen(QColor(self.theme.ink))
-        area = QRectF(4, top + 2, self.width() - 8, 20)
-        p.drawText(area, Qt.AlignmentFlag.AlignCenter, self.legend)
+        beside, wrap = self._beside_it(), Qt.TextFlag.TextWordWrap
+        line = p.fontMetrics().height()
+        if beside:
+            area = QRectF(2, 2, _SIDE_PX - 4, self.height() - 4)
+            flags = int(wrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+            used = p.boundingRect(area, flags, self.legend)
+        else:
+            area = QRectF(4, self.height() - _LEGEND_PX + 2, self.width() - 8, 20)
+            flags, used = int(Qt.AlignmentFlag.AlignCenter), area
+        p.drawText(area, flags, self.legend)
         if not self.links:
             return
         most, least = self.links[0][2], self.links[-1][2]
-        shares = (0.0, 0.5, 1.0) if most > least else (1.0,)
-        cell = min(110.0, (self.width() - 8) / len(shares))
-        x = (self.width() - cell * len(shares)) / 2
+        shares = (1.0, 0.5, 0.0) if most > least else (1.0,)
+        cell = _SIDE_PX if beside else min(110.0, (self.width() - 8) / len(shares))
+        x = 2.0 if beside else (self.width() - cell * len(shares)) / 2
+        y = used.bottom() + line if beside else self.height() - _LEGEND_PX + 33.0
         for share in shares:
-            y = top + 33.0
             width = _WIDTH_PX[0] + share * (_WIDTH_PX[1] - _WIDTH_PX[0])
             p.setPen(QPen(self._ink(share), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
             p.drawLine(QPointF(x + 6, y), QPointF(x + 42, y))
             p.setPen(QColor(self.theme.ink))
             value = least + share * (most - least)
-            p.drawText(
-                QRectF(x + 48, y - 10, cell - 48, 20), Qt.AlignmentFlag.AlignVCenter, f"{1e3 * value:.0f}"
-            )
-            x += cell
+            place = QRectF(x + 48, y - 10, cell - 48, 20)
+            p.drawText(place, Qt.AlignmentFlag.AlignVCenter, f"{1e3 * value:.0f}")
+            x, y = (x, y + 1.25 * line) if beside else (x + cell, y)
 
     def says(self, at: QPointF) -> str:
         """What is known about the electrode at this place; empty where none is."""

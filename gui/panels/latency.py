@@ -12,6 +12,7 @@ from gui.panels.parts import Panel
 from gui.shown import LatencyRow
 from gui.theme import Theme, words
 
+LEAST, MOST = 1.5, 2.3  # height of a stage, in lines of words
 _BUDGET_AT = 0.72  # of the bar's width: beyond it there is room to see by how much a budget is broken
 
 
@@ -22,16 +23,18 @@ class Bars(QWidget):
         super().__init__(parent)
         self.theme = theme
         self.rows: tuple[LatencyRow, ...] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.MinimumExpanding)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def _row_px(self) -> float:
-        return 2.3 * QFontMetricsF(self.font()).height()
+        """Height of a stage: what there is, within what looks well."""
+        line = QFontMetricsF(self.font()).height()
+        return min(max(self.height() / max(1, len(self.rows)), LEAST * line), MOST * line)
 
     def sizeHint(self) -> QSize:
-        return QSize(320, math.ceil(self._row_px() * max(1, len(self.rows))))
+        return QSize(320, math.ceil(MOST * QFontMetricsF(self.font()).height() * max(1, len(self.rows))))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(220, self.sizeHint().height())
+        return QSize(220, math.ceil(LEAST * QFontMetricsF(self.font()).height() * max(1, len(self.rows))))
 
     def texts(self) -> tuple[str, ...]:
         """What stands above each bar."""
@@ -50,14 +53,17 @@ class Bars(QWidget):
         for i, row in enumerate(self.rows):
             top = i * self._row_px()
             words_at = QRectF(0, top, self.width(), height)
-            name = painter.fontMetrics().elidedText(
-                _name(row), Qt.TextElideMode.ElideRight, int(self.width() * 0.42)
-            )
+            room = self.width() - painter.fontMetrics().horizontalAdvance(_numbers(row)) - 8
+            name = painter.fontMetrics().elidedText(_name(row), Qt.TextElideMode.ElideRight, room)
             painter.setPen(QColor(self.theme.tone(row.tone)))
             painter.drawText(words_at, Qt.AlignmentFlag.AlignLeft, name)
             painter.setPen(QColor(self.theme.ink))
             painter.drawText(words_at, Qt.AlignmentFlag.AlignRight, _numbers(row))
-            self._bar(painter, row, QRectF(0, top + height * 1.1, self.width(), height * 0.75))
+            self._bar(
+                painter,
+                row,
+                QRectF(0, top + height, self.width(), min(self._row_px() - height - 3, height * 0.75)),
+            )
         painter.end()
 
     def _bar(self, painter: QPainter, row: LatencyRow, place: QRectF) -> None:

@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtGui import QColor, QFont, QImage, QPainter
 from PySide6.QtWidgets import QWidget
 
 from gui.panels.spans import U32, LinePicture
 from gui.theme import Theme
 from rtloop.model.samples import F32, F64, Bool
 
+#: tick numbers against the window's font; width of the numbers left of a plot
+SMALLER, LEFT_PX = 0.9, 36
 _LADDER = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0)
 
 
@@ -45,27 +47,49 @@ def steady_limit(
     return round_up(need)
 
 
+class NumbersBelow(pg.AxisItem):
+    """The lower axis: the unit stands at its zero, which needs no row of its own."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__("bottom")
+        self._unit = unit
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Called by pyqtgraph."""
+        strings = super().tickStrings(values, scale, spacing)
+        return [
+            f"{text} {self._unit}" if self._unit and at == 0.0 else text
+            for at, text in zip(values, strings, strict=True)
+        ]
+
+
 class Plot(pg.PlotWidget):
-    """A plot without menu or mouse modes, in the theme's colours and the window's font."""
+    """A plot without menu or mouse modes, in the theme's colours and the window's font.
+
+    What it shows stands in its upper left corner, ``corner``; names along the axes would be cut in a low plot.
+    """
 
     def __init__(
-        self, theme: Theme, parent: QWidget | None = None, *, left: str = "", bottom: str = ""
+        self, theme: Theme, parent: QWidget | None = None, *, corner: str = "", unit_below: str = ""
     ) -> None:
-        super().__init__(parent=parent)
+        super().__init__(parent=parent, axisItems={"bottom": NumbersBelow(unit_below)})
         self.theme = theme
+        self.corner = pg.TextItem(corner)
         item = self.getPlotItem()
         item.setMenuEnabled(False)
         item.hideButtons()
         item.setMouseEnabled(x=False, y=False)
         item.getViewBox().setDefaultPadding(0.0)
-        item.layout.setContentsMargins(0, 8, 10, 0)  # half of the outermost numbers of the axes
-        self._left, self._bottom = left, bottom
-        if left:
-            item.setLabel("left", left)
-        if bottom:
-            item.setLabel("bottom", bottom)
+        item.layout.setContentsMargins(0, 6, 10, 0)  # half of the outermost numbers of the axes
         for side in ("left", "bottom"):
-            item.getAxis(side).enableAutoSIPrefix(False)
+            axis = item.getAxis(side)
+            axis.enableAutoSIPrefix(False)
+            axis.setStyle(tickLength=-4, tickTextOffset=3, autoReduceTextSpace=False)
+        item.getAxis("left").setWidth(LEFT_PX)
+        self.corner.setParentItem(item.getViewBox())
+        self.corner.setPos(2, -3)
+        self.corner.setZValue(100)
+        self.setMinimumSize(80, 48)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameStyle(0)
         self._take_font()
@@ -79,7 +103,10 @@ class Plot(pg.PlotWidget):
             axis = self.getPlotItem().getAxis(side)
             axis.setPen(theme.line)
             axis.setTextPen(theme.ink)
-            axis.label.setDefaultTextColor(QColor(theme.muted))
+        ground = QColor(theme.panel)
+        ground.setAlpha(190)
+        self.corner.fill = pg.mkBrush(ground)
+        self.corner.setColor(theme.muted)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -87,11 +114,11 @@ class Plot(pg.PlotWidget):
             self._take_font()
 
     def _take_font(self) -> None:
-        font = self.font()
+        font = QFont(self.font())
+        font.setPointSizeF(SMALLER * self.font().pointSizeF())
         for side in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setTickFont(font)
-            axis.label.setFont(font)
+            self.getPlotItem().getAxis(side).setTickFont(font)
+        self.corner.setFont(font)
 
 
 class Lines(pg.GraphicsObject):
@@ -118,7 +145,7 @@ class Lines(pg.GraphicsObject):
         self._again()
 
     def set_colours(self, trace: str, local: str) -> None:
-        self._shades = np.stack([shades_of(trace, faint=0.45), shades_of(local, faint=0.9)])
+        self._shades = np.stack([shades_of(trace, faint=0.22, full=0.7), shades_of(local, faint=0.95)])
         self._again()
 
     def _again(self) -> None:
@@ -163,10 +190,10 @@ class Lines(pg.GraphicsObject):
         return image.copy()  # the array is used again
 
 
-def shades_of(colour: str, *, faint: float) -> U32:
-    """uint32[8]: premultiplied ARGB for 0, 1, ... 7 and more lines on a pixel."""
+def shades_of(colour: str, *, faint: float, full: float = 1.0) -> U32:
+    """uint32[8]: premultiplied ARGB for 0, 1, ... 7 and more lines on a pixel, from ``faint`` to ``full`` opacity."""
     c = QColor(colour)
-    alpha = np.concatenate([[0.0], np.minimum(1.0, faint + (1 - faint) * np.arange(7) / 6)])
+    alpha = np.concatenate([[0.0], faint + (full - faint) * np.arange(7) / 6])
     parts = [np.round(alpha * v).astype(np.uint32) for v in (255, c.red(), c.green(), c.blue())]
     return np.asarray(parts[0] << 24 | parts[1] << 16 | parts[2] << 8 | parts[3])
 
@@ -175,13 +202,13 @@ class Butterfly(Plot):
     """All channels over time with the bridged gap shaded and a line at the pulse."""
 
     def __init__(
-        self, theme: Theme, parent: QWidget | None = None, *, left: str = "µV", bottom: str = "ms"
+        self, theme: Theme, parent: QWidget | None = None, *, corner: str = "µV", unit_below: str = "ms"
     ) -> None:
         self.lines = Lines()
         self.gap = pg.LinearRegionItem(movable=False)
         self.pulse = pg.InfiniteLine(0.0, angle=90)
         self.limit: float | None = None
-        super().__init__(theme, parent, left=left, bottom=bottom)
+        super().__init__(theme, parent, corner=corner, unit_below=unit_below)
         for item in (self.gap, self.lines, self.pulse):
             self.addItem(item, ignoreBounds=True)
         self.gap.setZValue(-10)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QPolygonF
-from PySide6.QtWidgets import QComboBox, QGraphicsPolygonItem, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QFontMetricsF, QPolygonF, QResizeEvent
+from PySide6.QtWidgets import QComboBox, QGraphicsPolygonItem, QHBoxLayout, QVBoxLayout, QWidget
 
 from gui.panels.parts import Panel, ToneLabel
 from gui.panels.plots import Plot
@@ -18,8 +18,8 @@ from rtloop.model.samples import F64
 
 STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 MARKS = {"o": "●", "s": "■", "t": "▼", "d": "◆"}  # as pyqtgraph calls them, as they are written
-_ROOM_FOR_NAMES = 0.3  # of the width, right of the newest pulse
-_NAMES_APART = 0.085  # of the height
+_ROOM_FOR_NAMES = (0.06, 0.3)  # of the width, right of the wanted number
+_NAMES_APART = 0.14  # of the height, at least
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,24 @@ class _Drawn:
 class ScorePlot(Plot):
     """One score of all targets over accepted pulses; colour, line style, marker and name per target."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None, *, left: str) -> None:
+    def __init__(self, theme: Theme, parent: QWidget | None = None, *, corner: str) -> None:
         self.drawn: dict[str, _Drawn] = {}
         self._order: tuple[str, ...] = ()
         self._series: dict[str, Series] = {}
         self.n_set = 0
-        super().__init__(theme, parent, left=left, bottom="accepted pulses")
+        super().__init__(theme, parent, corner=corner)
         self.getPlotItem().disableAutoRange()
-        self._range: tuple[float, float, float] = (0.0, 0.0, 0.0)
+        self._range: tuple[float, ...] = ()
+        self._wanted = 0
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
         for target in self.drawn:
             self._colour(target)
 
-    def show_series(self, series: tuple[Series, ...], order: tuple[str, ...]) -> None:
-        """Show these; ``order`` is the plan's, which fixes each target's colour and style."""
+    def show_series(self, series: tuple[Series, ...], order: tuple[str, ...], wanted: int = 0) -> None:
+        """Show these; ``order`` is the plan's, which fixes each target's colour and style; ``wanted`` accepted pulses."""
+        self._wanted = wanted
         new_order = order != self._order
         self._order = order
         wanted = {s.target: s for s in series if s.n}
@@ -86,7 +88,7 @@ class ScorePlot(Plot):
         made.curve.setPen(pg.mkPen(colour, width=2, style=STYLES[index % len(STYLES)]))
         mark = tuple(MARKS)[index % len(MARKS)]
         made.end.setSymbol(mark)
-        made.name.setText(f"{MARKS[mark]} {target}")
+        made.name.setText(target)
         made.end.setSize(11)
         made.end.setBrush(colour)
         made.end.setPen(self.theme.panel)
@@ -107,34 +109,49 @@ class ScorePlot(Plot):
         edge += [QPointF(x, y) for x, y in zip(n[::-1], low[::-1], strict=True)]
         made.band.setPolygon(QPolygonF(edge))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if getattr(self, "_series", None):
+            self._frame()
+
     def _frame(self) -> None:
-        """Range that holds all bands from the tenth pulse on, and names right of the curves, none over another."""
-        last: list[tuple[float, str]] = []
-        low, high, most = 0.0, 0.0, 10.0
+        """Range that holds all values, and the bands of the last two thirds; names at the curves' ends, none over another.
+
+        The first intervals, of a handful of pulses, are many times as wide as those that decide.
+        """
+        last: list[tuple[float, float, str]] = []
+        low, high, most = 0.0, 0.0, float(self._wanted or 10)
         for target, one in self._series.items():
             n, value, lows, highs = _finite(one)
             if not n.size:
                 self.drawn[target].name.setVisible(False)
                 continue
-            late = n >= min(10.0, n[-1])
-            low, high = min(low, float(lows[late].min())), max(high, float(highs[late].max()))
+            late = n >= n[-1] / 3
+            low = min(low, float(lows[late].min()), float(value.min()))
+            high = max(high, float(highs[late].max()), float(value.max()))
             most = max(most, float(n[-1]))
-            last.append((float(value[-1]), target))
-        low, high, most = _outward(low), _outward(high) or 1.0, float(10 * np.ceil(most / 10))
-        if (low, high, most) != self._range:
-            self._range = (low, high, most)
-            self.setRange(xRange=(0.0, most * (1 + _ROOM_FOR_NAMES)), yRange=(low, high), padding=0.0)
-        room = _NAMES_APART * (high - low)
+            last.append((float(value[-1]), float(n[-1]), target))
+        low, high = _outward(low), _outward(high) or 1.0
+        metrics = QFontMetricsF(self.font())
+        box = self.getPlotItem().getViewBox()
+        wide = max([metrics.horizontalAdvance(target) for *_, target in last], default=0.0) + 16
+        room_x = min(max(wide / max(box.width(), 100.0), _ROOM_FOR_NAMES[0]), _ROOM_FOR_NAMES[1])
+        right = most / (1.0 - room_x)
+        if (low, high, right) != self._range:
+            self._range = (low, high, right)
+            self.setRange(xRange=(0.0, right), yRange=(low, high), padding=0.0)
+        share = min(max(metrics.height() / max(box.height(), 40.0), _NAMES_APART), 0.3)
+        room = share * (high - low)
         at = -np.inf
         places = []
-        for value, _ in sorted(last):
+        for value, *_ in sorted(last):
             at = max(value, at + room, low + room / 2)
             places.append(at)
         over = max(0.0, places[-1] - (high - room / 2)) if places else 0.0
-        for (_, target), y in zip(sorted(last), places, strict=True):
+        for (_, n_last, target), y in zip(sorted(last), places, strict=True):
             name = self.drawn[target].name
             name.setVisible(True)
-            name.setPos(1.02 * most, y - over)
+            name.setPos(n_last + right * 5.0 / max(box.width(), 100.0), y - over)
 
 
 def _outward(value: float) -> float:
@@ -162,23 +179,27 @@ class ScoresPanel(Panel):
         )
         self.masked = ToneLabel("big")
         self.masked.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.local = ScorePlot(theme, left="LOCAL × 1000")
-        self.global_ = ScorePlot(theme, left="GLOBAL × 1000")
+        self.local = ScorePlot(theme, corner="LOCAL × 1000")
+        self.global_ = ScorePlot(theme, corner="GLOBAL × 1000 · by accepted pulses")
         self.bands = QComboBox()
         self.bands.setAccessibleName("Band")
         self.bands.activated.connect(lambda i: self.band.emit(self.bands.itemText(i)))
         self.plots = QWidget()
-        row = QHBoxLayout()
-        name = QLabel("band")
-        name.setProperty("tone", "off")
-        row.addWidget(name)
-        row.addWidget(self.bands)
-        row.addStretch(1)
+        self.local.getPlotItem().getAxis("bottom").setStyle(showValues=False)
+        self.local.getPlotItem().getAxis("bottom").setHeight(8)  # half of the lowest number at the left
+        title = QHBoxLayout()
+        self.body.removeWidget(self.title)
+        title.addWidget(self.title, 1)
+        title.addWidget(self.bands)
         column = QVBoxLayout(self.plots)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row)
-        column.addWidget(self.local, 1)
-        column.addWidget(self.global_, 1)
+        column.setSpacing(2)
+        column.addWidget(self.local, 10)
+        column.addWidget(self.global_, 13)
+        for plot in (self.local, self.global_):
+            plot.setMinimumHeight(60)
+        self.body.setSpacing(2)
+        self.body.addLayout(title)
         self.body.addWidget(self.masked, 1)
         self.body.addWidget(self.plots, 1)
         self.masked.setVisible(False)
@@ -195,6 +216,7 @@ class ScoresPanel(Panel):
             self.masked.say(scores.masked)
             self.masked.setHidden(not scores.masked)
             self.plots.setHidden(bool(scores.masked))
+            self.bands.setHidden(bool(scores.masked))
         if self.changed("bands", (scores.bands, scores.band)):
             self.bands.clear()
             self.bands.addItems(list(scores.bands))
@@ -206,5 +228,5 @@ class ScoresPanel(Panel):
             ("global", self.global_, scores.global_),
         ):
             series = () if hidden else series
-            if self.changed(name, (series, order)):
-                plot.show_series(series, order)
+            if self.changed(name, (series, order, scores.wanted)):
+                plot.show_series(series, order, scores.wanted)

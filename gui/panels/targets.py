@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QSize, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
+    QSizePolicy,
+    QStyleOption,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
@@ -30,13 +30,65 @@ COLUMNS = (
     ("State", "where this target stands in the plan"),
 )
 _MASKED = range(3, 8)
+#: letters of the table against the window's font: the largest with which all rows and columns are seen
+LETTERS = (1.3, 1.15, 1.0, 0.9, 0.82, 0.75)
+NOTES = 0.9
+_WRAP = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+_BESIDE_PX, _ABOVE_PX = 11, 6  # room in a cell, at the window's own size of letters
 
 
-class Roomy(QStyledItemDelegate):
-    """Cells with room beside and above their words."""
+class Note(ToneLabel):
+    """Words under the table: in small letters, in at most two lines, else the whole is in the tool tip."""
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        return super().sizeHint(option, index) + QSize(14, 8)
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+    def letters(self) -> QFont:
+        """The font it is written in."""
+        font = QFont(self.font())
+        font.setPointSizeF(NOTES * self.font().pointSizeF())
+        return font
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def _height(self, width: int) -> int:
+        metrics = QFontMetrics(self.letters())
+        box = metrics.boundingRect(QRect(0, 0, max(width, 50), 1000), int(_WRAP), self.text())
+        return min(box.height(), 2 * metrics.lineSpacing()) + 1
+
+    def heightForWidth(self, width: int) -> int:
+        return self._height(width)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(50, self._height(self.width()))
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter, option = QPainter(self), QStyleOption()
+        option.initFrom(self)
+        painter.setFont(self.letters())
+        painter.setPen(option.palette.color(self.foregroundRole()))
+        metrics, text = painter.fontMetrics(), self.text()
+        while (
+            metrics.boundingRect(QRect(0, 0, self.width(), 1000), int(_WRAP), text).height()
+            > self.height() + 1
+        ):
+            shorter = text.rstrip("…").rsplit(" ", 1)[0] + "…"
+            if shorter == text or " " not in text:
+                break
+            text = shorter
+        self.setToolTip(self.text() if text != self.text() else "")
+        painter.drawText(self.rect(), int(_WRAP), text)
+        painter.end()
 
 
 class TargetTable(Panel):
@@ -45,26 +97,31 @@ class TargetTable(Panel):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("Targets", theme, parent)
         self.table = QTableWidget(0, len(COLUMNS))
-        self.table.setProperty("letters", "middle")
         self.table.setAccessibleName("Targets")
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.table.setWordWrap(False)
+        self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.table.setShowGrid(False)
-        self.table.setItemDelegate(Roomy(self.table))
-        self.table.verticalHeader().setVisible(False)
+        self.table.setMinimumHeight(60)
+        side = self.table.verticalHeader()
+        side.setVisible(False)
+        side.setMinimumSectionSize(8)
         header = self.table.horizontalHeader()
+        header.setMinimumSectionSize(12)
         header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for i, (name, meaning) in enumerate(COLUMNS):
             item = QTableWidgetItem(name)
             item.setToolTip(meaning)
             self.table.setHorizontalHeaderItem(i, item)
-        self.lines: list[ToneLabel] = []
+        self.lines: list[Note] = []
+        self.body.setSpacing(2)
         self.body.addWidget(self.table, 1)
         self._rows: tuple[TargetRow, ...] = ()
         self._masked = ""
         self.n_set = 0
+        self.table.viewport().installEventFilter(self)
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
@@ -77,7 +134,7 @@ class TargetTable(Panel):
             self._show_rows(scores.table, scores.masked)
         if self.changed("words", scores.words):
             while len(self.lines) < len(scores.words):
-                self.lines.append(ToneLabel())
+                self.lines.append(Note())
                 self.body.addWidget(self.lines[-1])
             for i, label in enumerate(self.lines):
                 there = i < len(scores.words)
@@ -91,21 +148,20 @@ class TargetTable(Panel):
             before = self._rows[i] if i < len(self._rows) else None
             if row == before and masked == self._masked:
                 continue
+            tips = dict(row.tips)
             for j, text in enumerate(_texts(row)):
                 text = "masked" if masked and j in _MASKED else text
                 item = self.table.item(i, j)
                 if item is None:
                     item = QTableWidgetItem()
                     self.table.setItem(i, j, item)
+                item.setToolTip(tips.get(COLUMNS[j][0], ""))
                 if item.text() != text:
                     item.setText(text)
                     self.n_set += 1
             self._colour(i, row)
         self._rows, self._masked = rows, masked
-        lengths = [
-            max(len(self.table.item(i, j).text()) for i in range(len(rows)))
-            for j in range(len(COLUMNS) if rows else 0)
-        ]
+        lengths = [[len(text) for text in texts] for texts in self._cells()]
         if self.changed(
             "lengths", (lengths, [row.current for row in rows])
         ):  # measuring every cell takes milliseconds
@@ -116,9 +172,43 @@ class TargetTable(Panel):
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and hasattr(self, "_masked"):
             self._fit()
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._fit()
+        return False
+
     def _fit(self) -> None:
-        self.table.resizeColumnsToContents()
-        self.table.resizeRowsToContents()
+        """The largest letters with which nothing has to be scrolled, and the columns as wide as their words."""
+        if not self._rows:
+            return
+        viewport, header = self.table.viewport(), self.table.horizontalHeader()
+        high = viewport.height() + (header.height() if header.isVisible() else 0)
+        for factor in LETTERS:
+            font = QFont(self.font())
+            font.setPointSizeF(factor * self.font().pointSizeF())
+            plain, bold = QFontMetrics(font), QFontMetrics(_bold(font))
+            beside, above = round(_BESIDE_PX * factor), round(_ABOVE_PX * factor * factor)
+            widths = [
+                max([plain.horizontalAdvance(COLUMNS[j][0])] + [bold.horizontalAdvance(t[j]) for t in self._cells()])
+                + beside for j in range(len(COLUMNS))
+            ]  # fmt: skip
+            row_px = plain.height() + above
+            if sum(widths) <= viewport.width() and (len(self._rows) + 1) * row_px + 4 <= high:
+                break
+        spare = max(0, viewport.width() - sum(widths)) // len(widths)
+        if not self.changed("fit", (factor, widths, spare, row_px, self.font().pointSizeF())):
+            return
+        self.table.setFont(font)
+        for j in range(len(COLUMNS)):
+            self.table.horizontalHeaderItem(j).setFont(font)
+        header.setFixedHeight(row_px)
+        for j, width in enumerate(widths):
+            self.table.setColumnWidth(j, width + min(spare, 24))
+        for i in range(len(self._rows)):
+            self.table.setRowHeight(i, row_px)
+
+    def _cells(self) -> list[list[str]]:
+        return [[self.table.item(i, j).text() for j in range(len(COLUMNS))] for i in range(len(self._rows))]
 
     def _colour(self, i: int, row: TargetRow) -> None:
         for j in range(len(COLUMNS)):
@@ -132,6 +222,12 @@ class TargetTable(Panel):
             if item.text() == "masked":
                 colour = self.theme.tone(Tone.OFF)
             item.setForeground(QColor(colour))
+
+
+def _bold(font: QFont) -> QFont:
+    made = QFont(font)
+    made.setBold(True)
+    return made
 
 
 def _texts(row: TargetRow) -> tuple[str, ...]:

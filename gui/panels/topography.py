@@ -15,14 +15,25 @@ from gui.topo import EDGE, MapGrid, limit_of, scale_of
 from rtloop.model.samples import F32, F64
 from rtloop.record.topography import flat
 
-_BAR_PX, _LABEL_PX, _HEAD = 84, 18, 1.2  # colour bar, latency; head with nose in units of its radius
+BAR_PX = 78  # the colour bar with its numbers
+_LABEL_PX, _HEAD = 18, 1.2  # latency; head with nose in units of its radius
 
 
 class Maps(QWidget):
-    """Topographies at some latencies, nose up, on one scale of ± ``limit_uv``."""
+    """Topographies at some latencies, nose up, on one scale of ± ``limit_uv``; ``labels``: each with its latency below."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        parent: QWidget | None = None,
+        *,
+        bar_px: int = BAR_PX,
+        labels: bool = True,
+        unit: str = " µV",
+    ) -> None:
         super().__init__(parent)
+        self._unit = unit
+        self._bar_px, self._label_px = bar_px, _LABEL_PX if labels else 0
         self._grid: MapGrid | None = None
         self._places = np.empty((0, 2))
         self._values: F32 | None = None
@@ -32,7 +43,7 @@ class Maps(QWidget):
         self._front = QPixmap()
         self._front_is: tuple[object, ...] = ()
         self.limit_uv = 1.0
-        self.setMinimumHeight(96)
+        self.setMinimumHeight(64)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.set_theme(theme)
 
@@ -97,9 +108,9 @@ class Maps(QWidget):
 
     def _layout(self) -> tuple[float, float, float]:
         """Width of a map's cell, height of the maps' centre, radius of a head, all in px."""
-        cell = (self.width() - _BAR_PX) / max(1, len(self._pictures))
-        radius = max(min(cell / 2, (self.height() - _LABEL_PX) / 2) / _HEAD, 4.0)
-        return cell, (self.height() - _LABEL_PX) / 2 + 0.03 * radius, radius
+        cell = (self.width() - self._bar_px) / max(1, len(self._pictures))
+        radius = max(min(cell / 2, (self.height() - self._label_px) / 2) / _HEAD, 4.0)
+        return cell, (self.height() - self._label_px) / 2 + 0.03 * radius, radius
 
     def _draw_front(self) -> QPixmap:
         """Outlines, electrodes, latencies and colour bar: what stays while the values change."""
@@ -110,7 +121,7 @@ class Maps(QWidget):
         p = QPainter(front)
         p.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = QFont(self.font())
-        font.setPixelSize(13)
+        font.setPixelSize(12)
         p.setFont(font)
         cell, middle, radius = self._layout()
         for i, t_ms in enumerate(self._latencies_ms):
@@ -123,7 +134,9 @@ class Maps(QWidget):
                     [QPointF(centre.x() + x * radius, centre.y() - y * radius) for x, y in self._places]
                 )
             p.setPen(QColor(self._theme.ink))
-            label = QRectF(i * cell, self.height() - _LABEL_PX, cell, _LABEL_PX)
+            if not self._label_px:
+                continue
+            label = QRectF(i * cell, self.height() - self._label_px, cell, self._label_px)
             p.drawText(label, Qt.AlignmentFlag.AlignCenter, f"{t_ms:.0f} ms")
         self._draw_bar(p)
         p.end()
@@ -131,11 +144,15 @@ class Maps(QWidget):
 
     def _draw_bar(self, p: QPainter) -> None:
         bar = QImage(self._scale[::-1].copy().data, 1, 256, 4, QImage.Format.Format_RGB32).copy()
-        left, top, height = self.width() - _BAR_PX + 10.0, 10.0, self.height() - _LABEL_PX - 14.0
-        p.drawImage(QRectF(left, top, 14.0, height), bar)
+        left, top, height = self.width() - self._bar_px + 2.0, 9.0, self.height() - self._label_px - 18.0
+        p.drawImage(QRectF(left, top, 12.0, height), bar)
         p.setPen(QPen(QColor(self._theme.muted), 1.0))
-        p.drawRect(QRectF(left, top, 14.0, height))
+        p.drawRect(QRectF(left, top, 12.0, height))
         p.setPen(QColor(self._theme.ink))
-        for share, text in ((0.0, f"+{self.limit_uv:g} µV"), (0.5, "0"), (1.0, f"−{self.limit_uv:g} µV")):
-            place = QRectF(left + 18.0, top + share * height - 9.0, _BAR_PX - 26.0, 18.0)
+        for share, text in (
+            (0.0, f"+{self.limit_uv:g}{self._unit}"),
+            (0.5, "0"),
+            (1.0, f"−{self.limit_uv:g}{self._unit}"),
+        ):
+            place = QRectF(left + 17.0, top + share * height - 9.0, self._bar_px - 19.0, 18.0)
             p.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)

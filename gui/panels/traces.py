@@ -24,11 +24,48 @@ from rtloop.model.samples import F32
 WINDOW_S = 10.0
 #: µV that fit into one lane
 SPANS_UV = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+AUTO = 0  # the choice of finding the span from the lanes' height and the channels' spread
+#: a lane of h px is to hold the usual swing, and a column of the picture to fill at most this much of it (px)
+_FILL, _LEAST_FILL_PX = 0.4, 0.6
+_TOLD_APART_PX = (2, 5)  # in lanes of this height every other trace is fainter
 _SETTLED = 0.05  # a level that moved by this share of a lane is drawn anew
 
 
 def _rgb(colour: str) -> int:
     return 0xFF000000 | int(colour[1:], 16)
+
+
+def _words(span_uv: float, before: str = "") -> str:
+    return f"{before}{span_uv:g} µV per lane" if span_uv < 1000 else f"{before}{span_uv / 1000:g} mV per lane"
+
+
+def span_for(lo: F32, hi: F32, level: F32, lane_px: float) -> float:
+    """µV per lane with which single traces are told apart; 0 where nothing is there yet.
+
+    ``lo, hi`` float32[n_channels, n_columns] least and greatest of each column of the picture (not finite: nothing there),
+    ``level`` float32[n_channels] centres. The median channel's usual column must leave most of its lane free, and nine
+    tenths of its columns must stay within its lane.
+    """
+    step = max(1, lo.shape[1] // 128)
+    low, high = lo[:, ::step], hi[:, ::step]
+    there = np.isfinite(low) & np.isfinite(high) & (low <= high)
+    seen = there.any(axis=1)
+    if not seen.any():
+        return 0.0
+    low, high = (np.where(there, x, np.nan)[seen] for x in (low, high))
+    extent, middle = high - low, 0.5 * (high + low) - level[seen, None]
+    column_uv = float(np.median(np.nanmedian(extent, axis=1)))
+    swing_uv = float(np.median(np.nanpercentile(np.abs(middle), 90, axis=1)))
+    fill_px = max(_FILL * lane_px - 1.0, _LEAST_FILL_PX)  # a span is a pixel high at least
+    return max(column_uv * lane_px / fill_px, 2.0 * swing_uv)
+
+
+def _mixed(colour: str, ground: str) -> int:
+    """Half of the one, half of the other."""
+    return _rgb(
+        "#"
+        + "".join(f"{(int(colour[i : i + 2], 16) + int(ground[i : i + 2], 16)) // 2:02x}" for i in (1, 3, 5))
+    )
 
 
 class TracesPanel(QFrame):
@@ -56,9 +93,12 @@ class TracesPanel(QFrame):
         self._words.setTextFormat(Qt.TextFormat.PlainText)
         self.gain = QComboBox()
         self.gain.setAccessibleName("Microvolts per lane")
+        self.gain.addItem("auto", AUTO)
         for span in SPANS_UV:
-            self.gain.addItem(f"{span} µV per lane" if span < 1000 else f"{span / 1000:g} mV per lane", span)
-        self.gain.setToolTip("How many microvolts fit into one channel's lane (keys + and -)")
+            self.gain.addItem(_words(span), span)
+        self.gain.setToolTip(
+            "How many microvolts fit into one channel's lane (keys + and -); auto: found from the traces"
+        )
         self.gain.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._axis = LaneNames()
         self.plot = pg.PlotWidget(axisItems={"left": self._axis})
@@ -86,7 +126,7 @@ class TracesPanel(QFrame):
         column.setContentsMargins(6, 4, 6, 4)
         column.addLayout(head)
         column.addWidget(self.plot, 1)
-        self.gain.setCurrentIndex(SPANS_UV.index(50))
+        self._found_uv = 50.0
         self.gain.currentIndexChanged.connect(lambda _: self._again())
         self.set_theme(theme)
 
@@ -154,7 +194,7 @@ class TracesPanel(QFrame):
     @property
     def span_uv(self) -> float:
         """µV that fit into one lane."""
-        return float(self.gain.currentData())
+        return float(self.gain.currentData() or self._found_uv)
 
     def tick(self) -> int:
         """Draw what is new in the ring; returns how many columns of pixels that were."""
@@ -189,10 +229,22 @@ class TracesPanel(QFrame):
         assert self._picture.raster is not None
         self._since_level = 0
         before = self._picture.raster.level.copy()
-        if self._picture.raster.find_levels() > _SETTLED * self.span_uv:
+        moved = self._picture.raster.find_levels()
+        if self._find_span() or moved > _SETTLED * self.span_uv:
             return True
         self._picture.raster.level[:] = before
         return False
+
+    def _find_span(self) -> bool:
+        """Where the span is found: find it, steadily; whether it changed."""
+        if self.gain.currentData() != AUTO or (raster := self._picture.raster) is None:
+            return False
+        need_uv = span_for(raster.lo, raster.hi, raster.level, raster.height / max(1, len(self._names)))
+        if not need_uv or 0.4 * self._found_uv < need_uv <= self._found_uv:
+            return False
+        before, self._found_uv = self._found_uv, next((s for s in SPANS_UV if s >= need_uv), SPANS_UV[-1])
+        self.gain.setItemText(0, _words(self._found_uv, "auto: "))
+        return self._found_uv != before
 
     def _fit(self) -> bool:
         """Have a raster of the view's size in the screen's own pixels; False where there is no room yet."""
@@ -221,6 +273,7 @@ class TracesPanel(QFrame):
             if self._data is not None and page:
                 raster.page(self._data, self._first)
             raster.find_levels()
+            self._find_span()
             self._paint()
         self._say()
 
@@ -228,7 +281,11 @@ class TracesPanel(QFrame):
         raster, theme = self._picture.raster, self._theme
         assert raster is not None
         bad, good = _rgb(theme.tone(Tone.ATTENTION)), _rgb(theme.trace)
-        raster.colours[:] = [bad if n in self._bad else good for n in self._names]
+        low = _TOLD_APART_PX[0] <= raster.height / len(self._names) < _TOLD_APART_PX[1]
+        other = _mixed(theme.trace, theme.panel) if low else good
+        raster.colours[:] = [
+            bad if n in self._bad else (good, other)[i % 2] for i, n in enumerate(self._names)
+        ]
         raster.gap_colour, raster.span_uv = _rgb(theme.gap), self.span_uv
         self._ground_rgb = _rgb(theme.panel)
         raster.ground[:] = self._ground_rgb
@@ -282,6 +339,11 @@ class TracesPanel(QFrame):
         self._box.setRange(xRange=(start_s, start_s + WINDOW_S), padding=0.0)
         self._again(page=True)
 
+    def _step(self, by: int) -> None:
+        """The next larger or smaller span, from where it stands."""
+        at = min(max(SPANS_UV.index(round(self.span_uv)) + by, 0), len(SPANS_UV) - 1)
+        self.gain.setCurrentIndex(self.gain.findData(SPANS_UV[at]))
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Gain and scrolling; every other key goes on to the window."""
         key, now_s = event.key(), self._first / self._rate_hz
@@ -291,9 +353,9 @@ class TracesPanel(QFrame):
             Qt.Key.Key_PageDown: WINDOW_S, Qt.Key.Key_Home: -np.inf, Qt.Key.Key_End: np.inf,
         }  # fmt: skip
         if key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
-            self.gain.setCurrentIndex(max(0, self.gain.currentIndex() - 1))
+            self._step(-1)
         elif key in (Qt.Key.Key_Minus, Qt.Key.Key_Underscore):
-            self.gain.setCurrentIndex(min(len(SPANS_UV) - 1, self.gain.currentIndex() + 1))
+            self._step(1)
         elif self._data is not None and jump and key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
             lead_s = WINDOW_S / 5  # an event jumped to stands a fifth into the view
             events_s = [s / self._rate_hz for s in self._pulses]

@@ -168,7 +168,10 @@ def test_scores_come_with_interval_and_p() -> None:
     assert scores.global_[0].value[-1] == pytest.approx(1e3 * e["value"])
     assert any("sampling error only" in line.text for line in scores.words)
     assert any("no benefit over classic M1" in line.text for line in scores.words)
-    assert all(r.comparable.text.startswith("not tested in this version") for r in scores.table)
+    assert {r.comparable.text for r in scores.table} == {"not tested"}
+    assert any("not tested in this version" in line.text for line in scores.words)
+    assert "SNR" in dict(row.tips)["Comparable"]
+    assert scores.wanted == view.started["steps"][-1]["pulses_wanted"]
     alpha = shown(view, look, band="alpha").scores
     assert alpha.table[0].global_ != row.global_
     assert shown(view, look, band="alpha").head.band == 0

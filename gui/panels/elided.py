@@ -1,0 +1,104 @@
+"""Owns small words in one line that end in dots where there is no room, with the whole in the tool tip; owns no words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtWidgets import QGridLayout, QSizePolicy, QStyleOption, QWidget
+
+from gui.panels.parts import ToneLabel
+from gui.shown import Fact, Tone
+
+SMALLER = 0.9  # of the window's font
+
+
+class Elided(ToneLabel):
+    """One line; what does not fit is in the tool tip, after ``meaning``."""
+
+    def __init__(self, parent: QWidget | None = None, *, whole: bool = False) -> None:
+        """``whole``: it asks for the room its words need, else it takes what is left."""
+        super().__init__(wrap=False, parent=parent)
+        self._meaning, self._bold = "", False
+        wide = QSizePolicy.Policy.Preferred if whole else QSizePolicy.Policy.Ignored
+        self.setSizePolicy(wide, QSizePolicy.Policy.Fixed)
+
+    def say(self, text: str, tone: Tone = Tone.PLAIN, meaning: str = "") -> None:
+        """Show ``text``; ``meaning`` goes to the tool tip."""
+        if (text, tone) == self._shown and meaning == self._meaning:
+            return
+        self._meaning = meaning
+        super().say(text, tone)
+        self.setToolTip("\n".join(part for part in (self.text(), meaning) if part))
+
+    def set_bold(self, bold: bool) -> None:
+        """Bold, or not."""
+        if bold != self._bold:
+            self._bold = bold
+            self.updateGeometry()
+            self.update()
+
+    def letters(self) -> QFont:
+        """The font it is written in."""
+        font = QFont(self.font())
+        font.setPointSizeF(SMALLER * self.font().pointSizeF())
+        font.setBold(self._bold)
+        return font
+
+    def sizeHint(self) -> QSize:
+        metrics = QFontMetrics(self.letters())
+        return QSize(metrics.horizontalAdvance(self.text()) + 2, metrics.height() + 1)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(20, self.sizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter, option = QPainter(self), QStyleOption()
+        option.initFrom(self)
+        painter.setFont(self.letters())
+        painter.setPen(option.palette.color(self.foregroundRole()))
+        text = painter.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+        painter.end()
+
+
+class FactLines(QWidget):
+    """Facts in two columns, one small line each: name, value, its tone by colour and symbol."""
+
+    def __init__(self, columns: int = 2, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._columns = columns
+        self._facts: tuple[Fact, ...] = ()
+        self._cells: list[tuple[Elided, Elided]] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(0)
+        for column in range(columns):
+            self._grid.setColumnStretch(2 * column + 1, 1)
+
+    def show_it(self, facts: Sequence[Fact]) -> None:
+        """Show these facts in their order, down the first column and then down the next."""
+        facts = tuple(facts)
+        if facts == self._facts:
+            return
+        if len(facts) != len(self._facts):
+            self._place(len(facts))
+        for i, (fact, (name, value)) in enumerate(zip(facts, self._cells, strict=False)):
+            if i >= len(self._facts) or fact != self._facts[i]:
+                name.say(fact.name, meaning=fact.meaning)
+                value.say(fact.value, fact.tone, fact.meaning)
+        self._facts = facts
+
+    def _place(self, n: int) -> None:
+        while len(self._cells) < n:
+            name, value = Elided(self, whole=True), Elided(self)
+            name.setProperty("tone", str(Tone.OFF))  # its colour; no symbol
+            self._cells.append((name, value))
+        rows = -(-n // self._columns)
+        for i, cells in enumerate(self._cells):
+            for j, cell in enumerate(cells):
+                cell.setHidden(i >= n)
+                if i < n:
+                    self._grid.addWidget(cell, i % rows, 2 * (i // rows) + j)
