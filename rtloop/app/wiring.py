@@ -82,7 +82,7 @@ def simulated_bedside(spec: BedsideSpec | None) -> Iterator[Bedside | None]:
         bedside.close()
 
 
-#: a stream is looked for so long; a simulated one is known to be there, and answers late on a computer that is busy
+#: a stream is looked for so long; a simulated one is known to be there, yet was at times not found within 3 s (cause unknown)
 LOOK_S, LOOK_SIMULATED_S = 3.0, 15.0
 
 
