@@ -15,7 +15,6 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
-from gui import singletons
 from gui.desk import Desk, Form
 from gui.looks import FAMILY, font
 from gui.place import Parts
@@ -76,7 +75,6 @@ def run(
 
 def application() -> QApplication:
     """The one QApplication, made with whole scale factors passed through and a font that is always there."""
-    singletons.keep()
     app = QApplication.instance()
     if not isinstance(app, QApplication):
         QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)

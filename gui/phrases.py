@@ -17,7 +17,7 @@ WORDS = {
     "arm": ("Arm", "F6"), "redo": ("Do it again", "F7"), "confirm": ("Confirm arming", "F8"), "skip": ("Skip target", "F9"),
     "resume": ("Resume", "F5"), "pause": ("Pause", "F11"), "stop": ("End the session", "Ctrl+E"), "note": ("Note …", "Ctrl+N"),
     "reconnect": ("Open the stream again", "Ctrl+R"),
-    SEAT: ("Take the operator's seat", "Ctrl+K"),
+    SEAT: ("Take the seat", "Ctrl+K"),
 }  # fmt: skip
 BASE = {fault.value: row.words for fault, row in FAULTS.items()}
 TODO = {fault.value: row.todo for fault, row in FAULTS.items()}

@@ -6,8 +6,10 @@ import sys
 import traceback
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from gui.desk import Exit
+from gui.nav import NAMES
 from gui.shown import Status, Stop, Tone
 from rtloop.clock import WALL, Clock
 from rtloop.errors import RtloopError
@@ -54,6 +56,23 @@ class Told:
         if self._brief is None or self._clock.now_s() > self._brief[1]:
             return []
         return [self._brief[0]]
+
+    def first(self, place: Any, told: Status | None, starting: object, here: str) -> Status:
+        """The status line: what the window, the session that is looked at (gui.place) and the screen say, and a start."""
+        lines = self.now()
+        if place is not None:
+            lines += [
+                s
+                for s in (place.trouble, place.shown.status if place.shown is not None else None)
+                if s is not None
+            ]
+        if told is not None:
+            lines.append(told)
+        if starting is not None:
+            lines.append(
+                Status(tone=Tone.ATTENTION, what="The session is being started", todo="wait a few seconds")
+            )
+        return first_of(lines) if lines else Status(tone=Tone.PLAIN, what=NAMES.get(here, ("rtloop", ""))[0])
 
 
 def first_of(lines: Iterable[Status]) -> Status:

@@ -26,7 +26,7 @@ from gui.place import Parts, Place
 from gui.sheets import CloseSheet
 from gui.shown import Line, Session, Status, Tone
 from gui.theme import THEMES, stylesheet
-from gui.told import CANNOT_STOP, Told, did_not_start, first_of, stop_elsewhere
+from gui.told import CANNOT_STOP, Told, did_not_start, stop_elsewhere
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError
 
@@ -122,7 +122,7 @@ class Window(QWidget):
 
     def dress(self) -> None:
         """Theme and scale on everything; a low window is drawn a little smaller, so that more of it is seen at once."""
-        theme, scale = THEMES[self.memory.theme], self.memory.scale * self._fit
+        theme, scale = THEMES[self.memory.theme], self.scale
         QApplication.setPalette(palette(theme))  # the application's own: lists and boxes take it from there
         self.setFont(font(scale))
         self.setStyleSheet(stylesheet(theme, scale))
@@ -132,6 +132,11 @@ class Window(QWidget):
             screen.set_theme(theme)
         if "settings" in self._screens:
             self._screens["settings"].show_choice(self.memory.theme, self.memory.scale)
+
+    @property
+    def scale(self) -> float:
+        """Size of letters and fixed heights: as chosen, smaller in a low window."""
+        return self.memory.scale * self._fit
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -316,7 +321,7 @@ class Window(QWidget):
         self.stop_place.show_it(shown.stop if ours else stop_elsewhere(self._others, self._stopped_words))
         self.lamp.show_it(shown.unit if shown is not None else None)
         self.stripe.show_it(self._banner(shown))
-        self.status.show_it(self._status(place))
+        self.status.show_it(self._own.first(place, self._told.get(self.here), self._pending, self.here))
         self.setWindowTitle(f"{shown.title} – rtloop" if shown is not None else "rtloop")
         self.nav.show_it("review" if self.here == "reviewed" else self.here, self.why_not)
 
@@ -325,25 +330,6 @@ class Window(QWidget):
             return shown.banner
         screen = self._screens.get("start")
         return screen.banner() if screen is not None and self.here == "start" else Line()
-
-    def _status(self, place: Place | None) -> Status:
-        lines = self._own.now()
-        if place is not None:
-            lines += [
-                s
-                for s in (place.trouble, place.shown.status if place.shown is not None else None)
-                if s is not None
-            ]
-        told = self._told.get(self.here)
-        if told is not None:
-            lines.append(told)
-        if self._pending is not None:
-            lines.append(
-                Status(tone=Tone.ATTENTION, what="The session is being started", todo="wait a few seconds")
-            )
-        if not lines:
-            return Status(tone=Tone.PLAIN, what=NAMES.get(self.here, ("rtloop", ""))[0])
-        return first_of(lines)
 
     def failed_panel(self, name: str, err: BaseException) -> None:
         """A panel could not draw: said, and the others go on."""

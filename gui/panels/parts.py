@@ -183,9 +183,9 @@ class WordButton(QWidget):
         before, self.value = self.value, button
         if button == before:
             return
-        self.push.setText(f"{button.text}   {button.key}" if button.key else button.text)
+        self.push.setText(self.written())
         self.push.setEnabled(button.enabled)
-        self.push.setToolTip("" if button.enabled else button.why_not)
+        self.push.setToolTip(button.key if button.enabled else button.why_not)
         self.push.setAccessibleDescription(self.push.toolTip())
         self.why.say("" if button.enabled else button.why_not, Tone.OFF)
         self.why.setHidden(button.enabled or not button.why_not or not self._reason)
@@ -193,6 +193,12 @@ class WordButton(QWidget):
             self.push.setProperty("primary", "true" if button.primary else "false")
             self.push.setProperty("letters", "big" if button.primary else "middle")
             style_again(self.push)
+
+    def written(self, *, named: bool = True) -> str:
+        """What stands on it, with the name of its key where there is room."""
+        if self.value is None:
+            return ""
+        return f"{self.value.text}   {self.value.key}" if self.value.key and named else self.value.text
 
     def press(self) -> None:
         """Say the word, if it may be said."""

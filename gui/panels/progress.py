@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
 from gui.panels.parts import FactGrid, LineList, Panel, ToneLabel
 from gui.shown import Line, Progress, Tone
@@ -21,23 +21,20 @@ class ProgressPanel(Panel):
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("Plan", theme, parent)
-        self.where, self.countdown = ToneLabel("middle"), ToneLabel("big")
+        self.where, self.countdown = ToneLabel("middle"), ToneLabel("middle", wrap=False)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setAccessibleName("Share of the plan's pulses")
         self.steps = LineList(theme)
         self.steps.setAccessibleName("Steps of the plan")
-        self.dose = FactGrid()
-        side = QVBoxLayout()
-        side.addWidget(self.countdown)
-        side.addWidget(self.dose)
-        side.addStretch(1)
+        self.dose = FactGrid(columns=2, size="small")
         row = QHBoxLayout()
-        row.addWidget(self.steps, 1)
-        row.addLayout(side, 1)
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.countdown)
         self.body.addWidget(self.where)
-        self.body.addWidget(self.bar)
-        self.body.addLayout(row, 1)
+        self.body.addLayout(row)
+        self.body.addWidget(self.dose)
+        self.body.addWidget(self.steps, 1)
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from gui.panels.parts import FactGrid, LineList, Panel, ToneLabel
 from gui.shown import Line, Pulses
@@ -10,19 +10,20 @@ from gui.theme import Theme
 
 
 class PulsesPanel(Panel):
-    """How many pulses were commanded, permitted, sent, acknowledged and seen; a mismatch in words; the newest pulses."""
+    """How many pulses were commanded, permitted, sent, acknowledged and seen; a mismatch in words.
+
+    ``rows`` is the list of the newest pulses: whoever arranges the panel gives it a place of its own.
+    """
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__("Pulses, one by one", theme, parent)
+        super().__init__("Pulse accounting", theme, parent)
         self.mismatch = ToneLabel("middle")
-        self.facts = FactGrid(size="middle")
+        self.facts = FactGrid(columns=2, size="small")
         self.rows = LineList(theme)
         self.rows.setAccessibleName("Newest pulses")
-        row = QHBoxLayout()
-        row.addWidget(self.facts, 2)
-        row.addWidget(self.rows, 3)
         self.body.addWidget(self.mismatch)
-        self.body.addLayout(row, 1)
+        self.body.addWidget(self.facts)
+        self.body.addStretch(1)
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)

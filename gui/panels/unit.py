@@ -6,36 +6,34 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gui.panels.parts import Panel, ToneLabel
-from gui.shown import Stop, Unit
+from gui.shown import Stop, Tone, Unit
 from gui.theme import Theme, words
 
 
 class UnitPanel(Panel):
-    """Lamp from the unit's own status byte; % of maximum stimulator output; coil temperature."""
+    """Lamp from the unit's own status byte; % of maximum stimulator output; coil temperature. The big lamp is the frame's."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__("Stimulator", theme, parent, meaning="As the unit itself says in its status byte.")
         self.lamp = QLabel()
         self.lamp.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.lamp.setProperty("letters", "huge")
-        self.power, self.temperature = ToneLabel("big"), ToneLabel("big")
+        self.lamp.setProperty("letters", "middle")
+        self.power, self.temperature = ToneLabel("middle", wrap=False), ToneLabel("middle", wrap=False)
         self._names = QLabel(), QLabel()
-        for name in self._names:
-            name.setProperty("role", "title")
-        self.says = ToneLabel()
-        self.stop = ToneLabel("middle")
-        self.last_line = ToneLabel("small")
-        numbers = QHBoxLayout()
-        numbers.setSpacing(12)
+        self.says, self.stop = ToneLabel("small"), ToneLabel("middle")
+        row = QHBoxLayout()
+        row.setSpacing(10)
+        row.addWidget(self.lamp, 0, Qt.AlignmentFlag.AlignVCenter)
         for name, value in zip(self._names, (self.power, self.temperature), strict=True):
+            name.setProperty("tone", str(Tone.OFF))
+            name.setProperty("letters", "small")
             pair = QVBoxLayout()
             pair.setSpacing(0)
             pair.addWidget(name)
             pair.addWidget(value)
-            numbers.addLayout(pair, 1)
-        self.body.addWidget(self.lamp)
-        self.body.addLayout(numbers)
-        for label in (self.says, self.stop, self.last_line):
+            row.addLayout(pair, 1)
+        self.body.addLayout(row)
+        for label in (self.says, self.stop):
             self.body.addWidget(label)
         self.body.addStretch(1)
         self._lamp: Unit | None = None
@@ -68,4 +66,4 @@ class UnitPanel(Panel):
         if self.changed("stop", stop):
             self.stop.say(stop.words, stop.tone)
             self.stop.setHidden(not stop.words)
-            self.last_line.say(stop.last_line)
+            self.stop.setToolTip(stop.last_line)

@@ -26,10 +26,9 @@ from gui.panels.evoked import EvokedPanel
 from gui.panels.head import HeadPanel
 from gui.panels.latency import LatencyPanel
 from gui.panels.log import LogPanel
-from gui.panels.parts import ToneLabel
 from gui.panels.progress import ProgressPanel
 from gui.panels.pulses import PulsesPanel
-from gui.panels.question import QuestionPanel, typing
+from gui.panels.question import OneLine, QuestionPanel, typing
 from gui.panels.scores import ScoresPanel
 from gui.panels.stream import StreamPanel
 from gui.panels.targets import TargetTable
@@ -38,16 +37,17 @@ from gui.panels.trial import TrialPanel
 from gui.panels.trials import TrialList
 from gui.panels.unit import UnitPanel
 from gui.screens.column import Column, Rest
+from gui.screens.copies import Copies
 from gui.screens.simulated import SimulatedSheet
-from gui.shown import Line, Session, Tick, Tone
+from gui.screens.told import answered, checked, decided
+from gui.shown import Line, Session, Tone
 from gui.theme import Theme
 
 #: share of the width of each column, and of the height within each
 COLUMNS = {"a": 20, "b": 29, "c": 25, "d": 26}
-LEAST_HEIGHT_PX = {
-    "trial": 300, "tabs": 180, "evoked": 360, "early": 260, "scores": 260, "head": 240, "targets": 190, "question": 130,
-}  # fmt: skip
-ANSWER_SHOWN_S = 12.0
+LEAST_HEIGHT_PX = {"trial": 300, "tabs": 180, "evoked": 360, "early": 260, "scores": 260, "head": 240}
+#: height of what is asked and of the table beside it: fixed, so that nothing jumps when words change
+BAND_PX = (80, 135)  # frames and paddings, and letters at scale 1
 
 
 class SessionScreen(QWidget):
@@ -61,7 +61,7 @@ class SessionScreen(QWidget):
     def __init__(self, theme: Theme, window: Any, *, review: bool = False) -> None:
         super().__init__()
         self._window, self._review, self._theme = window, review, theme
-        self._pages: dict[str, tuple[Any, Any]] = {}
+        self._copies = Copies()
         self._broken: dict[str, str] = {}
         self._source: Any = None
         self._ring: Any = None
@@ -74,7 +74,6 @@ class SessionScreen(QWidget):
         self.checks.set_title("Pre-flight")
         self.question = QuestionPanel(theme)
         self.sheet = SimulatedSheet()
-        self.sheet.hide()
         self._arrange()
         self._wire()
 
@@ -84,9 +83,15 @@ class SessionScreen(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for name, panel in (
-            ("Live traces", self.traces), ("Trials", self.trials), ("Log", self.log), ("Pre-flight", self.checks),
+            ("Live traces", self.traces), ("Trials", self.trials), ("Log", self.log), ("Pulses", self.pulses.rows),
+            ("Pre-flight", self.checks), ("Simulated", self.sheet),
         ):  # fmt: skip
             self.tabs.addTab(panel, name)
+        self._offer(self.sheet, False)
+        self._offer(self.traces, not self._review)
+        if self._review:
+            self.unit.hide()
+        self._before_bedside: QWidget = self.tabs.currentWidget()
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.splitters = {"columns": self.columns}
         for panel, least_px in LEAST_HEIGHT_PX.items():
@@ -95,7 +100,7 @@ class SessionScreen(QWidget):
             self.evoked.fields
         ):  # three figures fit; their usual width would make the column too wide for a small screen
             field.setMinimumWidth(52)
-        self._column("a", (self.unit, 0), (self.stream, 0), (self.progress, 3), (self.pulses, 2))
+        self._column("a", (self.unit, 0), (self.stream, 0), (self.progress, 1), (self.pulses, 0))
         self._column("b", (self.trial, 5), (self.tabs, 4))
         self._column("c", (self.evoked, 6), (self.early, 4))
         self._column("d", (self.scores, 5), (self.head, 4), (self.latency, 2))
@@ -113,8 +118,8 @@ class SessionScreen(QWidget):
         ask.addLayout(self._notes())
         below = QHBoxLayout()
         below.setSpacing(6)
-        below.addLayout(ask, 4)
-        below.addWidget(Rest(self.targets), 7)
+        below.addLayout(ask, 5)
+        below.addWidget(Rest(self.targets), 8)
         self.below = QWidget()
         self.below.setLayout(below)
         below.setContentsMargins(0, 0, 0, 0)
@@ -126,8 +131,11 @@ class SessionScreen(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         row.addLayout(main, 1)
-        row.addWidget(self.sheet)
         self._remembered()
+
+    def _offer(self, page: QWidget, there: bool) -> None:
+        """Show or hide a page of the tabs."""
+        self.tabs.setTabVisible(self.tabs.indexOf(page), there)
 
     def _column(self, name: str, *panels: tuple[QWidget, int]) -> None:
         """One column of panels that scrolls when the window is too low for it."""
@@ -154,7 +162,7 @@ class SessionScreen(QWidget):
         self.note.setAccessibleName("Note for the record")
         self.note.setMaxLength(400)
         self.note.setMinimumWidth(160)
-        self.answer = ToneLabel("middle")
+        self.answer = OneLine()
         self.bedside = QPushButton("Simulated bedside  Ctrl+B")
         self.bedside.setProperty("thin", "true")
         self.bedside.setCheckable(True)
@@ -191,6 +199,9 @@ class SessionScreen(QWidget):
         )
 
     def _tab_chosen(self, place: int) -> None:
+        self.bedside.setChecked(self.tabs.currentWidget() is self.sheet)
+        if self.tabs.currentWidget() is self.sheet:
+            return
         self._window.memory = self._window.memory.with_tab("session.side", self.tabs.tabText(place))
 
     # ---- wiring ----
@@ -202,7 +213,7 @@ class SessionScreen(QWidget):
         self.scores.band.connect(lambda band: self.chosen.emit({"band": band}))
         self.evoked.latencies.connect(self._latencies)
         self.note.returnPressed.connect(self._write_note)
-        self.bedside.toggled.connect(self.sheet.setVisible)
+        self.bedside.toggled.connect(self._show_bedside)
         self.again.clicked.connect(lambda: self.wanted.emit("start"))
         self.look_back.clicked.connect(lambda: self.wanted.emit("look_back"))
         self.report.clicked.connect(self._open_report)
@@ -213,6 +224,15 @@ class SessionScreen(QWidget):
     def _toggle_bedside(self) -> None:
         if self.bedside.isVisible():
             self.bedside.toggle()
+
+    def _show_bedside(self, there: bool) -> None:
+        current = self.tabs.currentWidget()
+        if there and current is not self.sheet:
+            self._before_bedside = current
+            self._offer(self.sheet, True)
+            self.tabs.setCurrentWidget(self.sheet)
+        elif not there and current is self.sheet:
+            self.tabs.setCurrentWidget(self._before_bedside)
 
     def _latencies(self, positions_ms: tuple[float, ...]) -> None:
         self._window.memory = replace(self._window.memory, latencies_ms=tuple(positions_ms))
@@ -258,7 +278,7 @@ class SessionScreen(QWidget):
 
     def restart(self) -> None:
         """Another session: forget the pictures of the last one."""
-        self._pages.clear()
+        self._copies.clear()
         self._broken.clear()
         self._source = self._ring = None
         self.bedside.setChecked(False)
@@ -270,6 +290,9 @@ class SessionScreen(QWidget):
             self.scores, self.targets, self.head, self.latency, self.log, self.checks, self.question,
         ):  # fmt: skip
             panel.set_theme(theme)
+        scale = self._window.scale
+        self.question.set_scale(scale)
+        self.below.setFixedHeight(round(BAND_PX[0] + BAND_PX[1] * scale))
 
     def tick(self) -> None:
         """Nothing: ``show_it`` draws."""
@@ -280,27 +303,39 @@ class SessionScreen(QWidget):
         spec = pages.spec if pages is not None else None
         local = shown.evoked.local
         draw = self._draw
-        draw("question", lambda: self.question.show_it(shown.question, shown.always))
+        draw("question", lambda: self._show_question(shown))
         draw("unit", lambda: self.unit.show_it(shown.unit, shown.stop))
         draw("stream", lambda: self.stream.show_it(shown.stream))
         draw("progress", lambda: self.progress.show_it(shown.progress))
         draw("pulses", lambda: self.pulses.show_it(shown.pulses))
-        draw("trial", lambda: self.trial.show_it(shown.trial, self._trial_page(pages, shown), spec, local))
+        draw(
+            "trial",
+            lambda: self.trial.show_it(
+                shown.trial, self._copies.trial(pages, shown.trial.trial_id), spec, local
+            ),
+        )
         draw(
             "evoked",
-            lambda: self.evoked.show_it(shown.evoked, self._block_page(pages, shown.evoked.block), spec),
+            lambda: self.evoked.show_it(shown.evoked, self._copies.block(pages, shown.evoked.block), spec),
         )
         draw("early", lambda: self.early.show_it(shown.early))
         draw("scores", lambda: self.scores.show_it(shown.scores))
         draw("targets", lambda: self.targets.show_it(shown.scores))
-        draw("head", lambda: self.head.show_it(shown.head, self._block_page(pages, shown.head.block), spec))
+        draw("head", lambda: self.head.show_it(shown.head, self._copies.block(pages, shown.head.block), spec))
         draw("latency", lambda: self.latency.show_it(shown.latency))
         draw("trials", lambda: self.trials.show_it(shown.trials, self._chosen_trial()))
         draw("log", lambda: self.log.show_it(shown.log))
-        draw("checks", lambda: self.checks.show_it(tuple(_check(t) for t in shown.preflight)))
+        draw("checks", lambda: self.checks.show_it(tuple(checked(t) for t in shown.preflight)))
         if self.traces.isVisible():
             draw("traces", lambda: self._show_traces(shown, source))
         self._show_edges(shown, numbers)
+
+    def _show_question(self, shown: Session) -> None:
+        if not (self._review or shown.ended):
+            self.question.show_it(shown.question, shown.always)
+            return
+        ended = Line(text=shown.question.words)
+        self.question.show_end(tuple(x for x in (ended, *decided(shown.scores.words)) if x.text))
 
     def _draw(self, name: str, do: Callable[[], Any]) -> None:
         try:
@@ -316,27 +351,6 @@ class SessionScreen(QWidget):
     def _chosen_trial(self) -> int | None:
         place = self._window.reviewed if self._review else self._window.live
         return place.choice.trial_id if place is not None else None
-
-    def _page(self, key: str, pages: Any, take: Callable[[], Any]) -> Any:
-        """A page's copy, taken again only when something was written since."""
-        stamp = (id(pages), pages.count)
-        kept = self._pages.get(key)
-        if kept is None or kept[0] != stamp:
-            if len(self._pages) > 8:
-                self._pages.clear()
-            kept = self._pages[key] = (stamp, take())
-        return kept[1]
-
-    def _trial_page(self, pages: Any, shown: Session) -> Any:
-        trial_id = shown.trial.trial_id
-        if pages is None or trial_id is None:
-            return None
-        return self._page(f"trial {trial_id}", pages, lambda: pages.trial(trial_id))
-
-    def _block_page(self, pages: Any, block: str) -> Any:
-        if pages is None or not block:
-            return None
-        return self._page(f"block {block}", pages, lambda: pages.block(block))
 
     def _show_traces(self, shown: Session, source: Any) -> None:
         ring, view = source.ring, source.view
@@ -361,9 +375,11 @@ class SessionScreen(QWidget):
         over = shown.ended or (
             getattr(numbers, "board_seen", False) and not getattr(numbers, "engine_lives", True)
         )
-        self.bedside.setVisible(simulated and not over)
-        if not self.bedside.isVisibleTo(self) and self.bedside.isChecked():
-            self.bedside.setChecked(False)
+        if self.bedside.isHidden() == (simulated and not over):
+            self.bedside.setVisible(simulated and not over)
+            if self.bedside.isHidden():
+                self.bedside.setChecked(False)
+            self._offer(self.sheet, simulated and not over)
         self.sheet.show_it(shown.unit.connected, "")
         self.note.setVisible(not self._review and not over)
         self.again.setVisible(over and not self._review)
@@ -371,7 +387,7 @@ class SessionScreen(QWidget):
         self._report = shown.report
         self.report.setVisible(bool(shown.report) and Path(shown.report).is_file())
         answers = getattr(numbers, "answers", ())
-        line = _answered(answers[-1], getattr(numbers, "now_s", 0.0)) if answers else Line()
+        line = answered(answers[-1], getattr(numbers, "now_s", 0.0)) if answers else Line()
         if line.text or not over:
             self.answer.show_it(line if line.text else shown.seat)
         self._bind((shown.trial.move, *shown.early.buttons))
@@ -381,19 +397,3 @@ class SessionScreen(QWidget):
     def close_down(self) -> None:
         """The window goes."""
         self._source = self._ring = None
-
-
-def _check(tick: Tick) -> Line:
-    todo = f" – {tick.todo}" if tick.todo else ""
-    found = f": {tick.found}" if tick.found else ""
-    expected = f" (expected {tick.expected})" if tick.expected and tick.tone is Tone.BAD else ""
-    return Line(text=f"{tick.name}{found}{expected}{todo}", tone=tick.tone)
-
-
-def _answered(answer: Any, now_s: float) -> Line:
-    """What became of the last word, for a while; a refusal with all its reasons."""
-    if now_s - answer.t_s > ANSWER_SHOWN_S:
-        return Line()
-    if answer.why_not:
-        return Line(text=f"{answer.word}: {answer.why_not}", tone=Tone.BAD)
-    return Line(text=f"{answer.word}: taken", tone=Tone.GOOD)

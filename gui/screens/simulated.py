@@ -1,4 +1,4 @@
-"""Owns the side sheet of a simulated bedside: what may go wrong, one button each; owns no fault and no session."""
+"""Owns the page of a simulated bedside: what may go wrong, one button each; owns no fault and no session."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import json
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QLabel
-
-from gui.sheets import SideSheet
+from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 #: name -> (text, fault as hardware_sim reads it, what is to be seen)
 FAULTS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -26,24 +24,35 @@ FAULTS: dict[str, tuple[str, dict[str, Any], str]] = {
 WITH_UNIT = ("hot", "mute", "unplug", "miss")
 
 
-class SimulatedSheet(SideSheet):
+class SimulatedSheet(QWidget):
     """Only shown where everything is simulated; ``said`` carries the word ``inject`` and the fault as JSON."""
 
     said = Signal(str, tuple)
 
     def __init__(self) -> None:
-        super().__init__(
-            "Simulated bedside", "Press what should go wrong; the status line tells what rtloop makes of it.",
-            tuple((name, text) for name, (text, _, _) in FAULTS.items()), width=330,
-        )  # fmt: skip
-        self.chosen.connect(self._inject)
-        for name, (_, _, seen) in FAULTS.items():
-            self.buttons[name].setProperty("thin", "true")
-            self.buttons[name].setToolTip(f"to be seen: {seen}")
+        super().__init__()
+        heading = QLabel("Press what should go wrong; the status line tells what rtloop makes of it.")
+        heading.setWordWrap(True)
         self.last = QLabel("")
         self.last.setWordWrap(True)
         self.last.setProperty("tone", "off")
-        self.box.addWidget(self.last)
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        self.buttons: dict[str, QPushButton] = {}
+        half = (len(FAULTS) + 1) // 2
+        for place, (name, (text, _, seen)) in enumerate(FAULTS.items()):
+            button = self.buttons[name] = QPushButton(text)
+            button.setProperty("thin", "true")
+            button.setToolTip(f"to be seen: {seen}")
+            button.clicked.connect(lambda _=False, name=name: self._inject(name))
+            grid.addWidget(button, place % half, place // half)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(6, 4, 6, 4)
+        box.setSpacing(4)
+        box.addWidget(heading)
+        box.addLayout(grid)
+        box.addWidget(self.last)
+        box.addStretch(1)
 
     def show_it(self, connected: bool, why_not: str) -> None:
         """Which may be pressed now."""

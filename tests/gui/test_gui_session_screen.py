@@ -270,3 +270,82 @@ def test_letters_are_set_by_a_property_qt_does_not_own() -> None:
     assert len(sources) > 20
     wrong = [p.name for p in sources if re.search(r"""setProperty\(["']size["']""", p.read_text())]
     assert wrong == [], "use the property 'letters'"
+
+
+def real_questions() -> dict[str, Any]:
+    """The screen of every phase of a real journal, and of what may come in between."""
+    from gui_state_tools import at, shown, told
+
+    made: dict[str, Any] = {}
+    for phase in ("place", "arm", "preview", "go", "run", "review"):
+        view, look = at("phase_entered", phase=phase)
+        made[phase] = shown(view, look)
+    view, look = at("phase_entered", phase="arm")
+    made["another's seat"] = shown(view, replace(look, seat="another"))
+    words = "the EEG stream is lost (the connection ended); check the amplifier, reconnect, arm again"
+    lost = told(
+        view,
+        "fault_raised",
+        look.now_s,
+        fault="stream_lost",
+        action="disarm",
+        clears=False,
+        words=words,
+        todo="",
+    )
+    made["stream lost"] = shown(lost, look)
+    why = "the preview at 45 % MSO was refused by a rule of the gate and by the unit itself; the unit is disarmed"
+    paused = told(
+        view,
+        "phase_entered",
+        look.now_s,
+        phase="paused",
+        target="M1",
+        words=why,
+        options=["resume", "skip", "stop"],
+    )
+    made["paused"] = shown(paused, look)
+    return made
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1920, 1080)])
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_no_question_and_no_button_is_ever_cut_off_or_makes_the_screen_jump(
+    window: Window, source: FakeSource, size: tuple[int, int], scale: float
+) -> None:
+    from PySide6.QtCore import QRect
+    from PySide6.QtGui import QFontMetrics
+
+    window.choose_scale(scale)
+    window.resize(*size)
+    panel = window.screen("session").question
+    heights = set()
+    for phase, shown in real_questions().items():
+        source.view = shown
+        for _ in range(3):
+            QApplication.processEvents()
+            window.tick()
+        heights.add(window.screen("session").below.height())
+        words, flags = panel.words, int(Qt.TextFlag.TextWordWrap)
+        needs = QFontMetrics(words.font()).boundingRect(
+            QRect(0, 0, words.width(), 10_000), flags, words.text()
+        )
+        assert needs.height() <= words.height(), phase
+        below_px = 0
+        for row in (
+            (words,),
+            tuple(b.push for b in panel.answers),
+            (panel.why,),
+            tuple(b.push for b in panel.always),
+        ):
+            places = [QRect(w.mapTo(panel, w.rect().topLeft()), w.size()) for w in row]
+            for widget, place in zip(row, places, strict=True):
+                assert panel.rect().contains(place), (phase, widget)
+                assert place.top() >= below_px, (phase, widget)
+                if widget not in (words, panel.why):
+                    assert (
+                        place.width() >= QFontMetrics(widget.font()).horizontalAdvance(widget.text()) + 20
+                    ), (phase, widget.text())
+            assert not any(a.intersects(b) for i, a in enumerate(places) for b in places[:i]), phase
+            below_px = max([below_px, *(p.bottom() for p in places)])
+    assert len(heights) == 1

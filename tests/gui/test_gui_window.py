@@ -442,14 +442,3 @@ def test_status_words_are_never_cut_off_in_silence(make_window: Any, tmp_path: P
     )
     assert long in window.status._what.toolTip()
     window.grab()
-
-
-def test_drawing_does_not_use_up_none_true_and_false(qapp: QApplication) -> None:
-    """With some Qt bindings each call takes one reference away; the interpreter dies when none is left."""
-    from gui import singletons
-
-    singletons.keep()
-    assert singletons.keep() is False  # once is enough
-    if sys.version_info < (3, 12):
-        for one in singletons.SINGLETONS:
-            assert sys.getrefcount(one) > 10**9
