@@ -297,8 +297,8 @@ class Loop:
                         "block_looked_at",
                         **block_looked_at(self.view, self._line, order.target, "run", held_against),
                     )
-                step = {"block": order.block, "power_pct_mso": order.power_pct_mso}
-                self._phase(order.phase, order.target, order.words, *order.options, **step)
+                about = {"block": order.block, "power_pct_mso": order.power_pct_mso}
+                self._phase(order.phase, order.target, order.words, *order.options, **about)
             case e.Enter():
                 more = ("preview",) if order.block == "preview" else ()
                 self._phase(order.phase, order.target, "", *more, "pause", "stop", block=order.block)
