@@ -24,10 +24,11 @@ from rtloop.model.samples import F32
 WINDOW_S = 10.0
 #: µV that fit into one lane
 SPANS_UV = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+_AT_FIRST_UV = 50
 AUTO = 0  # the choice of finding the span from the lanes' height and the channels' spread
 #: a lane of h px is to hold the usual swing, and a column of the picture to fill at most this much of it (px)
-_FILL, _LEAST_FILL_PX = 0.4, 0.6
-_TOLD_APART_PX = (2, 5)  # in lanes of this height every other trace is fainter
+_FILL, _LEAST_FILL_PX = 0.4, 1.0
+_TOLD_APART_PX = (1, 5)  # in lanes of this height every other trace is fainter
 _SETTLED = 0.05  # a level that moved by this share of a lane is drawn anew
 
 
@@ -126,7 +127,7 @@ class TracesPanel(QFrame):
         column.setContentsMargins(6, 4, 6, 4)
         column.addLayout(head)
         column.addWidget(self.plot, 1)
-        self._found_uv = 50.0
+        self._found_uv = 0.0  # not yet
         self.gain.currentIndexChanged.connect(lambda _: self._again())
         self.set_theme(theme)
 
@@ -194,7 +195,7 @@ class TracesPanel(QFrame):
     @property
     def span_uv(self) -> float:
         """µV that fit into one lane."""
-        return float(self.gain.currentData() or self._found_uv)
+        return float(self.gain.currentData() or self._found_uv or _AT_FIRST_UV)
 
     def tick(self) -> int:
         """Draw what is new in the ring; returns how many columns of pixels that were."""

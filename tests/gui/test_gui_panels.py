@@ -597,3 +597,54 @@ def test_the_butterfly_paints_its_lines_and_those_in_front(panel: Any) -> None:
     not_ground = [c for c in colours if c != QColor(LIGHT.panel).name()]
     assert len(not_ground) == 3  # two pixels in front, one behind
     assert QColor(not_ground[0]).red() > QColor(not_ground[0]).blue() + 80  # orange above
+
+
+# ---- room ----
+
+
+def test_the_table_shows_every_column_in_a_narrow_place(panel: Any) -> None:
+    p = panel(TargetTable)
+    p.resize(800, 230)
+    p.show_it(made.scores())
+    QApplication.processEvents()
+    header, view = p.table.horizontalHeader(), p.table.viewport()
+    assert header.length() <= view.width()
+    assert p.table.rowViewportPosition(3) + p.table.rowHeight(3) <= view.height()
+    narrow = p.table.font().pointSizeF()
+    p.resize(1700, 400)
+    QApplication.processEvents()
+    assert p.table.font().pointSizeF() > 1.2 * narrow
+
+
+def test_the_first_wide_intervals_do_not_set_the_range(panel: Any) -> None:
+    p = panel(ScoresPanel)
+    n = tuple(range(3, 31))
+    one = replace(
+        made.scores().global_[0], n=n, value=(10.0,) * 28, low=(-990.0,) * 5 + (5.0,) * 23, high=(999.0,) * 5 + (15.0,) * 23
+    )  # fmt: skip
+    p.show_it(made.scores(global_=(one,), local=(), wanted=50))
+    x, y = p.global_.viewRange()
+    assert y == [0.0, 15.0]
+    assert (x[0], 50.0 < x[1] < 75.0) == (0.0, True)
+    p.show_it(made.scores(global_=(replace(one, value=(80.0,) + (10.0,) * 27),), local=(), wanted=50))
+    assert p.global_.viewRange()[1][1] == 80.0  # no value is outside
+
+
+def test_an_intensity_without_buttons_is_a_row_of_words(panel: Any) -> None:
+    p = panel(EarlyPanel)
+    p.show_it(made.early())
+    p.show_it(replace(made.early(), buttons=()))
+    assert p.buttons == ()
+    assert "3.9 µV [2.1, 5.7]" in texts(p)
+    assert "▶ 52 %" in texts(p)
+    assert "n 10, rejected 1" in texts(p)
+
+
+def test_long_words_end_in_dots_with_the_whole_in_the_tool_tip(panel: Any) -> None:
+    from gui.panels.elided import Elided
+
+    p = panel(lambda theme: Elided())
+    p.say("trigger, checked by artifact (+0 samples)", meaning="what the instant was taken from")
+    p.resize(60, 20)
+    assert p.toolTip() == "trigger, checked by artifact (+0 samples)\nwhat the instant was taken from"
+    assert p.sizeHint().height() < 24

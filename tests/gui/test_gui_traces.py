@@ -197,3 +197,18 @@ def test_what_does_not_fit_is_refused(panel: TracesPanel, ring: Ring) -> None:
         panel.set_source(ring, NAMES, (0, 1, 2, 6), RATE_HZ)
     with pytest.raises(ValueError, match="names"):
         panel.set_recording(np.zeros((3, 10), np.float32), RATE_HZ, NAMES)
+
+
+def test_auto_leaves_single_traces_apart(panel: TracesPanel) -> None:
+    rng = np.random.default_rng(1)
+    data = (20.0 * rng.standard_normal((60, 5000))).astype(np.float32)
+    panel.set_recording(data, RATE_HZ, [f"E{i}" for i in range(60)])
+    QApplication.processEvents()
+    assert panel.gain.currentText() == f"auto: {panel.span_uv:g} µV per lane"
+    found = panel.span_uv
+    panel.gain.setCurrentIndex(panel.gain.findData(20))
+    solid = (panel._picture.raster.image == QColor(DARK.panel).rgb()).mean()  # type: ignore[union-attr]
+    panel.gain.setCurrentIndex(0)
+    assert panel.span_uv == found > 100.0
+    free = (panel._picture.raster.image == QColor(DARK.panel).rgb()).mean()  # type: ignore[union-attr]
+    assert free > 0.3 > 3 * solid
