@@ -45,7 +45,7 @@ from gui.theme import Theme
 
 #: share of the width of each column, and of the height within each
 COLUMNS = {"a": 20, "b": 29, "c": 25, "d": 26}
-LEAST_HEIGHT_PX = {"trial": 300, "tabs": 180, "evoked": 360, "early": 260, "scores": 260, "head": 240}
+LEAST_HEIGHT_PX = {"trial": 270, "tabs": 160, "evoked": 320, "early": 200, "scores": 190, "head": 180}
 #: height of what is asked and of the table beside it: fixed, so that nothing jumps when words change
 BAND_PX = (80, 135)  # frames and paddings, and letters at scale 1
 
