@@ -30,7 +30,7 @@ from gui.told import CANNOT_STOP, Told, did_not_start, stop_elsewhere
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError
 
-LOOK_MS, BEAT_MS = 33, 100
+LOOK_MS, BEAT_MS = 28, 100
 NO_SESSION = "no session is open in this window: start or rejoin one on the start screen (Alt+1)"
 END_WITHIN_S = 60.0
 FULL_HEIGHT_PX, LEAST_FIT = 950, 0.85
