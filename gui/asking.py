@@ -13,6 +13,7 @@ from typing import Any
 from gui.heading import arming, engine_trouble, listens
 from gui.kept import kept
 from gui.live import Live
+from gui.numbers import block_words
 from gui.phrases import BASE, WORDS, called, question
 from gui.shown import Button, Question
 from rtloop.link.server import SEAT
@@ -187,7 +188,7 @@ def question_shown(view: View, live: Live) -> Question:
         return Question(phase="ended", words=_how_it_ended(view), buttons=())
     words = [w for w in view.options if w in WORDS and w not in ALWAYS]
     if LOST in view.faults:
-        words.insert(0, "reconnect")
+        words = ["reconnect", *(w for w in words if w != "confirm")]  # nothing to be confirmed before that
     what, todo = asked(view)
     if view.phase == "arm" and not why_no_words(view, live):
         left_s = confirm_left_s(view, live)
@@ -195,10 +196,17 @@ def question_shown(view: View, live: Live) -> Question:
             todo = "the unit charges, a moment"
         elif left_s is not None and not why_not_confirm(view, live):
             todo = f"confirm within {left_s:.0f} s"
+    if LOST in view.faults:
+        todo = f"first {called('reconnect')}"
     if not view.started:
         what, todo = "the engine is starting", ""
     elif view.phase == "started":
         what, todo = "pre-flight: nothing is asked", ""
+    elif view.phase in PULSING and not what:
+        what, todo = (
+            f"{block_words(view.target, view.phase)}: pulses are given",
+            f"nothing is asked; {called('pause')} disarms",
+        )
     text = f"{what}: {todo}" if what and todo else what
     return Question(phase=view.phase, words=text, buttons=tuple(button(w, view, live) for w in words))
 

@@ -78,6 +78,9 @@ def stylesheet(t: Theme, scale: float = 1.0) -> str:
     def pt(size: int) -> str:
         return f"{size * scale:.1f}pt"
 
+    red, green, blue = (
+        int(t.accent[i : i + 2], 16) for i in (1, 3, 5)
+    )  # half clear: its words stand across the bar
     tones = "\n".join(f'*[tone="{tone}"] {{ color: {colour}; }}' for tone, colour in t.tones.items())
     sizes = "\n".join(
         f'*[letters="{n}"] {{ font-size: {pt(s)}; }}'
@@ -110,7 +113,7 @@ QSplitter::handle:hover {{ background: {t.accent}; }}
 QScrollArea {{ border: 0; }}
 QToolTip {{ background: {t.panel}; color: {t.ink}; border: 1px solid {t.line}; font-size: {pt(SMALL_PT)}; }}
 QProgressBar {{ background: {t.panel}; color: {t.ink}; border: 1px solid {t.line}; text-align: center; }}
-QProgressBar::chunk {{ background: {t.accent}; }}
+QProgressBar::chunk {{ background: rgba({red}, {green}, {blue}, 90); }}
 {tones}
 {sizes}
 """

@@ -70,6 +70,8 @@ class Asked(ToneLabel):
 
     def set_free(self, free: bool) -> None:
         """Take all the room there is, or two lines."""
+        place = Qt.AlignmentFlag.AlignTop if free else Qt.AlignmentFlag.AlignVCenter
+        self.setAlignment(Qt.AlignmentFlag.AlignLeft | place)
         if free:
             self.setMinimumHeight(0)
             self.setMaximumHeight(16_777_215)
@@ -200,9 +202,9 @@ class QuestionPanel(Panel):
         self._rows = ButtonRow(thin=False), ButtonRow(thin=True)
         self.shortcuts: dict[str, QShortcut] = {}
         self._over = False
-        self.body.setAlignment(Qt.AlignmentFlag.AlignTop)
         for part in (self.words, self._rows[0], self.why, self._rows[1]):
             self.body.addWidget(part)
+        self.body.addStretch(1)
         self.set_scale(1.0)
 
     @property
@@ -225,6 +227,7 @@ class QuestionPanel(Panel):
         if self._over:
             self._over, self._seen = False, {}
             self.words.set_free(False)
+            self.body.setStretchFactor(self.words, 0)
             for part in (*self._rows, self.why):
                 part.show()
         if self.changed("question", question):
@@ -246,6 +249,7 @@ class QuestionPanel(Panel):
         if not self._over:
             self._over = True
             self.words.set_free(True)
+            self.body.setStretchFactor(self.words, 100)
             for part in (*self._rows, self.why):
                 part.hide()
 
