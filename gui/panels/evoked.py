@@ -81,7 +81,7 @@ class EvokedPanel(Panel):
             field = QDoubleSpinBox(decimals=0, minimum=RANGE_MS[0], maximum=RANGE_MS[1], value=at)
             field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
             field.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            field.setFixedWidth(46)
+            field.setFixedWidth(42)
             field.setAccessibleName(f"Latency of map {i + 1}, ms")
             field.setToolTip(
                 "Arrow keys move by 1 ms, Page Up and Page Down by 10 ms; or drag the line in the plot."

@@ -92,6 +92,8 @@ class TracesPanel(QFrame):
         self._title, self._words = QLabel(), QLabel()
         self._title.setProperty("role", "title")
         self._words.setTextFormat(Qt.TextFormat.PlainText)
+        for label in (self._title, self._words):
+            label.setMinimumWidth(1)  # else many bad channels make the column wide
         self.gain = QComboBox()
         self.gain.setAccessibleName("Microvolts per lane")
         self.gain.addItem("auto", AUTO)
