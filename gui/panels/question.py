@@ -60,7 +60,11 @@ class Asked(ToneLabel):
     def set_scale(self, scale: float) -> None:
         """Its height follows from the scale alone."""
         self._scale = scale
-        self.setFixedHeight(2 * _metrics(MIDDLE_PT * scale).lineSpacing() + 4)
+        two, three = (
+            2 * _metrics(MIDDLE_PT * scale).lineSpacing(),
+            3 * _metrics(SMALL_PT * scale).lineSpacing(),
+        )
+        self.setFixedHeight(max(two, three) + 4)
         self._fit()
 
     def say(self, text: str, tone: Tone = Tone.PLAIN) -> None:

@@ -47,7 +47,7 @@ from gui.theme import Theme
 COLUMNS = {"a": 20, "b": 29, "c": 25, "d": 26}
 LEAST_HEIGHT_PX = {"trial": 270, "tabs": 160, "evoked": 320, "early": 200, "scores": 190, "head": 180}
 #: height of what is asked and of the table beside it: fixed, so that nothing jumps when words change
-BAND_PX = (80, 135)  # frames and paddings, and letters at scale 1
+BAND_PX = (80, 140)  # frames and paddings, and letters at scale 1
 
 
 class SessionScreen(QWidget):
