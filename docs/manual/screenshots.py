@@ -1,4 +1,6 @@
-"""Makes the pictures of the operator's manual from simulated sessions at the real window: ``python docs/manual/screenshots.py [FOLDER]``.
+"""Makes the pictures of the operator's manual from simulated sessions at the real window.
+
+python docs/manual/screenshots.py [--all] [FOLDER]
 
 About six minutes. It presses the real buttons of the real window with a real engine; without arguments the pictures land
 beside this file. ``--all`` makes every screen in both themes (for judging the layout, not committed).
@@ -46,7 +48,14 @@ class Pictures:
 
 def form(folder: Path, **changes: object) -> Form:
     """The start screen's fields of a simulated session of 63 channels at 5 kHz."""
-    fields = {"kind": "map", "plan": "bedside", "participant": "P017", "mode": "SIMULATED", "simulate": True, "scene": "default"}
+    fields = {
+        "kind": "map",
+        "plan": "bedside",
+        "participant": "P017",
+        "mode": "SIMULATED",
+        "simulate": True,
+        "scene": "default",
+    }
     return Form(**{**fields, "data_dir": str(folder / "data"), **changes})  # type: ignore[arg-type]
 
 
@@ -123,7 +132,9 @@ def probing(folder: Path, pictures: Pictures) -> None:
     w = Walker(folder, form(folder, kind="probe", plan="probe-m1-quick"), size=SIZE)
     try:
         w.start()
-        w.through("run", within_s=120.0)
+        w.say("placed")
+        w.through("go", within_s=60.0)
+        w.say("go")
         until_pulses(w, 6)
         pictures.take(w, "probe")
         w.end()

@@ -167,6 +167,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     ground.close()
 
 
+@pytest.mark.req("R-PRESENCE")
 def test_a_killed_window_holds_and_the_next_one_goes_on(ground: Ground) -> None:
     window = ground.start()
     engine = ground.board("pid_engine")
@@ -194,6 +195,7 @@ def test_a_killed_window_holds_and_the_next_one_goes_on(ground: Ground) -> None:
     ground.end()
 
 
+@pytest.mark.req("R-PRESENCE")
 def test_a_frozen_window_is_as_absent_as_a_dead_one_and_another_only_watches(ground: Ground) -> None:
     window = ground.start()
     watching = ground.open("look", "--attach", str(ground.session.path))

@@ -48,6 +48,7 @@ def test_stop_button_acts_when_it_goes_down(make_window: Any, tmp_path: Path, qt
 
 
 @pytest.mark.parametrize("name", ["session", "review", "settings"])
+@pytest.mark.req("R-STOP")
 def test_escape_stops_from_every_screen(make_window: Any, tmp_path: Path, name: str) -> None:
     source = FakeSource()
     window = joined(make_window, tmp_path, source)
@@ -70,6 +71,7 @@ def test_escape_stops_from_a_text_field(make_window: Any, tmp_path: Path, qtbot:
     assert field.text() == "a note"
 
 
+@pytest.mark.req("R-STOP")
 def test_escape_stops_from_an_open_combobox(make_window: Any, tmp_path: Path, qtbot: Any) -> None:
     source = FakeSource()
     window = joined(make_window, tmp_path, source)
@@ -102,6 +104,7 @@ def test_escape_stops_from_the_close_sheet_and_leaves_it_open(make_window: Any, 
     assert window.isVisible()
 
 
+@pytest.mark.req("R-STOP")
 def test_stop_that_reaches_nothing_says_so(make_window: Any, tmp_path: Path) -> None:
     source = FakeSource()
     source.reaches = False
@@ -111,6 +114,7 @@ def test_stop_that_reaches_nothing_says_so(make_window: Any, tmp_path: Path) -> 
     assert "unit's own stop switch" in window.status.status.todo
 
 
+@pytest.mark.req("R-STOP")
 def test_stop_is_still_asked_when_the_engine_is_gone(make_window: Any, tmp_path: Path) -> None:
     """The port process may outlive the engine: its board is still there."""
     source = FakeSource()
@@ -164,6 +168,7 @@ def test_beats_come_from_a_timer_of_the_thread_that_draws(
     assert threads == {threading.get_ident()}
 
 
+@pytest.mark.req("R-PRESENCE")
 def test_a_stuck_thread_beats_no_more(make_window: Any, tmp_path: Path, qtbot: Any) -> None:
     source = FakeSource()
     joined(make_window, tmp_path, source)

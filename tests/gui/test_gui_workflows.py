@@ -308,6 +308,7 @@ def test_a_plan_that_breaks_limits_starts_nothing(tmp_path: Path, walk: Callable
     assert not list((tmp_path / "data").glob("*_*"))
 
 
+@pytest.mark.req("R-STOP")
 def test_stop_from_every_place(tmp_path: Path, walk: Callable[..., Walker]) -> None:
     """One session; STOP is asked for by Esc from each place (its request is counted), by the button at the end for real."""
     from gui_walk import small_form, small_plan

@@ -99,6 +99,7 @@ def session(tmp_path: Path) -> Iterator[Running]:
         running.close()
 
 
+@pytest.mark.req("R-PRESENCE")
 def test_without_a_window_nothing_is_armed_and_the_end_is_in_order(session: Running) -> None:
     assert session.folder.path.name.endswith(f"_{RUN}")
     session.process.send_signal(signal.SIGHUP)  # no terminal belongs to it
@@ -127,6 +128,7 @@ def test_without_a_window_nothing_is_armed_and_the_end_is_in_order(session: Runn
     assert all(item["todo"] for e in events if e.kind == "preflight_checked" for item in e.data["items"])
 
 
+@pytest.mark.req("R-PRESENCE")
 def test_a_window_arms_is_lost_and_another_goes_on(session: Running) -> None:
     window = Window(session)
     try:
