@@ -17,6 +17,7 @@ from typing import Any
 import pylsl
 
 from hardware_sim.sampler import TRIGGER_S, Discharge, Sampler
+from rtloop import private_lsl
 from rtloop.clock import WALL, Clock
 from rtloop.errors import NotReady, ValidationProblem
 
@@ -29,9 +30,7 @@ def use_session(session: str) -> None:
     """
     global _configured
     if session and not _configured:
-        pylsl.set_config_content(
-            f"[lab]\nSessionID = {session}\n[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n"
-        )
+        pylsl.set_config_content(private_lsl.settings(session))
     _configured = True
 
 

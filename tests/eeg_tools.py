@@ -26,10 +26,9 @@ def binding() -> Any:
         return sys.modules["rtloop.eeg.lsl"]._pylsl()
     import pylsl
 
-    pylsl.set_config_content(
-        f"[lab]\nSessionID = {os.environ['RTLOOP_LSL_SESSION']}\n"
-        "[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n"
-    )
+    from rtloop import private_lsl
+
+    pylsl.set_config_content(private_lsl.settings(os.environ["RTLOOP_LSL_SESSION"]))
     return pylsl
 
 

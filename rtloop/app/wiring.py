@@ -82,10 +82,6 @@ def simulated_bedside(spec: BedsideSpec | None) -> Iterator[Bedside | None]:
         bedside.close()
 
 
-#: a stream is looked for so long; a simulated one is known to be there, yet was at times not found within 3 s (cause unknown)
-LOOK_S, LOOK_SIMULATED_S = 3.0, 15.0
-
-
 @contextlib.contextmanager
 def connected(
     folder: SessionFolder, run_id: str, stream: StreamWanted, unit: UnitWanted | None, bedside: Bedside | None,
@@ -107,7 +103,7 @@ def connected(
             board.start("operator")
         found = find_stream(
             name=stream.name, source_id=stream.source_id, expected_rate_hz=stream.rate_hz,
-            expected_channels=stream.channels, wait_s=LOOK_S if bedside is None else LOOK_SIMULATED_S,
+            expected_channels=stream.channels,
         )  # fmt: skip
         say(f"stream: {found.listing.words()}")
         markers = [find_stream(name=stream.markers, kind="Markers")] if stream.markers else []

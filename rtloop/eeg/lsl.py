@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rtloop import private_lsl
 from rtloop.clock import WALL
 from rtloop.eeg import acquire as loop
 from rtloop.eeg.layout import Channel, Described, Kind, Layout, layout_of
@@ -39,9 +40,7 @@ def _pylsl() -> Any:
         _configured = True
         session = os.environ.get("RTLOOP_LSL_SESSION")
         if session:
-            pylsl.set_config_content(
-                f"[lab]\nSessionID = {session}\n[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n"
-            )
+            pylsl.set_config_content(private_lsl.settings(session))
     return pylsl
 
 

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault("RTLOOP_LSL_SESSION", f"bench-{uuid.uuid4().hex[:12]}")
 from eeg_tools import binding, describe
 
+from rtloop import private_lsl
 from rtloop.model.montage import names_for
 
 
@@ -184,9 +185,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=memory) as folder:
             session = os.environ["RTLOOP_LSL_SESSION"]
             config = Path(folder) / "lsl_api.cfg"  # mne-lsl brings a liblsl of its own, which reads a file
-            config.write_text(
-                f"[lab]\nSessionID = {session}\n[multicast]\nResolveScope = machine\n[log]\nlevel = -3\n"
-            )
+            config.write_text(private_lsl.settings(session))
             os.environ["LSLAPICFG"] = str(config)
             for name, make in peers:
                 try:
