@@ -26,7 +26,8 @@ from rtloop.board import ENDED, Board
 from rtloop.errors import NotReady, RtloopError
 from rtloop.record.folder import SessionFolder
 
-DEVICES_WITHIN_S, CHECK_WITHIN_S, REVIEW_WITHIN_S = 30.0, 20.0, 1800.0
+# the first start on a machine compiles the kernels: most of a minute
+DEVICES_WITHIN_S, CHECK_WITHIN_S, REVIEW_WITHIN_S = 120.0, 120.0, 1800.0
 STALE_S = 3600.0  # a board that was silent for longer is a crash's; its number may be another process by now
 LISTED = 500  # newest sessions that the review screen lists
 
