@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from gui_tools import FakeDesk, FakeSource
+    from gui_walk import Walker
 
     from gui.window import Window
 
@@ -56,3 +57,21 @@ def make_window(qtbot: Any, desk: FakeDesk) -> Iterator[Callable[..., Window]]:
     yield make
     for window in windows:
         window.leave()
+
+
+@pytest.fixture
+def walk(tmp_path: Path, qtbot: Any) -> Iterator[Callable[..., Walker]]:
+    """``walk(form, ...)``: a window with a person in front of it; gone with everything it started at the end."""
+    from gui_walk import Walker, left_behind
+
+    made: list[Walker] = []
+
+    def make(form: Any, **options: Any) -> Walker:
+        made.append(Walker(tmp_path, form, **options))
+        return made[-1]
+
+    yield make
+    for walker in made:
+        walker.close()
+    left = left_behind(tmp_path / "data")
+    assert not left, f"left behind: {left}"

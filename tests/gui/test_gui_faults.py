@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,24 +16,6 @@ if TYPE_CHECKING:
     from gui_walk import Walker
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are ended by POSIX signals")
-
-
-@pytest.fixture
-def walk(tmp_path: Path, qtbot: Any) -> Iterator[Callable[..., Walker]]:
-    """``walk(form, ...)``: a window with a person in front of it; gone with everything it started at the end."""
-    from gui_walk import Walker, left_behind
-
-    made: list[Walker] = []
-
-    def make(form: Any, **options: Any) -> Walker:
-        made.append(Walker(tmp_path, form, **options))
-        return made[-1]
-
-    yield make
-    for walker in made:
-        walker.close()
-    left = left_behind(tmp_path / "data")
-    assert not left, f"left behind: {left}"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,26 +20,8 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are ended 
 ARMED = ("ARMED", "HELD")
 
 
-@pytest.fixture
-def walk(tmp_path: Path, qtbot: Any) -> Iterator[Callable[..., Walker]]:
-    """``walk(form, ...)``: a window with a person in front of it; gone with everything it started at the end."""
-    from gui_walk import Walker, left_behind
-
-    made: list[Walker] = []
-
-    def make(form: Any, **options: Any) -> Walker:
-        made.append(Walker(tmp_path, form, **options))
-        return made[-1]
-
-    yield make
-    for walker in made:
-        walker.close()
-    left = left_behind(tmp_path / "data")
-    assert not left, f"left behind: {left}"
-
-
 def test_a_mapping_from_the_first_click_to_the_report(tmp_path: Path, walk: Callable[..., Walker]) -> None:
-    from gui_walk import small_form, small_plan
+    from gui_walk import lives, small_form, small_plan
 
     w = walk(small_form(tmp_path, small_plan(tmp_path, "M1", "DLPFC", wanted=3, question="low")))
     start = w.window.screen("start")
@@ -98,7 +80,10 @@ def test_a_mapping_from_the_first_click_to_the_report(tmp_path: Path, walk: Call
     w.say("redo")
     w.until_phase("place")
     w.say("skip")
+    running = w.pids()
+    assert set(running) >= {"engine", "port", "recorder"}
     w.until_report()
+    w.until(lambda: not [p for p in running.values() if lives(p)], "every process of the session has ended", 10.0)
 
     assert not w.window.stop_place.button.isEnabled()
     assert "report.html" in w.status
