@@ -83,7 +83,9 @@ def test_a_mapping_from_the_first_click_to_the_report(tmp_path: Path, walk: Call
     running = w.pids()
     assert set(running) >= {"engine", "port", "recorder"}
     w.until_report()
-    w.until(lambda: not [p for p in running.values() if lives(p)], "every process of the session has ended", 10.0)
+    w.until(
+        lambda: not [p for p in running.values() if lives(p)], "every process of the session has ended", 10.0
+    )
 
     assert not w.window.stop_place.button.isEnabled()
     assert "report.html" in w.status
