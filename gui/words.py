@@ -23,6 +23,7 @@ SERVED_WITHIN_S, CONFIRMED_WITHIN_S = 0.5, 1.5
 REFUSED_FOR_S = 8.0
 RECORDER_SILENT_S = 1.0
 HARDWARE = "use the unit's own stop switch"
+NOBODY_YET = "no window has taken the operator's seat"  # as the vigil says it before the first heartbeat
 _ORDER = {Action.TRIP.value: 4, Action.DISARM.value: 5, Action.HOLD.value: 6}
 _Item = tuple[int, Tone, str, str]
 
@@ -152,7 +153,11 @@ def _faults(view: View, live: Live, items: list[_Item]) -> None:
         did = {"trip": "TRIPPED: ", "disarm": "Disarmed: ", "hold": "Held: "}.get(action, "")
         if listens(view):
             did = ""
-        if (
+        if live.seat == "ours" and NOBODY_YET in str(
+            row.get("words", "")
+        ):  # it has just been taken: seen in a moment
+            items.append((6, Tone.ATTENTION, "this window takes the operator's seat", "a moment"))
+        elif (
             action == "trip" and over and not live.review
         ):  # why it ended, and what is still to be done, before the end itself
             items.append((8, Tone.BAD, f"the session was ended: {what}", todo))

@@ -356,3 +356,17 @@ def test_a_dead_listener_speaks_of_no_unit() -> None:
 def test_starting_says_so() -> None:
     assert shown(View(), Live()).status.what == "the engine is starting"
     assert shown(View(), Live(review=True)).status.tone is Tone.ATTENTION
+
+
+def test_the_first_moment_of_a_seat_is_no_alarm_a_lost_window_is() -> None:
+    view, look = at("phase_entered", phase="place")
+    early = shown(
+        raised(view, Fault.OPERATOR_GONE, look.now_s, "no window has taken the operator's seat"), look
+    ).status
+    assert early.tone is Tone.ATTENTION
+    assert "takes the operator's seat" in early.what
+    late = shown(
+        raised(view, Fault.OPERATOR_GONE, look.now_s, "no sign of the window for 2.3 s"), look
+    ).status
+    assert late.tone is Tone.BAD
+    assert FAULTS[Fault.OPERATOR_GONE].words in late.what
