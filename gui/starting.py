@@ -13,7 +13,7 @@ from gui.shown import Button, Line, Start, Status, Tick, Tone
 
 KINDS = {"map": "Mapping", "probe": "Probe M1", "watch": "Listen only"}
 #: first choice of plan, of the simulated bedside and of the real one
-PLANS = {"map": ("quick", "map-200"), "probe": ("probe-m1-quick", "probe-m1"), "watch": ("watch", "watch")}
+PLANS = {"map": ("bedside", "map-200"), "probe": ("probe-m1-quick", "probe-m1"), "watch": ("watch", "watch")}
 HUMAN_NOT = (
     "Mode HUMAN needs a commissioning record of this unit, this software and this site; this version cannot make one. "
     "Use BENCH with the coil on a phantom, or listen only beside any stimulator."

@@ -55,7 +55,7 @@ def test_the_whole_simulated_bedside_is_one_key_away(qtbot: Any, desk: FakeDesk,
     screen.form.kind.buttons["map"].setFocus()
     qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     (form,) = of(desk, "start")
-    assert (form.kind, form.plan, form.simulate, form.mode) == ("map", "quick", True, "SIMULATED")
+    assert (form.kind, form.plan, form.simulate, form.mode) == ("map", "bedside", True, "SIMULATED")
     assert (form.seed, form.channels, form.rate_hz, form.scene) == (1, 63, 5000.0, "default")
     assert form.port == ""
     assert not screen.start.isEnabled()
