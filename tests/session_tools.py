@@ -137,6 +137,12 @@ def hold_tiny(
     )  # fmt: skip
 
 
+def as_at_a_terminal() -> None:
+    """In the child: Ctrl-C and a closed terminal mean something, also where this test run was started in the background."""
+    for name in ("SIGINT", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 class Running:
     """``rtloop`` as a process of its own, with a person (the test) at its terminal."""
 
@@ -150,6 +156,7 @@ class Running:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "rtloop.app.cli", *arguments, "--data-dir", str(self.data_dir)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, cwd=folder, env=environ,
+            preexec_fn=as_at_a_terminal if os.name == "posix" else None,
         )  # fmt: skip
 
     @property
