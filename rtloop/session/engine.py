@@ -197,7 +197,9 @@ class Engine:
                 self._paused, self._asked = True, None
                 return [Disarm(reason="paused by the operator")]
             case "resume":
-                self._paused, self._asked, self._trouble = False, None, ""
+                if self._asked == "paused":  # a word that came before the question answers nothing
+                    self._trouble = ""
+                self._paused, self._asked = False, None
                 return []
             case "skip":
                 return [

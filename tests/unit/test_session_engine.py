@@ -248,6 +248,20 @@ def test_three_pulses_in_vain_pause_the_plan(outcome: Outcome) -> None:
     assert d.of(e.Finish)[0].complete  # type: ignore[attr-defined]
 
 
+def test_a_resume_that_came_before_the_question_does_not_answer_it() -> None:
+    d = desk()
+    d.until(e.Give)
+    d.outcome, d.answers = Outcome.REFUSED, False
+    n = len(d.of(e.Give))
+    for _ in range(1200):
+        d.inbox.append(e.Said(word="resume"))  # said without pause, at each pass
+        d.tick()
+        if phases(d)[-1] == "paused":
+            break
+    assert phases(d)[-1] == "paused"
+    assert len(d.of(e.Give)) <= n + e.IN_VAIN
+
+
 def test_pulses_in_vain_do_not_count_as_given() -> None:
     d = desk(visit("M1", wanted=2, most=2))
     d.until(e.Give)
