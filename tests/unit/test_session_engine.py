@@ -251,6 +251,7 @@ def test_three_pulses_in_vain_pause_the_plan(outcome: Outcome) -> None:
 def test_a_resume_that_came_before_the_question_does_not_answer_it() -> None:
     d = desk()
     d.until(e.Give)
+    d.until(e.Give)
     d.outcome, d.answers = Outcome.REFUSED, False
     n = len(d.of(e.Give))
     for _ in range(1200):
