@@ -173,7 +173,7 @@ class SignalLine:
         )
         self.trial_block[trial_id] = (
             label,
-            replace(trial, clean=None),
+            replace(trial, clean=None, scores=None),
         )  # the epoch itself is in the recording
         return trial
 
