@@ -110,6 +110,11 @@ class LiveSession:
         return self.view, self._live(now_s)
 
     @property
+    def waits(self) -> bool:
+        """Whether the journal holds something that no look has seen yet; costs microseconds."""
+        return self._tail is not None and self._tail.waits
+
+    @property
     def refusals(self) -> tuple[Answer, ...]:
         """Words that were not taken, newest last."""
         return tuple(a for a in self._answers if a.why_not)

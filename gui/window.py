@@ -6,13 +6,11 @@ Everything that asks is a page or a side sheet inside it, so that nothing ever c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -25,12 +23,13 @@ from gui.nav import NAMES, NavBar
 from gui.place import Parts, Place
 from gui.sheets import CloseSheet
 from gui.shown import Line, Session, Status, Tone
+from gui.tempo import Tempo, timer
 from gui.theme import THEMES, stylesheet
 from gui.told import CANNOT_STOP, Told, did_not_start, stop_elsewhere
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError
 
-LOOK_MS, BEAT_MS = 28, 100
+BEAT_MS = 100
 NO_SESSION = "no session is open in this window: start or rejoin one on the start screen (Alt+1)"
 END_WITHIN_S = 60.0
 FULL_HEIGHT_PX, LEAST_FIT = 950, 0.85
@@ -50,7 +49,7 @@ class Window(QWidget):
         self.left = False
         self._pending: Started | None = None
         self._others = 0  # running sessions that are not open here
-        self._next_roll_s = self._end_by_s = self._join_again_s = 0.0
+        self._next_roll_s = self._end_by_s = 0.0
         self._own = Told()
         self.say_briefly = self._own.briefly
         self._fit = 1.0
@@ -61,19 +60,14 @@ class Window(QWidget):
         self.dress()
         self._escape = EscapeFirst(self.stop, self)
         self._escape.install()
-        self._look_timer = self._timer(LOOK_MS, self.tick)
-        self._beat_timer = self._timer(BEAT_MS, self.beat)
+        self.tempo = Tempo(self, self.tick, lambda: self.live is not None and self.live.source.waits)
+        self.tempo.start()
+        self._beat_timer = timer(self, BEAT_MS, self.beat)
+        self._beat_timer.start()
         if why:
             self.say_briefly(why, "arrange it again; it is remembered when the window closes")
 
     # ---- building ----
-
-    def _timer(self, every_ms: int, do: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setTimerType(Qt.TimerType.PreciseTimer)
-        timer.timeout.connect(do)
-        timer.start(every_ms)
-        return timer
 
     def _build(self) -> None:
         self.stripe, self.status, self.lamp, self.stop_place = Stripe(), StatusLine(), Lamp(), StopPlace()
@@ -377,7 +371,7 @@ class Window(QWidget):
         if self.left:
             return
         self.left = True
-        self._look_timer.stop()
+        self.tempo.stop()
         self._beat_timer.stop()
         self._escape.remove()
         size = (self.width(), self.height()) if not self.isMaximized() else self.memory.size

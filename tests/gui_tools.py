@@ -137,6 +137,7 @@ class FakeSource:
         self.closed = False
         self.failure: Exception | None = None
         self.reaches = True
+        self.waits = False
         self.pages: Any = None
         self.ring: Any = None
 

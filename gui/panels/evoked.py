@@ -121,8 +121,8 @@ class EvokedPanel(Panel):
         self._place()
         self._timer.start()
 
-    def show_it(self, evoked: Evoked, page: BlockPage | None, spec: PagesSpec | None) -> None:
-        """Show a block's average; ``page`` None where there is none yet."""
+    def show_it(self, evoked: Evoked, page: BlockPage | None, spec: PagesSpec | None) -> bool:
+        """Show a block's average; ``page`` None where there is none yet. Whether a plot was drawn anew."""
         if self.changed("evoked", evoked):
             self.set_title(evoked.title)
             self.counts.show_it(evoked.counts)
@@ -132,12 +132,13 @@ class EvokedPanel(Panel):
             self.maps.set_positions(spec.names, spec.positions_m)
         same = spec is self._spec and _same(page, self._page) and evoked.block == self._block
         if same and evoked.gap_ms == self._gap and evoked.local == self._local:
-            return
+            return False
         if evoked.block != self._block or spec is not self._spec:  # another average: its own ranges
             self.butterfly.limit = self._power_limit = self._maps_limit = None
         self._spec, self._page, self._block = spec, page, evoked.block
         self._gap, self._local = evoked.gap_ms, evoked.local
         self._show_arrays()
+        return True
 
     def _show_arrays(self) -> None:
         page, spec = self._page, self._spec

@@ -48,8 +48,8 @@ class HeadPanel(QFrame):
         self.view.theme = theme
         self.view.renew()
 
-    def show_it(self, head: shown.Head, page: BlockPage | None, spec: PagesSpec | None) -> None:
-        """Show the montage of ``spec`` and the connections of ``page``; draws only when something changed."""
+    def show_it(self, head: shown.Head, page: BlockPage | None, spec: PagesSpec | None) -> bool:
+        """Show the montage of ``spec`` and the connections of ``page``; whether it was drawn anew, as when something changed."""
         seen = (
             head,
             page.block if page else None,
@@ -58,7 +58,7 @@ class HeadPanel(QFrame):
             spec.names if spec else None,
         )
         if seen == self._seen:
-            return
+            return False
         self._seen = seen
         self._page = page  # kept, so that its id stays its own
         view = self.view
@@ -91,3 +91,4 @@ class HeadPanel(QFrame):
         said = "; ".join(f"{view.names[a]}-{view.names[b]} {1e3 * v:.0f}" for a, b, v in view.links[:5])
         view.setAccessibleDescription(f"Bad: {bad}. LOCAL: {', '.join(head.local)}. {view.legend}: {said}")
         view.renew()
+        return True

@@ -209,8 +209,9 @@ class ScoresPanel(Panel):
         self.local.set_theme(theme)
         self.global_.set_theme(theme)
 
-    def show_it(self, scores: Scores) -> None:
-        """Show the series, or the words that say why they are not shown."""
+    def show_it(self, scores: Scores) -> bool:
+        """Show the series, or the words that say why they are not shown; whether a plot was drawn anew."""
+        drawn = False
         order = tuple(row.target for row in scores.table) or tuple(s.target for s in scores.global_)
         if self.changed("masked", scores.masked):
             self.masked.say(scores.masked)
@@ -230,3 +231,5 @@ class ScoresPanel(Panel):
             series = () if hidden else series
             if self.changed(name, (series, order, scores.wanted)):
                 plot.show_series(series, order, scores.wanted)
+                drawn = True
+        return drawn

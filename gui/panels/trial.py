@@ -77,8 +77,8 @@ class TrialPanel(Panel):
 
     def show_it(
         self, trial: Trial, page: TrialPage | None, spec: PagesSpec | None, local_names: tuple[str, ...]
-    ) -> None:
-        """Show a trial; ``page`` None where its arrays are no longer (or not yet) there."""
+    ) -> bool:
+        """Show a trial; ``page`` None where its arrays are no longer (or not yet) there. Whether a plot was drawn anew."""
         if self.changed("trial", trial):
             self.set_title(trial.title)
             self.verdict.show_it(trial.verdict)
@@ -95,9 +95,10 @@ class TrialPanel(Panel):
             self.removed.set_positions(spec.names, spec.positions_m)
         same = spec is self._spec and _same(page, self._page)
         if same and trial.gap_ms == self._gap and local_names == self._local:
-            return
+            return False
         self._spec, self._page, self._gap, self._local = spec, page, trial.gap_ms, local_names
         self._show_arrays()
+        return True
 
     def _show_arrays(self) -> None:
         page, spec = self._page, self._spec

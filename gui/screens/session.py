@@ -63,7 +63,6 @@ class SessionScreen(QWidget):
         self._window, self._review, self._theme = window, review, theme
         self._copies = Copies()
         self._broken: dict[str, str] = {}
-        self._source: Any = None
         self._ring: Any = None
         self.unit, self.stream = UnitPanel(theme), StreamPanel(theme)
         self.progress, self.pulses = ProgressPanel(theme), PulsesPanel(theme)
@@ -280,7 +279,7 @@ class SessionScreen(QWidget):
         """Another session: forget the pictures of the last one."""
         self._copies.clear()
         self._broken.clear()
-        self._source = self._ring = None
+        self._ring = None
         self.bedside.setChecked(False)
 
     def set_theme(self, theme: Theme) -> None:
@@ -298,7 +297,11 @@ class SessionScreen(QWidget):
         """Nothing: ``show_it`` draws."""
 
     def show_it(self, shown: Session, source: Any, numbers: Any) -> None:
-        """Draw what is new. A panel that fails says so in its place; the others go on."""
+        """Draw what is new. A panel that fails says so in its place; the others go on.
+
+        Of the panels that take milliseconds only one is drawn anew in one look, the scores first: a pulse changes all of
+        them, and its result would have to wait for the rest.
+        """
         pages = source.pages
         spec = pages.spec if pages is not None else None
         local = shown.evoked.local
@@ -308,21 +311,18 @@ class SessionScreen(QWidget):
         draw("stream", lambda: self.stream.show_it(shown.stream))
         draw("progress", lambda: self.progress.show_it(shown.progress))
         draw("pulses", lambda: self.pulses.show_it(shown.pulses))
-        draw(
-            "trial",
-            lambda: self.trial.show_it(
-                shown.trial, self._copies.trial(pages, shown.trial.trial_id), spec, local
-            ),
-        )
-        draw(
-            "evoked",
-            lambda: self.evoked.show_it(shown.evoked, self._copies.block(pages, shown.evoked.block), spec),
-        )
         draw("early", lambda: self.early.show_it(shown.early))
-        draw("scores", lambda: self.scores.show_it(shown.scores))
         draw("targets", lambda: self.targets.show_it(shown.scores))
-        draw("head", lambda: self.head.show_it(shown.head, self._copies.block(pages, shown.head.block), spec))
-        draw("latency", lambda: self.latency.show_it(shown.latency))
+        copies, head = self._copies, shown.head
+        for name, drawn_anew in (
+            ("scores", lambda: self.scores.show_it(shown.scores)),
+            ("trial", lambda: self.trial.show_it(shown.trial, copies.trial(pages, shown.trial.trial_id), spec, local)),
+            ("evoked", lambda: self.evoked.show_it(shown.evoked, copies.block(pages, shown.evoked.block), spec)),
+            ("head", lambda: self.head.show_it(head, copies.block(pages, head.block), spec)),
+            ("latency", lambda: self.latency.show_it(shown.latency)),
+        ):  # fmt: skip
+            if draw(name, drawn_anew):
+                break
         draw("trials", lambda: self.trials.show_it(shown.trials, self._chosen_trial()))
         draw("log", lambda: self.log.show_it(shown.log))
         draw("checks", lambda: self.checks.show_it(tuple(checked(t) for t in shown.preflight)))
@@ -337,9 +337,10 @@ class SessionScreen(QWidget):
         ended = Line(text=shown.question.words)
         self.question.show_end(tuple(x for x in (ended, *decided(shown.scores.words)) if x.text))
 
-    def _draw(self, name: str, do: Callable[[], Any]) -> None:
+    def _draw(self, name: str, do: Callable[[], Any]) -> Any:
+        """What ``do`` returns; None where it failed."""
         try:
-            do()
+            done = do()
         except Exception as err:
             key = f"{type(err).__name__}: {err}"
             if self._broken.get(name) != key:  # once for each panel and kind: it is tried again at each look
@@ -347,6 +348,8 @@ class SessionScreen(QWidget):
                 self._window.failed_panel(name, err)
         else:
             self._broken.pop(name, None)
+            return done
+        return None
 
     def _chosen_trial(self) -> int | None:
         place = self._window.reviewed if self._review else self._window.live
@@ -372,13 +375,11 @@ class SessionScreen(QWidget):
         """Notes, answers, what is offered when nothing runs, the simulated bedside."""
         self.early.setVisible(shown.kind != "watch")
         simulated = "SIMULATED" in shown.banner.text.upper() and not self._review
-        over = shown.ended or (
-            getattr(numbers, "board_seen", False) and not getattr(numbers, "engine_lives", True)
-        )
+        gone = getattr(numbers, "board_seen", False) and not getattr(numbers, "engine_lives", True)
+        over = shown.ended or gone
         if self.bedside.isHidden() == (simulated and not over):
             self.bedside.setVisible(simulated and not over)
-            if self.bedside.isHidden():
-                self.bedside.setChecked(False)
+            self.bedside.setChecked(self.bedside.isChecked() and not self.bedside.isHidden())
             self._offer(self.sheet, simulated and not over)
         self.sheet.show_it(shown.unit.connected, "")
         self.note.setVisible(not self._review and not over)
@@ -396,4 +397,4 @@ class SessionScreen(QWidget):
 
     def close_down(self) -> None:
         """The window goes."""
-        self._source = self._ring = None
+        self._ring = None

@@ -61,6 +61,7 @@ class PulseFinder:
     Call ``ClockMap.update`` before. A pulse that only the host told of is returned with source HOST and an
     alarm: it was *not* seen in the stream.
 
+    A marker from a time whose samples are missing is returned with its own instant and the first sample after them.
     Across a seam of the clock map nothing is compared. An onset that only the artifact tells of is no pulse when
     nearly all channels stand still from it on, or did until it (an amplifier that saturates, goes flat, or comes
     back from that). That is believed only where the trigger channel has shown a pulse before: it would have shown
@@ -112,11 +113,8 @@ class PulseFinder:
         if self._map.seams and self._map.seams[-1].sample > self._seam:
             self._pass_seams()
         self._search(head)
-        for t_s, source in self._told_s:
-            self._add(self._map.sample_of(t_s), source)
-        self._told_s.clear()
+        out = self._place_told(head)
         wait = self.limits.wait_s * self._ring.rate_hz
-        out: list[PulseSeen] = []
         while self._waiting:
             self._waiting.sort()
             group = self._group(self._waiting)
@@ -130,6 +128,25 @@ class PulseFinder:
                 self.standing += 1
                 continue
             out.append(self._told(group))
+        return out
+
+    def _place_told(self, head: int) -> list[PulseSeen]:
+        """Give each marker and fire time its sample, once samples as late as it have come: not before is it known whether
+        it fell where none are. A marker that did is a pulse all the same, told at its own instant; a fire time is nothing.
+        """
+        newest_s, out, early = self._map.time_of(head - 1), [], []
+        for t_s, source in self._told_s:
+            if t_s > newest_s:
+                early.append((t_s, source))
+                continue
+            sample = self._map.sample_of(t_s)
+            missing_s = self._map.time_of(sample) - t_s
+            if missing_s <= self.limits.pair_s[source]:
+                self._add(sample, source)
+            elif source is Source.MARKER:
+                out.append(PulseSeen(sample=round(sample), source=source, t_s=t_s, alarm=f"samples are missing around it: "
+                                     f"the next one is {missing_s:.2f} s after the marker"))  # fmt: skip
+        self._told_s = early
         return out
 
     def _pass_seams(self) -> None:

@@ -49,6 +49,14 @@ class JournalTail:
                 raise
         return events
 
+    @property
+    def waits(self) -> bool:
+        """Whether more was written than was read; cheap, and never raises."""
+        try:
+            return self._fd >= 0 and os.fstat(self._fd).st_size > self._read
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Close the file; a second close does nothing."""
         if self._fd >= 0:

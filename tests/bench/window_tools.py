@@ -122,9 +122,9 @@ class TimedWindow(Window):
     def draws(self, wanted: bool) -> None:
         """Whether it looks and draws; presence is shown all the same, so that the session goes on."""
         if wanted:
-            self._look_timer.start()
+            self.tempo.start()
         else:
-            self._look_timer.stop()
+            self.tempo.stop()
 
     def forget_times(self) -> None:
         for kept in (self.looks, self.paints, self.results, self.cpu_s):

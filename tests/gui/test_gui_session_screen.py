@@ -205,6 +205,57 @@ def test_a_panel_that_fails_does_not_take_the_others_with_it(
     assert capsys.readouterr().err.count("Traceback") == 1
 
 
+def test_a_result_is_drawn_first_and_the_rest_of_the_pulse_within_five_looks(
+    window: Window, source: FakeSource
+) -> None:
+    """All panels of a pulse at once took up to 100 ms: the operator saw the scores after the pictures were painted."""
+    screen = window.screen("session")
+    window.tempo.stop()
+    screen.restart()
+    for panel in (screen.scores, screen.trial, screen.evoked, screen.head):
+        panel.drawn = 0
+        show = panel.show_it
+
+        def counting(*args: Any, panel: Any = panel, show: Any = show) -> bool:
+            new = show(*args)
+            panel.drawn += bool(new)
+            return new
+
+        panel.show_it = counting
+    source.view = replace(
+        source.view,
+        scores=replace(source.view.scores, wanted=source.view.scores.wanted + 1),
+        evoked=replace(source.view.evoked, gap_ms=(-3.0, 11.0)),
+        trial=replace(source.view.trial, gap_ms=(-3.0, 11.0)),
+        head=replace(source.view.head, strongest=3),
+    )
+    drawn = []
+    for _ in range(5):
+        window.tick()
+        drawn.append([p.drawn for p in (screen.scores, screen.trial, screen.evoked, screen.head)])
+    assert drawn[0] == [1, 0, 0, 0]
+    assert drawn[4] == [1, 1, 1, 1]
+
+
+def test_news_of_the_engine_are_looked_at_before_the_next_regular_look(
+    window: Window, source: FakeSource, qtbot: Any
+) -> None:
+    window.tempo._steady.setInterval(60_000)
+    looks = []
+    look = source.look
+
+    def counting() -> Any:
+        looks.append(1)
+        source.waits = False
+        return look()
+
+    source.look = counting  # type: ignore[method-assign]
+    qtbot.wait(60)
+    assert not looks
+    source.waits = True
+    qtbot.waitUntil(lambda: bool(looks), timeout=2000)
+
+
 def test_a_failed_preflight_comes_to_the_front(window: Window, source: FakeSource) -> None:
     item = Tick(
         name="clock", expected="below 1 ms", found="7 ms", tone=Tone.BAD, todo="restart the amplifier's PC"

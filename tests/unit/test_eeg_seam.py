@@ -214,3 +214,24 @@ def test_no_real_pulse_is_lost_for_want_of_a_trigger_at_any_power_and_place(
             assert len(bed.pulses) == wanted, (target, power_pct_mso)
             assert bed.pulses[-1].source is Source.ARTIFACT
     bed.source.close()
+
+
+@pytest.mark.parametrize("late_s", [0.0, 1.5])
+def test_a_marker_from_while_the_stream_was_away_keeps_its_own_time(bed: Bed, late_s: float) -> None:
+    """The pulse just before the amplifier is pulled: its marker must not become a pulse of when the stream is back."""
+    bed.source.expect_pulse(bed.clock.now_s() + 0.010)
+    bed.bench.inject({"kind": "die"})
+    marked_s = bed.clock.now_s() + 0.012
+    bed.run(late_s)
+    bed.source.push_marker(marked_s, "pulse")
+    bed.run(2.0 - late_s)
+    assert bed.pulses == []
+    bed.bench.inject({"kind": "return"})
+    bed.run(0.1)
+    head = bed.source.head()
+    bed.source.reopen(1.0)
+    bed.run(1.0)
+    (pulse,) = bed.pulses
+    assert (pulse.source, pulse.t_s) == (Source.MARKER, marked_s)
+    assert abs(pulse.sample - head) <= 10
+    assert "samples are missing around it" in pulse.alarm
