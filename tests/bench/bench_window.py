@@ -173,16 +173,27 @@ def main() -> None:
             f"start -> first picture     median {np.median(started):.2f}   max {max(started):.2f} s   n {len(started)}   goal 3"
         )
     if beside is not None:
-        rows = {}
+        rows, turns = {}, {}
         for name, drawing in (("the window draws", True), ("it stands still", False)):
-            latency = beside.within([(a, b) for a, b, d in told["spans"] if d is drawing])
+            spans = [(a, b) for a, b, d in told["spans"] if d is drawing]
+            latency = beside.within(spans)
             rows[drawing] = np.percentile(latency * 1e6, [50, 99, 100])
+            turns[drawing] = np.array(
+                [np.percentile(beside.within([span]) * 1e6, [50, 99]) for span in spans]
+            )
             print(
                 f"acquisition, {name:20s} p50 {rows[drawing][0]:5.0f}   p99 {rows[drawing][1]:6.0f}   "
                 f"max {rows[drawing][2]:6.0f} µs   n {len(latency)}"
             )
         ratio = rows[True] / rows[False]
         print(f"acquisition, ratio               p50 {ratio[0]:.2f}   p99 {ratio[1]:.2f}")
+        n = min(len(turns[True]), len(turns[False]))
+        each = turns[True][:n] / turns[False][:n]  # neighbours in time: what else the machine did is alike
+        low, middle, high = np.percentile(each, [25, 50, 75], axis=0)
+        print(
+            f"  of neighbouring turns, median  p50 {middle[0]:.2f} ({low[0]:.2f} to {high[0]:.2f})   "
+            f"p99 {middle[1]:.2f} ({low[1]:.2f} to {high[1]:.2f}; quartiles of {n})"
+        )
 
 
 if __name__ == "__main__":
