@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rtloop.model.montage import Montage
-from rtloop.model.pulse import FireReceipt, PulseSeen
+from rtloop.model.pulse import FireReceipt, Pair, PulseSeen, Train
 from rtloop.model.samples import Window
-from rtloop.model.status import StreamHealth, UnitIdentity, UnitStatus
+from rtloop.model.status import Capabilities, StreamHealth, UnitIdentity, UnitStatus
 
 
 @dataclass(frozen=True, kw_only=True)
 class Permit:
-    """Leave to fire one pulse, once, until ``expires_s``. Minted only by ``safety.gate``; checked by every driver.
+    """Leave to fire one pulse (or the train or pair it names), once, until ``expires_s``; minted only by ``safety.gate``.
+
+    Checked by every driver.
 
     ``seal`` is an HMAC-SHA256 over the other fields under the key of the run, so that a permit of another run,
     or one made up, is refused. Drivers remember spent ``permit_id`` values for the whole run.
@@ -27,20 +29,23 @@ class Permit:
     power_pct_mso: int
     expires_s: float
     seal: bytes
+    train: Train | None = None
+    pair: Pair | None = None
 
     @staticmethod
     def seal_for(
-        key: bytes, *, permit_id: int, run_id: str, pulse_id: int, power_pct_mso: int, expires_s: float
-    ) -> bytes:
+        key: bytes, *, permit_id: int, run_id: str, pulse_id: int, power_pct_mso: int, expires_s: float,
+        train: Train | None = None, pair: Pair | None = None,
+    ) -> bytes:  # fmt: skip
         """The seal that belongs to these fields under ``key``."""
-        text = f"{permit_id}|{run_id}|{pulse_id}|{power_pct_mso}|{expires_s.hex()}"
+        text = f"{permit_id}|{run_id}|{pulse_id}|{power_pct_mso}|{expires_s.hex()}|{train}|{pair}"
         return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
     def genuine(self, key: bytes) -> bool:
         """Whether the seal was made with ``key``."""
         wanted = self.seal_for(
             key, permit_id=self.permit_id, run_id=self.run_id, pulse_id=self.pulse_id,
-            power_pct_mso=self.power_pct_mso, expires_s=self.expires_s,
+            power_pct_mso=self.power_pct_mso, expires_s=self.expires_s, train=self.train, pair=self.pair,
         )  # fmt: skip
         return hmac.compare_digest(wanted, self.seal)
 
@@ -55,8 +60,17 @@ class Stimulator(Protocol):
     @property
     def identity(self) -> UnitIdentity: ...
 
-    def min_interval_s(self, power_pct_mso: int) -> float:
-        """Shortest time between two pulses at this power that the unit allows."""
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this unit can do."""
+        ...
+
+    def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
+        """Shortest time from the end of the last pulse or train to the next pulse at this power; ``train``: the last one."""
+        ...
+
+    def train_refusals(self, power_pct_mso: int, train: Train) -> tuple[str, ...]:
+        """Everything the unit's own rules say against this train at this power (frequency, energy, length); () when none."""
         ...
 
     def status(self) -> UnitStatus:
@@ -71,12 +85,31 @@ class Stimulator(Protocol):
         """Arm and wait until the unit itself says ready."""
         ...
 
+    def set_train(self, train: Train | None) -> UnitStatus:
+        """Set a train (None: single pulses), read back, compare; only in standby. NotReady where the unit has no trains."""
+        ...
+
+    def set_pair(self, pair: Pair | None) -> UnitStatus:
+        """Set a pair (None: single pulses), read back, compare; only in standby. NotReady where the unit has no pairs."""
+        ...
+
     def announce(self, due_s: float) -> None:
         """A pulse is due then: have a fresh status by then, and leave the line free. A hint: never blocks or fails."""
         ...
 
     def fire(self, permit: Permit) -> FireReceipt:
-        """Fire once if the permit is genuine, unspent, unexpired and matches the power read back."""
+        """Fire once if the permit is genuine, unspent, unexpired and matches power, train and pair as read back.
+
+        A train's receipt comes with the unit's acknowledgement; what was given of it is in ``train_end``.
+        """
+        ...
+
+    def train_end(self) -> FireReceipt | None:
+        """What was given of the last train: None while it is under way (or there was none), the same receipt ever after.
+
+        Comes at the latest 1 s after the train's own end. ``pulses_min`` and ``pulses_max`` are equal where the train ran to
+        its end, and bound it where it was cut short or nothing is known. Never blocks.
+        """
         ...
 
     def disarm(self) -> None:

@@ -49,8 +49,64 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Train:
+    """A train that one fire command starts: ``n_pulses`` >= 2 at ``frequency_hz``, a whole number of tenths.
+
+    ``duration_s`` is what a Rapid² counts as its length: pulses over frequency. The last pulse comes one period before its end.
+    """
+
+    frequency_hz: float
+    n_pulses: int
+
+    def __post_init__(self) -> None:
+        tenths = self.frequency_hz * 10 if math.isfinite(self.frequency_hz) else math.nan
+        if not (tenths > 0 and abs(tenths - round(tenths)) < 1e-6):
+            raise ValueError(
+                f"a train's frequency is a positive whole number of 0.1 Hz, not {self.frequency_hz}"
+            )
+        if not (type(self.n_pulses) is int and self.n_pulses >= 2):
+            raise ValueError(f"a train has a whole number of pulses, at least 2, not {self.n_pulses}")
+
+    @property
+    def duration_s(self) -> float:
+        """Pulses over frequency, s."""
+        return self.n_pulses / self.frequency_hz
+
+    @property
+    def last_pulse_after_s(self) -> float:
+        """From the first pulse to the last, s."""
+        return (self.n_pulses - 1) / self.frequency_hz
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two discharges of a BiStim² for one fire command: the first at the pulse's own power, then ``power_b_pct_mso``.
+
+    ``interval_ms``: 0 is simultaneous discharge; else 1 to 999 in whole ms, or below 100 in tenths (high resolution).
+    """
+
+    power_b_pct_mso: int
+    interval_ms: float
+
+    def __post_init__(self) -> None:
+        if not (type(self.power_b_pct_mso) is int and 0 <= self.power_b_pct_mso <= 100):
+            raise ValueError(f"power B is a whole number of 0 to 100 % MSO, not {self.power_b_pct_mso!r}")
+        tenths = self.interval_ms * 10 if math.isfinite(self.interval_ms) else math.nan
+        whole = abs(tenths - round(tenths)) < 1e-6 if math.isfinite(tenths) else False
+        if not (
+            whole and 0 <= self.interval_ms <= 999 and (self.interval_ms < 100 or round(tenths) % 10 == 0)
+        ):
+            raise ValueError(f"an interval is 0 to 999 ms, in tenths below 100 ms, not {self.interval_ms}")
+
+    @property
+    def high_resolution(self) -> bool:
+        """Whether the interval needs the unit's resolution of 0.1 ms."""
+        return round(self.interval_ms * 10) % 10 != 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pulse:
-    """A pulse that the plan wants: not yet permitted, not yet fired."""
+    """A pulse (or train, or pair) that the plan wants: not yet permitted, not yet fired."""
 
     pulse_id: int  # counts up within a run
     target: str
@@ -59,8 +115,17 @@ class Pulse:
     power_pct_rmt: float | None  # None where no threshold is bound (bench, simulated scenes)
     due_s: float
     deadline_s: float  # later than this it is missed
+    train: Train | None = None
+    pair: Pair | None = None
+
+    @property
+    def n_pulses(self) -> int:
+        """How many pulses one fire command gives: what the dose is charged."""
+        return self.train.n_pulses if self.train is not None else 2 if self.pair is not None else 1
 
     def __post_init__(self) -> None:
+        if self.train is not None and self.pair is not None:
+            raise ValueError(f"pulse {self.pulse_id}: a train or a pair, not both")
         if not (math.isfinite(self.due_s) and math.isfinite(self.deadline_s)):
             raise ValueError(f"pulse {self.pulse_id}: due and deadline must be finite")
         if self.deadline_s < self.due_s:
@@ -69,13 +134,19 @@ class Pulse:
 
 @dataclass(frozen=True, kw_only=True)
 class FireReceipt:
-    """What the driver knows after a fire command."""
+    """What the driver knows after a fire command.
+
+    ``pulses_min`` and ``pulses_max`` bound how many pulses were given, where the command starts more than one: a train that
+    was cut short, or whose outcome is not known. None: as ``delivery`` says, all or none.
+    """
 
     delivery: Delivery
     t_sent_s: float | None  # last byte handed to the line; None when nothing was sent
     t_reply_s: float | None
     status: UnitStatus | None
     reason: str = ""
+    pulses_min: int | None = None
+    pulses_max: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,6 +62,18 @@ class UnitIdentity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What a unit can do beyond single pulses, and what software cannot."""
+
+    power_high_pct_mso: int = 100
+    trains: bool = False
+    pairs: bool = False
+    stops_running_train: bool = (
+        False  # whether EA is known to stop a train under way (commissioning measures it)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnitStatus:
     """The unit's own last status byte and what was read with it; ``t_s`` is when it arrived."""
 
