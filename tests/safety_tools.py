@@ -7,8 +7,8 @@ from typing import Any
 
 from rtloop.clock import SteppedClock
 from rtloop.errors import NotReady
-from rtloop.model.pulse import Delivery, FireReceipt, Pulse, Purpose
-from rtloop.model.status import Fault, Lamp, Mode, StreamHealth, UnitIdentity, UnitStatus
+from rtloop.model.pulse import Delivery, FireReceipt, Pair, Pulse, Purpose, Train
+from rtloop.model.status import Capabilities, Fault, Lamp, Mode, StreamHealth, UnitIdentity, UnitStatus
 from rtloop.ports import Permit
 from rtloop.safety.gate import Gate
 from rtloop.safety.interlock import Interlock
@@ -64,28 +64,57 @@ def good(now_s: float = START_S, **changes: Any) -> Situation:
 
 
 class FakeUnit:
-    """Counts its own discharges and obeys even what it should not, so that only the gate protects."""
+    """Counts its own discharges and obeys even what it should not, so that only the gate protects.
+
+    ``discharges`` has one entry for each command that started something; ``given()`` is every single pulse so far.
+    """
 
     def __init__(self, clock: SteppedClock) -> None:
         self.clock = clock
         self.instr, self.power, self.temp_c = STANDBY, 0, 25.0
         self.discharges: list[tuple[float, int, int]] = []  # instant, permit_id, power
+        # of each discharge: the instants of its pulses, in the future too
+        self.bursts: list[list[float]] = []
         self.disarms = 0
         self.unready_discharges = 0  # sent to a unit that was not armed and ready
         self.next_fire = "deliver"  # deliver, refuse, lost, lost_undelivered, raise, interrupt, nonsense
         self.next_arm = "ready"  # ready, standby, silent
         self.next_power = "follow"  # follow, other, silent
+        self.next_shape = "follow"  # follow, other, silent
+        self.next_end = "exact"  # exact, bounds, unknown, never, raise, nonsense
         self.disarm_raises = False
         self.gap_s = 3.0
+        self.gap_after_train_s = 0.5
+        self.train: Train | None = None
+        self.pair: Pair | None = None
+        self.train_says: tuple[str, ...] = ()
+        self.caps = Capabilities(trains=True, pairs=True)
+        self.obeys_ea = False  # whether a disarm stops a train under way
         self.simulated = True
         self.closed = False
+        self._running: tuple[Train, float] | None = None
+        self._cut_s: float | None = None
 
     @property
     def identity(self) -> UnitIdentity:
         return UnitIdentity(model="200", port="fake", simulated=self.simulated)
 
-    def min_interval_s(self, power_pct_mso: int) -> float:
-        return self.gap_s
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.caps
+
+    def given(self) -> int:
+        """Single pulses that left the coil until now."""
+        return sum(t <= self.clock.now_s() for burst in self.bursts for t in burst)
+
+    def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
+        return self.gap_s if train is None else self.gap_after_train_s
+
+    def train_refusals(self, power_pct_mso: int, train: Train) -> tuple[str, ...]:
+        return self.train_says
+
+    def announce(self, due_s: float) -> None:
+        pass
 
     def status(self) -> UnitStatus:
         return UnitStatus.from_instr(
@@ -99,6 +128,21 @@ class FakeUnit:
         self.power = power_pct_mso if how == "follow" else power_pct_mso + 1
         return self.status()
 
+    def _shape(self, train: Train | None, pair: Pair | None) -> UnitStatus:
+        how, self.next_shape = self.next_shape, "follow"
+        if how == "silent":
+            raise silent()
+        self.train, self.pair = train, pair
+        if how == "other":
+            raise NotReady("the unit read back another train or pair")
+        return self.status()
+
+    def set_train(self, train: Train | None) -> UnitStatus:
+        return self._shape(train, None)
+
+    def set_pair(self, pair: Pair | None) -> UnitStatus:
+        return self._shape(None, pair)
+
     def arm(self) -> UnitStatus:
         how, self.next_arm = self.next_arm, "ready"
         if how == "silent":
@@ -106,12 +150,21 @@ class FakeUnit:
         self.instr = READY if how == "ready" else STANDBY
         return self.status()
 
+    def _discharge(self, permit: Permit, t_s: float) -> None:
+        self.discharges.append((t_s, permit.permit_id, self.power))
+        self.unready_discharges += self.instr != READY
+        self._cut_s = None
+        if self.train is not None:
+            self.bursts.append([t_s + k / self.train.frequency_hz for k in range(self.train.n_pulses)])
+            self._running = self.train, t_s
+        else:
+            self.bursts.append([t_s] if self.pair is None else [t_s, t_s + self.pair.interval_ms / 1e3])
+
     def fire(self, permit: Permit) -> FireReceipt:
         how, self.next_fire = self.next_fire, "deliver"
         t_s = self.clock.now_s()
         if how not in ("refuse", "lost_undelivered", "raise"):
-            self.discharges.append((t_s, permit.permit_id, self.power))
-            self.unready_discharges += self.instr != READY
+            self._discharge(permit, t_s)
         self.clock.advance(0.008)
         if how in ("raise", "interrupt"):
             raise RuntimeError("broken driver") if how == "raise" else KeyboardInterrupt
@@ -124,10 +177,35 @@ class FakeUnit:
             delivery=delivery, t_sent_s=t_s, t_reply_s=self.clock.now_s(), status=self.status(), reason=how
         )
 
+    def train_end(self) -> FireReceipt | None:
+        if self._running is None or self.next_end == "never":
+            return None
+        if self.next_end == "raise":
+            raise silent()
+        if self.next_end == "nonsense":
+            return "over"  # type: ignore[return-value]
+        (train, start_s), now_s = self._running, self.clock.now_s()
+        if now_s < start_s + train.duration_s and self._cut_s is None:
+            return None
+        n = len(self.bursts[-1])
+        low, high = {"exact": (n, n), "bounds": (max(0, n - 1), min(train.n_pulses, n + 1))}.get(
+            self.next_end, (None, None)
+        )
+        delivery = Delivery.UNCERTAIN if self.next_end == "unknown" else Delivery.DELIVERED
+        return FireReceipt(
+            delivery=delivery, t_sent_s=start_s, t_reply_s=now_s, status=self.status(), reason=self.next_end,
+            pulses_min=low, pulses_max=high,
+        )  # fmt: skip
+
     def disarm(self) -> None:
         self.disarms += 1
         if self.disarm_raises:
             raise silent()
+        if self.obeys_ea and self._running is not None and self._cut_s is None:
+            now_s = self.clock.now_s()
+            if now_s < self._running[1] + self._running[0].duration_s:
+                self._cut_s = now_s
+                self.bursts[-1] = [t for t in self.bursts[-1] if t <= now_s]
         self.instr = STANDBY
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ class Purpose(StrEnum):
     MAPPING = "mapping"
     PROBE = "probe"
     CONTROL = "control"
+    TREATMENT = "treatment"  # its pulses have a day and a course; all others share the caps of single pulses
 
 
 class Delivery(StrEnum):
