@@ -11,19 +11,21 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from drivers.magstim.units import UnitFacts, facts_of
+from drivers.magstim.units import UnitFacts, facts_of, train_refusals
 from drivers.reading import status_on
 from drivers.requests import Answer, Ask, Opened, Request
+from drivers.settings import refuse_pair, refuse_train
 from drivers.trouble import UnitProblem
 from rtloop.board import Board
 from rtloop.clock import WALL, Clock
 from rtloop.errors import NotReady
-from rtloop.model.pulse import Delivery, FireReceipt
-from rtloop.model.status import Fault, UnitIdentity, UnitStatus
+from rtloop.model.pulse import Delivery, FireReceipt, Pair, Train
+from rtloop.model.status import Capabilities, Fault, UnitIdentity, UnitStatus
 from rtloop.ports import Permit
 
 ANSWER_S = 0.6
 ARM_S = 2.5
+SETTING_S = 4.5
 DISARM_S = 0.5
 CONFIRM_S = 0.15
 CLOSE_S = 2.0
@@ -111,9 +113,18 @@ class MagstimUnit:
         """Of the port process."""
         return None if self._closed else self._process.pid
 
-    def min_interval_s(self, power_pct_mso: int) -> float:
-        """Shortest time between two pulses at this power; ValueError for a power the unit does not have."""
-        return self._facts.interval_s(power_pct_mso)
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this unit can do."""
+        return self._facts.capabilities
+
+    def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
+        """Shortest time from the end of the last pulse or train; ValueError for a power the unit does not have."""
+        return self._facts.min_interval_s(power_pct_mso, train)
+
+    def train_refusals(self, power_pct_mso: int, train: Train) -> tuple[str, ...]:
+        """Everything the unit's own rules say against this train at this power."""
+        return train_refusals(self._facts, power_pct_mso, train)
 
     def status(self) -> UnitStatus:
         """From the board; never blocks. ``t_s`` is when the unit said so."""
@@ -165,6 +176,16 @@ class MagstimUnit:
         self._trouble = None  # what the port process told before, arming anew has cleared
         return status
 
+    def set_train(self, train: Train | None) -> UnitStatus:
+        """Set a train (None: single pulses), read back, compare; only in standby; raises UnitProblem."""
+        refuse_train(self._facts, self.status().power_pct_mso, train)
+        return self._status_of(self._ask(Ask.SET_TRAIN, SETTING_S, train=train))
+
+    def set_pair(self, pair: Pair | None) -> UnitStatus:
+        """Set a pair (None: single pulses), read back, compare; only in standby; raises UnitProblem."""
+        refuse_pair(self._facts, pair)
+        return self._status_of(self._ask(Ask.SET_PAIR, SETTING_S, pair=pair))
+
     def refresh(self) -> UnitStatus:
         """Ask the unit itself now (``status`` reads what it said last); raises UnitProblem."""
         return self._status_of(self._ask(Ask.STATUS, ANSWER_S))
@@ -190,6 +211,10 @@ class MagstimUnit:
             )
         assert answer.receipt is not None
         return answer.receipt
+
+    def train_end(self) -> FireReceipt | None:
+        """What was given of the last train; None while it is under way, or there was none. Never blocks."""
+        return None
 
     def disarm(self) -> None:
         """EA on the line within 0.5 s, from any thread; else UnitProblem, and the port process is killed.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from drivers.trouble import UnitProblem
-from rtloop.model.pulse import FireReceipt
+from rtloop.model.pulse import FireReceipt, Pair, Train
 from rtloop.model.status import Fault, UnitStatus
 from rtloop.ports import Permit
 
@@ -18,6 +18,8 @@ class Ask(StrEnum):
     """What may be asked of the port process. DISARM goes over the board, never in this queue."""
 
     SET_POWER = "set_power"
+    SET_TRAIN = "set_train"
+    SET_PAIR = "set_pair"
     ARM = "arm"
     FIRE = "fire"
     STATUS = "status"
@@ -32,6 +34,8 @@ class Request:
     n: int
     ask: Ask
     power_pct_mso: int = 0
+    train: Train | None = None
+    pair: Pair | None = None
     permit: Permit | None = None
     due_s: float = 0.0
 

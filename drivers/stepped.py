@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from drivers.magstim.line import READ_TIMEOUT_S, Line
-from drivers.magstim.units import UnitFacts, facts_of
+from drivers.magstim.units import UnitFacts, facts_of, train_refusals
 from drivers.reading import status_on
 from drivers.requests import Answer, Ask, Opened, Request
+from drivers.settings import refuse_pair, refuse_train
 from drivers.trouble import UnitProblem
 from drivers.watch import FAILED
 from drivers.worker import PortWorker
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
-from rtloop.model.pulse import FireReceipt
-from rtloop.model.status import Fault, UnitIdentity, UnitStatus
+from rtloop.model.pulse import FireReceipt, Pair, Train
+from rtloop.model.status import Capabilities, Fault, UnitIdentity, UnitStatus
 from rtloop.ports import Permit
 
 
@@ -64,9 +66,18 @@ class SteppedUnit:
     def identity(self) -> UnitIdentity:
         return self._identity
 
-    def min_interval_s(self, power_pct_mso: int) -> float:
-        """Shortest time between two pulses at this power; ValueError for a power the unit does not have."""
-        return self._facts.interval_s(power_pct_mso)
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this unit can do."""
+        return self._facts.capabilities
+
+    def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
+        """Shortest time from the end of the last pulse or train; ValueError for a power the unit does not have."""
+        return self._facts.min_interval_s(power_pct_mso, train)
+
+    def train_refusals(self, power_pct_mso: int, train: Train) -> tuple[str, ...]:
+        """Everything the unit's own rules say against this train at this power."""
+        return train_refusals(self._facts, power_pct_mso, train)
 
     def keep_alive(self, now_s: float) -> None:
         """Called after each step of the clock; nothing while a request itself moves the clock."""
@@ -108,6 +119,16 @@ class SteppedUnit:
         """Arm and wait until the unit itself says ready; raises UnitProblem."""
         return self._status_of(self._ask(Ask.ARM))
 
+    def set_train(self, train: Train | None) -> UnitStatus:
+        """Set a train (None: single pulses), read back, compare; only in standby; raises UnitProblem."""
+        refuse_train(self._facts, self.status().power_pct_mso, train)
+        return self._status_of(self._ask(Ask.SET_TRAIN, train=train))
+
+    def set_pair(self, pair: Pair | None) -> UnitStatus:
+        """Set a pair (None: single pulses), read back, compare; only in standby; raises UnitProblem."""
+        refuse_pair(self._facts, pair)
+        return self._status_of(self._ask(Ask.SET_PAIR, pair=pair))
+
     def refresh(self) -> UnitStatus:
         """Ask the unit itself now; raises UnitProblem."""
         return self._status_of(self._ask(Ask.STATUS))
@@ -117,6 +138,10 @@ class SteppedUnit:
         answer = self._ask(Ask.FIRE, permit=permit)
         assert answer.receipt is not None
         return answer.receipt
+
+    def train_end(self) -> FireReceipt | None:
+        """What was given of the last train; None while it is under way, or there was none."""
+        return None
 
     def disarm(self) -> None:
         """EA at once; also from within another request (the wait for its reply is cut short)."""
@@ -146,16 +171,14 @@ class SteppedUnit:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, ask: Ask, *, power_pct_mso: int = 0, permit: Permit | None = None) -> Answer:
+    def _ask(self, ask: Ask, **fields: Any) -> Answer:
         if self._busy or self._closed:
             raise UnitProblem(
                 Fault.UNIT_UNEXPECTED, f"{ask} not sent: another request is in flight, or closed"
             )
         self._n += 1
         with self._at_work():
-            answer = self._worker.serve(
-                Request(n=self._n, ask=ask, power_pct_mso=power_pct_mso, permit=permit)
-            )
+            answer = self._worker.serve(Request(n=self._n, ask=ask, **fields))
         assert answer is not None
         if answer.problem is not None:
             raise answer.problem

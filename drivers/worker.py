@@ -13,6 +13,7 @@ from drivers.magstim.line import Line
 from drivers.magstim.units import UnitFacts
 from drivers.permits import PermitCheck
 from drivers.requests import Answer, Ask, Opened, Request, Trip
+from drivers.settings import refuse_pair, refuse_train
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch, wrong_with
 from rtloop.board import Board
@@ -124,6 +125,10 @@ class PortWorker:
                 return self._arm()
             finally:
                 watch.arming = False
+        if request.ask is Ask.SET_TRAIN:
+            refuse_train(self._facts, watch.power_pct_mso, request.train)
+        if request.ask is Ask.SET_PAIR:
+            refuse_pair(self._facts, request.pair)
         return watch.look()
 
     def _wait_until(self, t_s: float) -> None:
@@ -204,6 +209,8 @@ class PortWorker:
         if why or permit is None:
             return why
         power, watch = permit.power_pct_mso, self._watch
+        if permit.train is not None or permit.pair is not None:
+            return "refused: the permit is for a train or a pair, the unit is set to single pulses"
         status = watch.status
         if watch.trip is not None:
             return f"refused: {watch.trip.problem().what}"
