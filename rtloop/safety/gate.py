@@ -11,27 +11,23 @@ from typing import Any
 
 from rtloop.clock import Clock
 from rtloop.errors import NotReady
-from rtloop.model.pulse import Delivery, FireReceipt, Outcome, Pulse, Purpose
-from rtloop.model.status import Fault, UnitIdentity, UnitStatus
+from rtloop.model.pulse import Delivery, FireReceipt, Outcome, Pair, Pulse, Purpose, Train
+from rtloop.model.status import Fault, Lamp, UnitIdentity, UnitStatus
 from rtloop.ports import Permit, Stimulator
 from rtloop.safety.interlock import Interlock, Step
 from rtloop.safety.ledger import Charge, Ledger
 from rtloop.safety.limits import Limits
-from rtloop.safety.rules import (
-    INTENSITY_RULES,
-    LAST_RULES,
-    RULES,
-    Refusal,
-    Rule,
-    Situation,
-    refusals,
-    refuse,
-)
+from rtloop.safety.rules import LAST_RULES, RULES, WISH_RULES, Refusal, Rule, Situation, refusals, refuse
+from rtloop.safety.train_end import Running, bounds_of, cannot_stop_s, longest
+from rtloop.safety.train_rules import train_under_way
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateResult:
-    """What came of ``fire``; ``closing``: data of the ``pulse_closed`` event to be written, if any."""
+    """What came of ``fire`` or ``train_over``; ``closing``: data of the ``pulse_closed`` event to be written, if any.
+
+    A train that was fired has none yet: it comes from ``train_over``, which the caller polls.
+    """
 
     outcome: Outcome
     receipt: FireReceipt | None = None
@@ -59,7 +55,7 @@ class Disarmed:
 
 
 class Gate:
-    """The only holder of the stimulator. ``permit``, ``fire``, ``set_power``, ``arm``: the loop thread only.
+    """The only holder of the stimulator. ``permit``, ``fire``, ``set_*``, ``arm``, ``train_over``: the loop thread only.
 
     Parameters
     ----------
@@ -79,8 +75,15 @@ class Gate:
         self._session_id = session_id or run_id
         self._record_intent, self._situation = record_intent, situation
         self._permits, self._newest, self._closed = 0, None, False  # type: int, Permit | None, bool
-        # the instant of another run's last pulse is not known on this clock: count from now
-        self._last_pulse_t_s = clock.now_s() if ledger.latest_day else None
+        self._shape: tuple[Train | None, Pair | None] | None = (
+            None,
+            None,
+        )  # the driver opens in single pulses
+        self._running: Running | None = None  # fired and acknowledged, its charge open
+        # the instant of another run's last pulse is not known on this clock: count from now, or from when a train
+        # that another run never closed must be over
+        self._last_pulse_t_s = clock.now_s() + ledger.maybe_running_s if ledger.latest_day else None
+        self._last_train_end_s = self._last_pulse_t_s
         self._recharge_s = 0.0  # the gap after the last pulse, which may have been stronger than the next
 
     @property
@@ -99,19 +102,27 @@ class Gate:
         """Tell the driver when the next pulse is due; a hint that permits nothing."""
         self._stimulator.announce(due_s)
 
-    def min_interval_s(self, power_pct_mso: int) -> float:
-        """Shortest interval at this power: the larger of the unit's own and ours."""
-        return max(self._limits.min_interval_s, self._stimulator.min_interval_s(power_pct_mso))
+    def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
+        """Shortest interval from the end of a pulse (or ``train``) at this power: the larger of the unit's and ours."""
+        own_s = self._limits.min_interval_s if train is None else self._limits.min_between_trains_s
+        return longest(own_s, self._stimulator.min_interval_s(power_pct_mso, train))
+
+    def uninterruptible_s(self, pulse: Pulse) -> float:
+        """Worst-case seconds that software may be unable to stop ``pulse`` once fired; to be shown before arming."""
+        return cannot_stop_s(pulse, self._stimulator.capabilities)
 
     def _check(self, pulse: Pulse, now_s: float, rules: tuple[Rule, ...] = RULES) -> tuple[Refusal, ...]:
         if self._closed:
             return (refuse("gate_open", "an open gate", "closed", "start a new run"),)
-        today, unit, lock = self._clock.utc()[:10], self._stimulator, self._interlock
+        today, unit, lock, train = self._clock.utc()[:10], self._stimulator, self._interlock, pulse.train
         seen = replace(
             self._situation(pulse, now_s), mode=lock.mode, now_s=now_s, pulse=pulse, today=today,
             lamp=lock.lamp, armed_since_s=lock.armed_since_s, last_pulse_t_s=self._last_pulse_t_s,
             unit=unit.status(), unit_simulated=unit.identity.simulated, latest_day=self._ledger.latest_day,
-            min_interval_s=max(unit.min_interval_s(pulse.power_pct_mso), self._recharge_s),
+            capabilities=unit.capabilities, shape=self._shape, last_train_end_s=self._last_train_end_s,
+            train_under_way=self._running is not None,
+            unit_says=None if train is None else unit.train_refusals(pulse.power_pct_mso, train),
+            min_interval_s=longest(unit.min_interval_s(pulse.power_pct_mso), self._recharge_s),
             counts=self._ledger.counts(target=pulse.target, session_id=self._session_id, day=today),
         )  # fmt: skip
         return refusals(seen, self._limits, rules)
@@ -127,14 +138,11 @@ class Gate:
         if no:
             return no
         self._permits += 1
-        seal = Permit.seal_for(
-            self._key, permit_id=self._permits, run_id=self._run_id, pulse_id=pulse.pulse_id,
-            power_pct_mso=pulse.power_pct_mso, expires_s=pulse.deadline_s,
-        )  # fmt: skip
-        self._newest = Permit(
-            permit_id=self._permits, run_id=self._run_id, pulse_id=pulse.pulse_id, seal=seal,
-            power_pct_mso=pulse.power_pct_mso, expires_s=pulse.deadline_s,
-        )  # fmt: skip
+        what: dict[str, Any] = {
+            "permit_id": self._permits, "run_id": self._run_id, "pulse_id": pulse.pulse_id, "train": pulse.train,
+            "power_pct_mso": pulse.power_pct_mso, "expires_s": pulse.deadline_s, "pair": pulse.pair,
+        }  # fmt: skip
+        self._newest = Permit(**what, seal=Permit.seal_for(self._key, **what))
         return self._newest
 
     def fire(self, pulse: Pulse, permit: Permit) -> GateResult:
@@ -150,8 +158,8 @@ class Gate:
 
     def _fire(self, pulse: Pulse, permit: Permit) -> GateResult:
         newest, self._newest = self._newest, None  # spent, whatever comes of it
-        same = (permit.pulse_id, permit.power_pct_mso, permit.expires_s) == (
-            pulse.pulse_id, pulse.power_pct_mso, pulse.deadline_s,
+        same = (permit.pulse_id, permit.power_pct_mso, permit.expires_s, permit.train, permit.pair) == (
+            pulse.pulse_id, pulse.power_pct_mso, pulse.deadline_s, pulse.train, pulse.pair,
         )  # fmt: skip
         if permit is not newest or not same or not permit.genuine(self._key):
             words, found = "the newest permit of this run, unspent, for this pulse", f"{permit} for {pulse}"
@@ -164,6 +172,7 @@ class Gate:
             run_id=self._run_id, session_id=self._session_id, permit_id=permit.permit_id,
             pulse_id=pulse.pulse_id, target=pulse.target, purpose=str(pulse.purpose),
             power_pct_mso=pulse.power_pct_mso, power_pct_rmt=pulse.power_pct_rmt, day=self._clock.utc()[:10],
+            n_pulses=pulse.n_pulses, train=pulse.train, pair=pulse.pair,
         )  # fmt: skip
         intent = self._ledger.charge(charge)
         try:
@@ -177,15 +186,18 @@ class Gate:
         if no:
             closing = self._ledger.close(charge, Delivery.NOT_DELIVERED)
             return GateResult(outcome=self._why_not_fired(pulse), refusals=no, closing=closing)
-        self._last_pulse_t_s = self._clock.now_s()
-        self._recharge_s = self._stimulator.min_interval_s(pulse.power_pct_mso)
+        self._recharge_s = self._stimulator.min_interval_s(pulse.power_pct_mso, pulse.train)
+        self._given_until(pulse)
         try:
             receipt = self._stimulator.fire(permit)
             delivery = Delivery(receipt.delivery)
         except Exception as err:
             delivery, words = Delivery.UNCERTAIN, repr(err)
             receipt = FireReceipt(delivery=delivery, t_sent_s=None, t_reply_s=None, status=None, reason=words)
-        self._last_pulse_t_s = self._clock.now_s()  # the pulse came no later than this
+        end_s = self._given_until(pulse)
+        if pulse.train is not None and delivery is Delivery.DELIVERED:
+            self._running = Running(charge=charge, end_s=end_s)
+            return GateResult(outcome=Outcome.FIRED, receipt=receipt)
         closing = self._ledger.close(charge, delivery)
         if delivery is Delivery.UNCERTAIN:
             self.fault(Fault.UNCERTAIN_PULSE, receipt.reason)
@@ -196,21 +208,86 @@ class Gate:
         outcome = self._why_not_fired(pulse)
         return GateResult(outcome=outcome, receipt=receipt, refusals=(refusal,), closing=closing)
 
+    def _given_until(self, pulse: Pulse) -> float:
+        """The last pulse came, or will come, no later than this; before and after sending, whatever comes of it."""
+        train, pair = pulse.train, pulse.pair
+        length_s = train.duration_s if train is not None else 0.0 if pair is None else pair.interval_ms / 1e3
+        self._last_pulse_t_s = end_s = self._clock.now_s() + length_s
+        if train is not None:
+            self._last_train_end_s = end_s
+        return end_s
+
+    def train_over(self) -> GateResult | None:
+        """Close the charge of the train under way, once it is over; None while it is under way, or where there is none.
+
+        To be polled. Bounds count at their upper end; a count that is not known, or no word in time, disarms and trips.
+        """
+        run = self._running
+        if run is None:
+            return None
+        try:
+            receipt = self._stimulator.train_end()
+            late = self._clock.now_s() > run.end_s + self._limits.train_end_max_wait_s
+            if receipt is None and not late:
+                return None
+            low, high, words = bounds_of(receipt, run.charge.n_pulses)
+        except Exception as err:
+            receipt, (low, high, words) = None, (0, run.charge.n_pulses, repr(err))
+        known = low == high <= run.charge.n_pulses  # more than was permitted is no known end either
+        delivery = Delivery.DELIVERED if known else Delivery.UNCERTAIN
+        self._running = None
+        closing = self._ledger.close(run.charge, delivery, (low, high))
+        if delivery is Delivery.UNCERTAIN:
+            self.fault(Fault.UNCERTAIN_PULSE, words)
+            return GateResult(outcome=Outcome.UNCERTAIN, receipt=receipt, closing=closing)
+        if low < run.charge.n_pulses and self._interlock.lamp in (Lamp.ARMED, Lamp.HELD):  # not our doing
+            self.fault(Fault.UNIT_UNEXPECTED, words)
+        return GateResult(outcome=Outcome.FIRED, receipt=receipt, closing=closing)
+
     def _why_not_fired(self, pulse: Pulse) -> Outcome:
         return Outcome.REFUSED if self._clock.now_s() <= pulse.deadline_s else Outcome.MISSED
 
     def set_power(self, power_pct_mso: int) -> UnitStatus | tuple[Refusal, ...]:
         """Set and read back; refused beyond the caps; NotReady (after a disarm) if it does not follow."""
+        shape = self._shape or (None, None)
+        return self._set(power_pct_mso, shape, lambda: self._stimulator.set_power(power_pct_mso))
+
+    def set_train(self, train: Train | None) -> UnitStatus | tuple[Refusal, ...]:
+        """Set a train (None: single pulses), read back; only in standby; refused beyond the rules at the power set.
+
+        NotReady (after a disarm) if the unit does not follow: what it would give is then not known, and nothing fires.
+        """
+        return self._set(None, (train, None), lambda: self._stimulator.set_train(train))
+
+    def set_pair(self, pair: Pair | None) -> UnitStatus | tuple[Refusal, ...]:
+        """Set a pair (None: single pulses); as ``set_train``."""
+        return self._set(None, (None, pair), lambda: self._stimulator.set_pair(pair))
+
+    def _set(
+        self,
+        power_pct_mso: int | None,
+        shape: tuple[Train | None, Pair | None],
+        send: Callable[[], UnitStatus],
+    ) -> UnitStatus | tuple[Refusal, ...]:
+        """``power_pct_mso`` None: the shape is set, at the power the unit has."""
         try:
-            now_s = self._clock.now_s()
-            pulse = Pulse(pulse_id=0, target="", purpose=Purpose.PREVIEW, power_pct_mso=power_pct_mso,
-                          power_pct_rmt=None, due_s=now_s, deadline_s=now_s)  # fmt: skip
-            no = self._check(pulse, now_s, INTENSITY_RULES)
+            before, now_s = self._stimulator.status(), self._clock.now_s()
+            power = before.power_pct_mso if power_pct_mso is None else power_pct_mso
+            pulse = Pulse(pulse_id=0, target="", purpose=Purpose.PREVIEW, power_pct_mso=-1 if power is None else power,
+                          power_pct_rmt=None, due_s=now_s, deadline_s=now_s, train=shape[0], pair=shape[1])  # fmt: skip
+            plain = power_pct_mso is None and shape == (None, None)  # back to single pulses: at any power
+            no = self._check(pulse, now_s, (train_under_way, *(() if plain else WISH_RULES)))
+            if power_pct_mso is None and (before.may_discharge or not before.standby):
+                no = (*no, refuse("standby", "a unit in standby", before, "disarm first"))
             if no:
                 return no
             self._newest = None
-            status = self._stimulator.set_power(power_pct_mso)
-            if status.power_pct_mso != power_pct_mso:
+            if power_pct_mso is None:
+                self._shape = None  # not known until it is read back
+            status = send()
+            if power_pct_mso is None:
+                self._shape = shape
+            elif status.power_pct_mso != power_pct_mso:
                 found = f"{status.power_pct_mso} %"
                 raise NotReady("the unit did not take the power", expected=f"{power_pct_mso} %", found=found)
             return status
@@ -222,6 +299,8 @@ class Gate:
         """Arm, after both steps at the interlock; NotReady (after a disarm) if it does not get ready."""
         if self._closed or not self._interlock.confirmed:
             return Armed(ok=False, step=None, status=None, words="not armed: arm in two steps first")
+        if self._running is not None:
+            return Armed(ok=False, step=None, status=None, words="not armed: a train may still be under way")
         try:
             status = self._stimulator.arm()
             if not status.ready or status.standby or status.error or not status.coil_present:

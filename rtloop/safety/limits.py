@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from importlib import resources
 from typing import Any
 
 from rtloop.errors import ValidationProblem
 
 _ROW_KEYS = {"name": str, "value": float, "unit": str, "stricter": str, "citation": str, "verified": bool}
-_TRAIN_KEYS = {"hz": float, "pct_mt": float, "longest_s": float, "longest_tested": bool, "verified": bool}
+_TRAIN_KEYS = {
+    "hz": float, "pct_mt": float, "longest_s": float, "longest_tested": bool, "citation": str, "verified": bool,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +37,16 @@ class LimitRow:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRow:
-    """Longest single train, s, at ``hz`` and ``pct_mt`` (% of motor threshold); for trains, later."""
+    """Longest single train, s, at ``hz`` and ``pct_mt`` (% of motor threshold).
+
+    ``longest_tested``: no upper bound was found up to ``longest_s``; the table prints ">".
+    """
 
     hz: float
     pct_mt: float
     longest_s: float
     longest_tested: bool
+    citation: str
     verified: bool
 
 
@@ -69,7 +76,12 @@ class Limits:
     coil_stop_c: float
     max_train_pct_rmt: float
     min_between_trains_s: float
+    train_end_max_wait_s: float
+    max_treatment_pulses_session: float
     max_treatment_pulses_day: float
+    max_treatment_sessions_day: float
+    max_treatment_pulses_course: float
+    max_treatment_sessions_course: float
     rows: tuple[LimitRow, ...]
     trains: tuple[TrainRow, ...]
 
@@ -77,11 +89,27 @@ class Limits:
         """The row behind a limit; KeyError when there is none."""
         return {r.name: r for r in self.rows}[name]
 
+    def train_row(self, hz: float, pct_mt: Fraction | float | None) -> TrainRow | None:
+        """The table read upward: the row of the next higher frequency and intensity; None beyond the table.
+
+        ``pct_mt`` None (no threshold): the highest intensity of the table. NaN lies beyond it.
+        """
+        hz_up = min((t.hz for t in self.trains if t.hz >= hz), default=None)
+        row = [t for t in self.trains if t.hz == hz_up]
+        row = row if pct_mt is not None else [max(row, key=lambda t: t.pct_mt)] if row else []
+        up = [t for t in row if pct_mt is None or t.pct_mt >= pct_mt]
+        return min(up, key=lambda t: t.pct_mt, default=None)
+
     @property
     def unverified(self) -> tuple[str, ...]:
         """What nobody has yet checked against its source, as words for the doctor command."""
-        trains = [f"train {t.hz:g} Hz {t.pct_mt:g} %" for t in self.trains if not t.verified]
+        trains = [train_name(t) for t in self.trains if not t.verified]
         return tuple([r.name for r in self.rows if not r.verified] + trains)
+
+
+def train_name(row: TrainRow) -> str:
+    """What a row of the table of trains is called."""
+    return f"train {row.hz:g} Hz {row.pct_mt:g} %"
 
 
 NAMES = tuple(f.name for f in fields(Limits) if f.name not in ("rows", "trains"))
@@ -90,7 +118,7 @@ NAMES = tuple(f.name for f in fields(Limits) if f.name not in ("rows", "trains")
 def _is(value: object, kind: type) -> bool:
     if kind is float:
         return type(value) in (int, float) and 0 < value < math.inf  # type: ignore[operator]
-    return isinstance(value, kind)
+    return isinstance(value, kind) and (kind is not str or bool(str(value).strip()))
 
 
 def _row_faults(row: Any, keys: Mapping[str, type], where: str) -> list[str]:
@@ -108,7 +136,14 @@ def parse_limits(text: str) -> Limits:
     except tomllib.TOMLDecodeError as err:
         raise ValidationProblem("the limits cannot be read", expected="TOML", found=str(err)) from err
     faults = [f"unknown key {k!r}" for k in doc if k not in ("limits", "trains")]
-    rows, trains = doc.get("limits", []), doc.get("trains", {}).get("rows", [])
+    table = doc.get("trains", {})
+    rows, trains = doc.get("limits", []), table.get("rows", []) if isinstance(table, dict) else [table]
+    if isinstance(table, dict):
+        faults += [f"trains: unknown key {k!r}" for k in table if k not in ("citation", "rows")]
+        source = (
+            {"citation": table["citation"]} if "citation" in table else {}
+        )  # of every row that names no other
+        trains = [source | t if isinstance(t, dict) else t for t in trains]
     for i, row in enumerate(rows):
         faults += _row_faults(row, _ROW_KEYS, f"limit {i + 1}")
     for i, row in enumerate(trains):
@@ -118,6 +153,7 @@ def parse_limits(text: str) -> Limits:
         faults += [f"{n} is missing" for n in NAMES if n not in names]
         faults += [f"{n} is unknown or occurs twice" for n in names if n not in NAMES or names.count(n) > 1]
         faults += [f"{r['name']}: stricter" for r in rows if r["stricter"] not in ("lower", "higher")]
+        faults += _table_faults(trains)
     if faults:
         raise ValidationProblem(
             "the limits are not valid", expected="known names and keys, finite positive values",
@@ -125,6 +161,20 @@ def parse_limits(text: str) -> Limits:
         )  # fmt: skip
     made = tuple(LimitRow(**r) for r in rows)
     return Limits(rows=made, trains=tuple(TrainRow(**t) for t in trains), **{r.name: r.value for r in made})
+
+
+def _table_faults(rows: list[dict[str, Any]]) -> list[str]:
+    """Holes, doubles, and cells that allow more than one of lower frequency or intensity; read upward, each matters."""
+    cells = [(t["hz"], t["pct_mt"]) for t in rows]
+    whole = {(hz, pct) for hz, _ in cells for _, pct in cells}
+    faults = [f"train {hz:g} Hz {pct:g} % is missing" for hz, pct in sorted(whole - set(cells))]
+    faults += [f"train {hz:g} Hz {pct:g} % occurs twice" for hz, pct in whole if cells.count((hz, pct)) > 1]
+    faults += [
+        f"train {b['hz']:g} Hz {b['pct_mt']:g} % is longer than at {a['hz']:g} Hz {a['pct_mt']:g} %"
+        for a in rows for b in rows
+        if a["hz"] <= b["hz"] and a["pct_mt"] <= b["pct_mt"] and b["longest_s"] > a["longest_s"]
+    ]  # fmt: skip
+    return faults if rows else ["the table of trains is empty"]
 
 
 def _with(limits: Limits, new: Mapping[str, float], set_by: str) -> Limits:
@@ -168,3 +218,19 @@ def load_limits(site: Mapping[str, float] | None = None) -> Limits:
             todo="a site may only tighten limits; remove the line",
         )  # fmt: skip
     return tightest(limits, site=site)
+
+
+def confirmed(limits: Limits, names: Collection[str]) -> Limits:
+    """The same limits with these rows (as ``unverified`` names them) checked against their source by the site.
+
+    ValidationProblem for a name that is no row: a word that confirms nothing must not pass for one that does.
+    """
+    known = {r.name for r in limits.rows} | {train_name(t) for t in limits.trains}
+    if not set(names) <= known:
+        raise ValidationProblem(
+            "the site confirms limits that do not exist", expected="names as rtloop doctor prints them",
+            found=", ".join(sorted(set(names) - known)),
+        )  # fmt: skip
+    rows = tuple(replace(r, verified=r.verified or r.name in names) for r in limits.rows)
+    trains = tuple(replace(t, verified=t.verified or train_name(t) in names) for t in limits.trains)
+    return replace(limits, rows=rows, trains=trains)

@@ -10,110 +10,21 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from fractions import Fraction
 
-from rtloop.model.pulse import Pulse, Purpose
-from rtloop.model.status import Lamp, Mode, StreamHealth, UnitStatus
+from rtloop.model.pulse import Pair, Pulse, Purpose, Train
+from rtloop.model.status import Capabilities, Lamp, Mode, StreamHealth
+from rtloop.model.waiver import Waiver
 from rtloop.safety.ledger import NO_PULSES, Counts
 from rtloop.safety.limits import Limits
+from rtloop.safety.situation import MotorThreshold, Refusal, Rig, Rule, Said, Situation, refuse, within
+from rtloop.safety.train_rules import SHAPE_RULES, TRAIN_RULES, TREATMENT_RULES, train_under_way, unit_shape
+
+__all__ = [
+    "INTENSITY_RULES", "LAST_RULES", "PLAN_RULES", "RULES", "WISH_RULES", "MotorThreshold", "PlanStep", "Refusal", "Rig",
+    "Rule", "Situation", "plan_refusals", "refusals", "refuse",
+]  # fmt: skip
 
 _CLOCK_SLACK_S = 0.1  # a reading may be stamped this much after the instant it is judged at
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """Why not, in words: the rule, what it expected, what it found, what to do."""
-
-    rule: str
-    expected: str
-    found: str
-    todo: str
-
-    def words(self) -> str:
-        return f"{self.rule}: expected {self.expected}, found {self.found}; {self.todo}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rig:
-    """What a motor threshold is bound to besides the person. ``waveform`` includes the current direction."""
-
-    unit_model: str
-    coil: str
-    waveform: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class MotorThreshold:
-    """Resting motor threshold, % of maximum output; ``method`` "EMG" or "visual"; ``date`` YYYY-MM-DD."""
-
-    participant: str
-    pct_mso: float
-    date: str
-    method: str
-    coil: str
-    waveform: str
-    unit_model: str
-
-    def __post_init__(self) -> None:
-        if not 0 < self.pct_mso <= 100:
-            raise ValueError(f"a motor threshold lies in 0..100 % of maximum output, not at {self.pct_mso}")
-        if self.method not in ("EMG", "visual"):
-            raise ValueError(f"method is EMG or visual, not {self.method!r}")
-        date.fromisoformat(self.date)
-
-    def to_mso(self, pct_rmt: float) -> int:
-        """% RMT -> % MSO, rounded DOWN (exact in decimals); ValueError unless finite and positive."""
-        if not (math.isfinite(pct_rmt) and pct_rmt > 0):
-            raise ValueError(f"% RMT must be finite and positive, not {pct_rmt}")
-        return math.floor(Fraction(str(pct_rmt)) * Fraction(str(self.pct_mso)) / 100)
-
-    def to_rmt(self, pct_mso: float) -> float:
-        """% MSO -> % RMT."""
-        return 100.0 * pct_mso / self.pct_mso
-
-
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """Everything the rules look at. The gate itself fills the fields marked *; what is left unsaid refuses.
-
-    Ages are seconds; ``armed_since_s`` and ``last_pulse_t_s`` are instants (None: not armed, no pulse yet).
-    """
-
-    mode: Mode
-    now_s: float
-    pulse: Pulse
-    lamp: Lamp = Lamp.SAFE  # *
-    unit: UnitStatus | None = None  # *
-    unit_simulated: bool | None = None  # *
-    eeg_simulated: bool | None = None
-    stream: StreamHealth | None = None
-    recorder_age_s: float = math.inf
-    durable_lag_s: float = math.inf  # EEG received and not yet on disk
-    port_age_s: float = math.inf
-    operator_age_s: float = math.inf
-    last_pulse_t_s: float | None = None  # * latest instant at which the last pulse may have been given
-    min_interval_s: float = math.nan  # * the unit's own gap at this power
-    counts: Counts = NO_PULSES  # *
-    latest_day: str = ""  # * last UTC day in the ledger
-    armed_since_s: float | None = None  # *
-    today: str = ""  # * UTC date
-    participant: str = ""
-    rig: Rig | None = None
-    threshold: MotorThreshold | None = None
-    commissioned: bool = False
-
-
-Said = Refusal | None
-Rule = Callable[[Situation, Limits], Said]
-
-
-def refuse(rule: str, expected: str, found: object, todo: str) -> Refusal:
-    """A refusal, in the order in which it is read."""
-    return Refusal(rule=rule, expected=expected, found=str(found), todo=todo)
-
-
-def _within(low: float, value: float, high: float) -> bool:
-    return low <= value <= high  # False for NaN
 
 
 # ---- what a plan can be held to before anything is connected
@@ -121,7 +32,7 @@ def _within(low: float, value: float, high: float) -> bool:
 
 def power_cap(s: Situation, limits: Limits) -> Said:
     power, cap = s.pulse.power_pct_mso, limits.row("max_power_pct_mso")
-    ok = type(power) is int and _within(0, power, limits.max_power_pct_mso)
+    ok = type(power) is int and within(0, power, limits.max_power_pct_mso)
     words = f"a whole number, 0 to {limits.max_power_pct_mso:g} % of maximum output (cap: {cap.set_by})"
     return None if ok else refuse("power_cap", words, power, "lower the intensity")
 
@@ -145,7 +56,7 @@ def threshold_fresh(s: Situation, limits: Limits) -> Said:
         age_days = (date.fromisoformat(s.today) - date.fromisoformat(s.threshold.date)).days
     except ValueError:
         age_days = -999
-    ok = _within(-1, age_days, limits.threshold_max_age_days)  # -1: the local date may be one ahead of UTC
+    ok = within(-1, age_days, limits.threshold_max_age_days)  # -1: the local date may be one ahead of UTC
     found = f"measured {s.threshold.date}, today {s.today or 'unknown'}"
     words = f"a threshold at most {limits.threshold_max_age_days:g} days old"
     return None if ok else refuse("threshold_fresh", words, found, "measure the motor threshold again")
@@ -165,7 +76,7 @@ def threshold_own(s: Situation, limits: Limits) -> Said:
 def rmt_cap(s: Situation, limits: Limits) -> Said:
     claimed, cap = s.pulse.power_pct_rmt, limits.max_single_pct_rmt
     actual = 0.0 if s.threshold is None else s.threshold.to_rmt(s.pulse.power_pct_mso)
-    ok = _within(0, actual, cap) and (claimed is None or (claimed > 0 and _within(0, claimed, cap)))
+    ok = within(0, actual, cap) and (claimed is None or (claimed > 0 and within(0, claimed, cap)))
     found = f"{actual:.1f} % (asked: {claimed} %)"
     return None if ok else refuse("rmt_cap", f"at most {cap:g} % of threshold", found, "lower the intensity")
 
@@ -189,15 +100,20 @@ def interval(s: Situation, limits: Limits) -> Said:
 
 
 def dose(s: Situation, limits: Limits) -> Said:
+    if s.pulse.purpose is Purpose.TREATMENT:
+        return None  # has caps of its own
     now = (
         (s.counts.target_session, limits.max_pulses_target_session, f"for {s.pulse.target} in this session"),
         (s.counts.session, limits.max_pulses_session, "in this session"),
         (s.counts.day, limits.max_pulses_day, "today"),
     )
-    full = [(n, cap, words) for n, cap, words in now if not (n >= 0 and n + 1 <= cap)]
+    more = s.pulse.n_pulses
+    full = [(n, cap, words) for n, cap, words in now if not (n >= 0 and n + more <= cap)]
     expected = "; ".join(f"at most {cap:g} pulses {words}" for _, cap, words in full)
     todo = "end here; an uncertain pulse counts as given"
-    return refuse("dose", expected, "; ".join(f"pulse {n + 1}" for n, _, _ in full), todo) if full else None
+    return (
+        refuse("dose", expected, "; ".join(f"pulse {n + more}" for n, _, _ in full), todo) if full else None
+    )
 
 
 # ---- what only the moment can tell
@@ -224,14 +140,14 @@ def lamp_armed(s: Situation, limits: Limits) -> Said:
 def armed_recently(s: Situation, limits: Limits) -> Said:
     armed_s = s.armed_since_s if s.armed_since_s is not None and math.isfinite(s.armed_since_s) else math.nan
     since_s = s.now_s - max(armed_s, s.last_pulse_t_s or -math.inf)
-    ok, words = _within(0, since_s, limits.arm_timeout_s), f"armed or pulsed in {limits.arm_timeout_s:g} s"
+    ok, words = within(0, since_s, limits.arm_timeout_s), f"armed or pulsed in {limits.arm_timeout_s:g} s"
     return None if ok else refuse("armed_recently", words, f"{since_s:.1f} s ago", "disarm and arm again")
 
 
 def deadline(s: Situation, limits: Limits) -> Said:
     left_s, life_s = s.pulse.deadline_s - s.now_s, limits.permit_max_life_s
     words, todo = f"a deadline 0 to {life_s:g} s ahead", "nothing: a late pulse is missed, never late"
-    return None if _within(0, left_s, life_s) else refuse("deadline", words, f"{left_s:.3f} s", todo)
+    return None if within(0, left_s, life_s) else refuse("deadline", words, f"{left_s:.3f} s", todo)
 
 
 def calendar(s: Situation, limits: Limits) -> Said:
@@ -261,7 +177,7 @@ def unit_power(s: Situation, limits: Limits) -> Said:
 def coil_cool(s: Situation, limits: Limits) -> Said:
     temp_c = None if s.unit is None else s.unit.coil_temp_c
     words = f"a coil known to be at most {limits.coil_stop_c:g} °C"
-    ok = temp_c is not None and _within(0, temp_c, limits.coil_stop_c)
+    ok = temp_c is not None and within(0, temp_c, limits.coil_stop_c)
     return None if ok else refuse("coil_cool", words, f"{temp_c} °C", "let the coil cool or change it")
 
 
@@ -278,7 +194,7 @@ def _recent(name: str, who: str, limit_name: str, todo: str, age_of: Callable[[S
 
     def rule(s: Situation, limits: Limits) -> Said:
         age_s, limit_s = age_of(s), getattr(limits, limit_name)
-        ok = _within(-_CLOCK_SLACK_S, age_s, limit_s)
+        ok = within(-_CLOCK_SLACK_S, age_s, limit_s)
         return None if ok else refuse(name, f"{who} at most {limit_s:g} s old", f"{age_s:.3f} s", todo)
 
     rule.__name__ = name
@@ -306,11 +222,12 @@ operator_present = _recent("operator_present", "a sign of the operator's window"
 INTENSITY_RULES: tuple[Rule, ...] = (
     power_cap, threshold_known, threshold_by_emg, threshold_fresh, threshold_own, rmt_cap, intensity_agrees,
 )  # fmt: skip
-PLAN_RULES: tuple[Rule, ...] = (*INTENSITY_RULES, interval, dose)
-LAST_RULES: tuple[Rule, ...] = (lamp_armed, deadline)
+WISH_RULES: tuple[Rule, ...] = (*INTENSITY_RULES, *SHAPE_RULES)
+PLAN_RULES: tuple[Rule, ...] = (*WISH_RULES, interval, dose, *TRAIN_RULES, *TREATMENT_RULES)
+LAST_RULES: tuple[Rule, ...] = (lamp_armed, deadline, train_under_way)
 RULES: tuple[Rule, ...] = (
     mode_allows, commissioned, *LAST_RULES, armed_recently, calendar, *PLAN_RULES,
-    unit_fresh, unit_ready, unit_power, coil_cool, stream_alive, stream_good,
+    unit_fresh, unit_ready, unit_power, unit_shape, coil_cool, stream_alive, stream_good,
     recorder_alive, record_durable, port_alive, operator_present,
 )  # fmt: skip
 
@@ -322,7 +239,10 @@ def refusals(situation: Situation, limits: Limits, rules: tuple[Rule, ...] = RUL
 
 @dataclass(frozen=True, kw_only=True)
 class PlanStep:
-    """A stretch of a plan as rehearsal sees it: ``n_pulses`` at least ``interval_s`` apart."""
+    """A stretch of a plan as rehearsal sees it: ``n_pulses`` fire commands, at least ``interval_s`` from end to start.
+
+    Each command gives one pulse, or the ``train`` or ``pair``; ``unit_says``: the unit's own refusals of the train.
+    """
 
     mode: Mode
     target: str
@@ -337,18 +257,26 @@ class PlanStep:
     participant: str = ""
     rig: Rig | None = None
     threshold: MotorThreshold | None = None
+    train: Train | None = None
+    pair: Pair | None = None
+    capabilities: Capabilities | None = None
+    unit_says: tuple[str, ...] | None = None
+    plan_sha256: str = ""
+    waivers: tuple[Waiver, ...] = ()
 
 
 def plan_refusals(step: PlanStep, limits: Limits) -> tuple[Refusal, ...]:
-    """What the gate's own rules would say of the last pulse of ``step``, as far as a plan can tell."""
-    more = max(step.n_pulses, 1) - 1
-    b = step.before
+    """What the gate's own rules would say of the last command of ``step``, as far as a plan can tell."""
+    pulse = Pulse(
+        pulse_id=0, target=step.target, purpose=step.purpose, power_pct_mso=step.power_pct_mso,
+        power_pct_rmt=step.power_pct_rmt, due_s=0.0, deadline_s=0.0, train=step.train, pair=step.pair,
+    )  # fmt: skip
+    more = (max(step.n_pulses, 1) - 1) * pulse.n_pulses
     situation = Situation(
         mode=step.mode, now_s=step.interval_s, last_pulse_t_s=limits.interval_margin_s,
-        min_interval_s=step.min_interval_s,
-        pulse=Pulse(pulse_id=0, target=step.target, purpose=step.purpose, power_pct_mso=step.power_pct_mso,
-                    power_pct_rmt=step.power_pct_rmt, due_s=0.0, deadline_s=0.0),
-        counts=Counts(target_session=b.target_session + more, session=b.session + more, day=b.day + more),
+        last_train_end_s=limits.interval_margin_s if step.train is not None and more else None,
+        min_interval_s=step.min_interval_s, pulse=pulse, counts=step.before.plus(more, step.purpose),
         today=step.today, participant=step.participant, rig=step.rig, threshold=step.threshold,
+        capabilities=step.capabilities, unit_says=step.unit_says, plan_sha256=step.plan_sha256, waivers=step.waivers,
     )  # fmt: skip
     return refusals(situation, limits, PLAN_RULES)
