@@ -1,0 +1,275 @@
+"""Owns the loop of a script: it watches stream, unit and processes, serves the script at the gate and accounts for each pulse.
+
+It owns neither the pace of the script nor its presence: the script's own thread shows that it lives, only while it calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rtloop.app.wiring import Bench
+from rtloop.clock import Clock
+from rtloop.errors import IntegrityProblem, RtloopError, SafetyStop
+from rtloop.model.pulse import Outcome, Pulse, Source
+from rtloop.model.status import Fault
+from rtloop.record import kinds
+from rtloop.record.journal import Journal
+from rtloop.safety.gate import Gate, GateResult
+from rtloop.safety.interlock import FAULTS, Action, Interlock, Step
+from rtloop.safety.ledger import PULSE_INTENDED
+from rtloop.session.accounts import Accounts, closed_dict, seen_dict
+from rtloop.session.bulletin import Bulletin
+from rtloop.session.vigil import Vigil
+
+TICK_S = 0.002
+PRESENT_EVERY_S = 0.02
+END_WITHIN_S = 3.0
+#: pulses given last may still be on their way through the stream when the script ends
+SETTLE_S = 1.2
+NO_EEG_WORDS = "no EEG is used in this script: the simulated stand-in cannot show a real unit's pulse"
+
+
+class _Job:
+    """One request of the script, done in the loop's thread; one that was given up is never begun."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work, self.done, self.given_up = work, threading.Event(), False
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+
+class ScriptLoop:
+    """The engine of a script, in a thread of its own; ``ask`` is for the script's thread, all else for the loop's.
+
+    Parameters
+    ----------
+    sees : whether the stream can show this unit's pulses (an amplifier is attached, or both are simulated)
+    gate_of : makes the gate, given what makes an intent durable
+    show : called with the kind and the data of each event, in either thread; must return at once
+    """
+
+    def __init__(
+        self, *, bench: Bench, interlock: Interlock, vigil: Vigil, journal: Journal, clock: Clock, sees: bool,
+        gate_of: Callable[[Callable[[dict[str, Any]], None]], Gate], show: Callable[[str, dict[str, Any]], None],
+    ) -> None:  # fmt: skip
+        self._bench, self._interlock, self._vigil, self._journal = bench, interlock, vigil, journal
+        self._clock, self._sees, self._show = clock, sees, show
+        self.gate = gate_of(lambda charge: self.emit(PULSE_INTENDED, sync=True, **charge))
+        self._accounts = Accounts()
+        self._bulletin = Bulletin(interlock, bench.board)
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._told = threading.Event()
+        self._outstanding: set[int] = set()  # fired, neither seen nor missing yet
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="rtloop-script-loop")
+
+    # -- the script's side -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to watch and to serve."""
+        self._vigil.standing = {}  # whatever stands now is told at the first look
+        self._thread.start()
+
+    def present(self) -> None:
+        """The script's own thread is here: the only sign of the operator's presence there is."""
+        self._bench.board.beat("operator")
+
+    def check(self) -> None:
+        """SafetyStop when the loop has ended by a failure (the unit is then disarmed)."""
+        if self.failure is not None or not self._thread.is_alive():
+            raise SafetyStop(
+                "the script's loop has ended, the unit is disarmed", found=repr(self.failure),
+                todo="report the journal; start again with a note",
+            ) from self.failure  # fmt: skip
+
+    def ask(self, work: Callable[[], Any], within_s: float) -> Any:
+        """Have ``work`` done in the loop's thread, showing presence meanwhile; its result or its error."""
+        job, end_s = _Job(work), self._clock.now_s() + within_s
+        self._jobs.put(job)
+        try:
+            while not job.done.wait(PRESENT_EVERY_S):
+                self.present()
+                self.check()
+                if not self._clock.now_s() < end_s:
+                    raise SafetyStop("the script's loop did not answer", expected=f"within {within_s:g} s")
+        except BaseException:
+            job.given_up = True
+            raise
+        self.present()
+        if job.error is not None:
+            raise job.error
+        return job.value
+
+    def end(self, words: str, *, clean: bool) -> None:
+        """Disarm at once, let the last pulses be seen, write the last record, end the thread; every wait has a deadline."""
+        done = self.gate.disarm("the script ends")
+        end_s = self._clock.now_s() + SETTLE_S
+        while self._outstanding and self.failure is None and self._clock.now_s() < end_s:
+            self._clock.sleep_until(self._clock.now_s() + TICK_S)
+        self._told.set()
+        if self._thread.ident is not None:
+            self._thread.join(END_WITHIN_S)
+        board = self._bench.board
+        if self._thread.is_alive() or self.failure is not None:
+            words, clean = f"{words}; the loop failed: {self.failure!r}", False
+        self.emit("disarmed", reason="the script ends", confirmed=done.confirmed, words=done.words)
+        self.emit(
+            kinds.SESSION_ENDED, sync=True, clean=clean, words=words, durable_sample=board["durable_sample"],
+            durable_journal=board["durable_journal"],
+        )  # fmt: skip
+
+    def emit(self, kind: str, /, *, sync: bool = False, **data: Any) -> None:
+        """Journal an event, then show it."""
+        self._journal.append(kind, data, sync=sync)
+        self._show(kind, data)
+
+    # -- the loop's side ---------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._told.is_set():
+                self._pass()
+                with contextlib.suppress(queue.Empty):
+                    self._serve(self._jobs.get(timeout=TICK_S))
+        except BaseException as err:
+            self.failure = err
+            why = Fault.JOURNAL_FAILED if isinstance(err, IntegrityProblem) else Fault.BUG
+            self.gate.fault(why, f"{type(err).__name__}: {err}")  # disarms; needs no journal
+        finally:
+            if self.failure is None:
+                with contextlib.suppress(RtloopError):
+                    self._tell()
+
+    def _pass(self) -> None:
+        now_s = self._clock.now_s()
+        self._bench.board.beat("engine")
+        raised, cleared = self._vigil.look(now_s, self._interlock.lamp)
+        for fault, detail in raised:
+            if fault is Fault.OPERATOR_GONE:
+                detail = f"{detail}: the script made no call; it must wait with tms.wait(seconds), not sleep"
+            self.fault(fault, detail)
+        for fault in cleared:
+            self._interlock.cleared(fault, now_s)
+        self._look_for_pulses(now_s)
+        self._tell()
+        for kind, data in self._bulletin.standing(now_s, self._vigil.health, self._vigil.standing):
+            self.emit(kind, **data)
+
+    def _serve(self, job: _Job) -> None:
+        if job.given_up:
+            return
+        try:
+            job.value = job.work()
+        except BaseException as err:  # the gate has disarmed; it is the script that must know
+            job.error = err
+        self.alive()
+        self._tell()
+        job.done.set()
+
+    def alive(self) -> None:
+        """A bounded wait for the unit is over: that was no lateness."""
+        self._bench.board.beat("engine")
+        self._vigil.waited(self._clock.now_s())
+
+    def fault(self, fault: Fault, detail: str) -> None:
+        """Do what the fault table says."""
+        self.gate.fault(fault, detail)
+        self.alive()
+        self._tell()
+
+    def _tell(self, words: str = "") -> None:
+        for kind, data in self._bulletin.interlock(words):
+            self.emit(kind, **data)
+
+    # -- what the script may ask for (in the loop's thread, by ``ask``) ------------------------------------------
+
+    def active(self) -> dict[Fault, str]:
+        """The faults that stand, in words."""
+        return dict(self._interlock.active)
+
+    def passed(self) -> None:
+        """Everything needed was found in order: SAFE -> READY."""
+        self._interlock.preflight_ok()
+        self._tell("preflight passed")
+
+    def arm_requested(self) -> Step:
+        """Step one; it also acknowledges the faults whose cause no longer stands."""
+        now_s = self._clock.now_s()
+        for fault in [f for f in self._interlock.active if f not in self._vigil.standing]:
+            if FAULTS[fault].action is not Action.TRIP:
+                self._interlock.cleared(fault, now_s)
+        step = self._interlock.arm_requested(now_s)
+        self.emit("arm_requested", accepted=step.accepted, words=step.words)
+        return step
+
+    def arm_confirmed(self, said: str, by: str) -> tuple[bool, str]:
+        """Step two, in words; then the unit is armed: whether, and what came of it."""
+        self.emit(kinds.COMMAND_RECEIVED, word="confirm", args=[said, f"by the {by}"])
+        step = self._interlock.arm_confirmed(self._clock.now_s())
+        self.emit("arm_confirmed", accepted=step.accepted, words=step.words)
+        if not step.accepted:
+            return False, step.words
+        armed = self.gate.arm()
+        return armed.ok, armed.words
+
+    def fire(self, pulse: Pulse) -> GateResult:
+        """Through the gate, once; journalled whatever comes of it."""
+        permit = self.gate.permit(pulse, self._clock.now_s())
+        refused = isinstance(permit, tuple)
+        result = (
+            GateResult(outcome=Outcome.REFUSED, refusals=permit)
+            if isinstance(permit, tuple)
+            else self.gate.fire(pulse, permit)
+        )
+        self.alive()
+        sent_s = None if result.receipt is None else result.receipt.t_sent_s
+        if result.outcome is Outcome.UNCERTAIN and sent_s is None:
+            sent_s = self._clock.now_s()  # it may have gone out until now
+        kind = "pulse_refused" if refused or result.closing is None else kinds.PULSE_CLOSED
+        self.emit(kind, **closed_dict(pulse, "script", result, sent_s))
+        if sent_s is not None and result.outcome in (Outcome.FIRED, Outcome.UNCERTAIN):
+            self._given(pulse, result.outcome, sent_s)
+        return result
+
+    # -- what the stream shows ---------------------------------------------------------------------------------
+
+    def _given(self, pulse: Pulse, outcome: Outcome, sent_s: float) -> None:
+        if not self._sees:
+            self.emit(kinds.PULSE_NOT_SEEN, pulse_id=pulse.pulse_id, words=NO_EEG_WORDS)
+            return
+        self._accounts.closed(pulse, outcome, sent_s)
+        self._outstanding.add(pulse.pulse_id)
+        self._bench.source.expect_pulse(sent_s)
+
+    def _look_for_pulses(self, now_s: float) -> None:
+        found = self._bench.source.pulses(now_s)
+        if not self._sees:
+            return
+        for t_s, value in self._bench.source.take_markers():
+            self.emit("marker_received", t_marker_s=t_s, value=value)
+        for seen in found:
+            row, fault = self._accounts.saw(seen)
+            if seen.source is Source.HOST:
+                continue  # only our own fire time: nothing was observed
+            if row.pulse is None:
+                dose = self.gate.uncommanded(seen.sample)
+                self.emit(kinds.PULSE_UNCOMMANDED, pulse_id=-1 - seen.sample, **dose, **seen_dict(seen))
+            else:
+                self._outstanding.discard(row.pulse.pulse_id)
+                delay_s = None if row.t_sent_s is None else seen.t_s - row.t_sent_s
+                self.emit(
+                    kinds.PULSE_SEEN, pulse_id=row.pulse.pulse_id, after_command_s=delay_s, **seen_dict(seen)
+                )
+            if fault is not None:
+                self.fault(fault, f"a pulse at sample {seen.sample} that nobody commanded")
+        for row in self._accounts.overdue(now_s):
+            assert row.pulse is not None
+            self._outstanding.discard(row.pulse.pulse_id)
+            self.emit(kinds.PULSE_NOT_SEEN, pulse_id=row.pulse.pulse_id)
+            self.fault(
+                Fault.PULSE_NOT_SEEN, f"pulse {row.pulse.pulse_id} was acknowledged and is not in the stream"
+            )
