@@ -31,7 +31,17 @@ class FaultKind(StrEnum):
     REPLACE_COIL = "replace_coil"
     HOT_COIL = "hot_coil"  # the coil is at ``temp_c``
     ERROR_BIT = "error_bit"  # ``fatal`` sets the fatal bit too
-    UNPLUG = "unplug"  # the port vanishes for good; the unit itself lives on
+    UNPLUG = "unplug"  # the port vanishes for good; the unit itself lives on (and so does a train)
+    PORT_BACK = "port_back"  # the port vanishes and is back at ``end_s``
+    TWO_OWNERS = (
+        "two_owners"  # another program sends ``data`` (packets as on the line; none: gives control back)
+    )
+    TRIGGER_EDGE = (
+        "trigger_edge"  # an edge on the trigger input ``how``: "now", or at "open", "close", "crash"
+    )
+    TRAIN_MODE = "train_mode"  # somebody sets the unit to trains at its panel
+    TRAIN_OBEYS_EA = "train_obeys_ea"  # a disarm stops a running train, whatever the unit does otherwise
+    TRAIN_IGNORES_EA = "train_ignores_ea"  # a disarm waits for the end of a running train
     UNCERTAIN_FIRE = "uncertain_fire"  # discharge happens; its reply is ``how``: "lost" or "bad_crc"
     FIRE_WITHOUT_DISCHARGE = "fire_without_discharge"  # acknowledged, nothing happens
     STANDBY_UNEXPECTEDLY = "standby_unexpectedly"  # falls back to standby once, keeps remote control
@@ -43,6 +53,7 @@ _REQUIRED: dict[FaultKind, set[str]] = {
     FaultKind.STRAY_BYTES: {"data"},
     FaultKind.UNSOLICITED_BYTES: {"data"},
     FaultKind.HOT_COIL: {"temp_c"},
+    FaultKind.PORT_BACK: {"end_s"},
 }
 _OPTIONAL: dict[FaultKind, set[str]] = {
     FaultKind.MUTE: _REPLY,
@@ -55,8 +66,19 @@ _OPTIONAL: dict[FaultKind, set[str]] = {
     FaultKind.ERROR_BIT: {"fatal"},
     FaultKind.UNCERTAIN_FIRE: {"times", "how"},
     FaultKind.FIRE_WITHOUT_DISCHARGE: {"times"},
+    FaultKind.TWO_OWNERS: {"data"},
+    FaultKind.TRIGGER_EDGE: {"times", "how"},
 }
-ONCE = (FaultKind.UNSOLICITED_BYTES, FaultKind.STANDBY_UNEXPECTEDLY)  # happen at their start, then are over
+ONCE = (  # happen at their start, then are over
+    FaultKind.UNSOLICITED_BYTES,
+    FaultKind.STANDBY_UNEXPECTEDLY,
+    FaultKind.TWO_OWNERS,
+    FaultKind.TRAIN_MODE,
+)
+_HOW = {
+    FaultKind.UNCERTAIN_FIRE: ("lost", "bad_crc"),
+    FaultKind.TRIGGER_EDGE: ("now", "open", "close", "crash"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +142,7 @@ def _problems(given: Mapping[str, Any], where: str) -> list[str]:
         "data": ("one byte or more", lambda v: isinstance(v, bytes) and v != b""),
         "temp_c": ("0 to 99.9 degrees C", lambda v: _number(v) and 0 <= v <= 99.9),
         "fatal": ("true or false", lambda v: isinstance(v, bool)),
-        "how": ('"lost" or "bad_crc"', lambda v: v in ("lost", "bad_crc")),
+        "how": (" or ".join(map(repr, _HOW.get(kind, ()))), lambda v: v in _HOW.get(kind, ())),
     }
     for key, (expected, holds) in rules.items():
         if key in given and key in allowed and not holds(given[key]):
@@ -217,8 +239,10 @@ class FaultSchedule:
         all_s = (e.origin_s + e.fault.start_s for e in self._entries if e.origin_s is not None)
         return sorted({s for s in all_s if after_s < s <= until_s})
 
-    def _find(self, kind: FaultKind, t_s: float, packet: bytes) -> _Entry | None:
+    def _find(self, kind: FaultKind, t_s: float, packet: bytes, how: str = "") -> _Entry | None:
         for e in self._entries:
+            if how and (e.fault.how or "now") != how:
+                continue
             if e.fault.kind is not kind or e.origin_s is None or e.done or e.left == 0:
                 continue
             late = e.fault.end_s is not None and t_s >= e.origin_s + e.fault.end_s
@@ -233,19 +257,19 @@ class FaultSchedule:
         entry = self._find(kind, t_s, b"")
         return None if entry is None else entry.fault
 
-    def strike(self, kind: FaultKind, t_s: float, packet: bytes) -> Fault | None:
-        """A fault of this kind that meets this packet, counted against ``times``."""
-        entry = self._find(kind, t_s, packet)
+    def strike(self, kind: FaultKind, t_s: float, packet: bytes, how: str = "") -> Fault | None:
+        """A fault of this kind (and ``how``) that meets this packet, counted against ``times``."""
+        entry = self._find(kind, t_s, packet, how)
         if entry is None:
             return None
         if entry.left is not None:
             entry.left -= 1
         return entry.fault
 
-    def once(self, kind: FaultKind, t_s: float) -> list[Fault]:
-        """Faults of a kind in ``ONCE`` that have started and not yet been handed out."""
+    def once(self, kind: FaultKind, t_s: float, how: str = "") -> list[Fault]:
+        """Faults of a kind (and ``how``) that have started and not yet been handed out."""
         out = []
-        while (entry := self._find(kind, t_s, b"")) is not None:
+        while (entry := self._find(kind, t_s, b"", how)) is not None:
             entry.done = True
             out.append(entry.fault)
         return out

@@ -16,7 +16,8 @@ from typing import Protocol
 
 import serial
 
-from hardware_sim.unit import BYTE_S, Unit
+from hardware_sim.packet import BYTE_S
+from hardware_sim.unit import Unit
 from rtloop.clock import Clock, SteppedClock
 from rtloop.errors import NotReady
 

@@ -1,91 +1,35 @@
 """Owns the state machine of a simulated unit on explicit time: bytes in, timed bytes and pulses out.
 
-It owns no command (``hardware_sim.magstim``), no transport, thread or clock (``hardware_sim.line``).
-Rules and replies: design note STIMULATOR section 1; where that note is silent, "our choice" says so.
+It owns no command (``hardware_sim.commands`` and the models), no transport, thread or clock
+(``hardware_sim.line``). Rules and replies: design note STIMULATOR section 1; where that note is silent,
+"our choice" says so.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import ClassVar
 
+from hardware_sim.coil import Coil, Ramp
 from hardware_sim.faults import Fault, FaultKind, FaultSchedule
+from hardware_sim.packet import BYTE_S, Command, Discharge, Model, UnitState
+from hardware_sim.talk import Talk
+from rtloop.errors import ValidationProblem
 
-BYTE_S = 10 / 9600  # start bit, 8 data bits, stop bit at 9600 baud
-PROCESSING_S = 0.001  # from the last byte of a command to the first bit of its reply (our choice)
-PACKET_GAP_S = 0.05  # a packet interrupted for longer is forgotten (our choice)
-SERIAL_LATENCY_S = 0.0084  # from the last byte of ``EH`` to the discharge, 200² (MagPy's published plot)
+RTS_LATENCY_S = 0.0011  # from an edge on the trigger input to the discharge (MagPy's published plot)
+TTL_LATENCY_S = 0.00025
+LEAD_S = 0.010  # a later pulse of a train or pair is inevitable, and told, so long before (our choice)
 ARMING_S = 1.0
 SELF_DISARM_S = 60.0
 KEEP_ALIVE_ARMED_S = 1.0
 KEEP_ALIVE_STANDBY_S = 10.0
-RAMP_UP_S_PER_PCT = 0.010
-RAMP_DOWN_S_PER_PCT = 0.100
 HOT_C = 40.0
 AMBIENT_C = 22.0
-HEATING_C = 0.15  # rise by one pulse at 100 %, goes with the square of power (our choice)
-COOLING_TAU_S = 600.0  # our choice
 _EPS_S = 1e-6
-
-
-class Refusal(Enum):
-    """Second byte of a reply that says no."""
-
-    BAD_DATA = b"?"
-    CONFLICT = b"S"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Discharge:
-    """One pulse of the coil, on record as soon as it is inevitable: ``t_s`` may lie up to ~10 ms ahead."""
-
-    t_s: float
-    power_pct_mso: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitState:
-    """The unit as of the last instant it was shown."""
-
-    t_s: float
-    instr: int  # status byte
-    remote: bool
-    armed: bool  # a B was obeyed and nothing has undone it; includes ready
-    ready: bool
-    setpoint_pct_mso: int
-    actual_pct_mso: float
-    coil_temp_c: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """One command byte: its length on the line, the length of a good reply, and what it does.
-
-    ``effect(unit, data, t_s)`` returns the reply's payload after the status byte, or a refusal.
-    """
-
-    data_bytes: int
-    reply_bytes: int
-    effect: Callable[[Unit, bytes, float], bytes | Refusal]
-    status_after: bool = False  # the status byte shows the state after the command (Q and R only)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """What distinguishes one unit from another on the line."""
-
-    name: str
-    commands: Mapping[int, Command]  # by command byte
-    max_power_pct_mso: int
-    min_gap_s: Callable[[float], float]  # by % MSO
-
-
-def crc(body: bytes) -> int:
-    """Complement of the byte sum (design note STIMULATOR section 1)."""
-    return ~sum(body) & 0xFF
+_SILENCE, _NO_PULSE = "control lost: keep-alive missed", "disarmed: no pulse for 60 s"
+FOREIGN_PACKET = b"R@\x6d"  # what another program sends unless told otherwise: it gives control back
+_TRAIN_FAULTS = (FaultKind.TRAIN_MODE, FaultKind.TRAIN_OBEYS_EA, FaultKind.TRAIN_IGNORES_EA)
 
 
 class Unit:
@@ -99,9 +43,12 @@ class Unit:
     ambient_c : what the coil cools towards
     power_pct_mso : setpoint at the start, reached
     check_crc : refuse packets with a wrong CRC as bad data
+    heating_c : rise of the coil by one pulse at 100 % (None: the model's)
+    serial_latency_s : from the last byte of ``EH`` to the discharge (None: the model's)
+    trigger_latency_s : from an edge on the trigger input to the discharge
     """
 
-    model: ClassVar[Model]
+    model: Model  # of the class, or set before __init__ here
 
     def __init__(
         self,
@@ -112,26 +59,45 @@ class Unit:
         on_discharge: Callable[[float, int], None] | None = None,
         check_crc: bool = True,
         arming_s: float = ARMING_S,
-        serial_latency_s: float = SERIAL_LATENCY_S,
+        serial_latency_s: float | None = None,
+        trigger_latency_s: float = RTS_LATENCY_S,
         power_pct_mso: int = 0,
+        heating_c: float | None = None,
     ) -> None:
         self.discharges: list[Discharge] = []
-        self.packets: list[
-            tuple[float, bytes]
-        ] = []  # whole packets with a good CRC, and when they were whole
         self.history: list[tuple[float, str]] = []  # what the unit did by itself, in words
         self.rx_free_s = -math.inf  # when the last byte handed in has arrived
+        self.commands: Mapping[int, Command] = self.model.commands
+        for fault in faults:
+            self._suits(fault)
         self._faults = FaultSchedule(faults)
-        self._on_discharge = on_discharge
-        self._check_crc, self._arming_s, self._latency_s = check_crc, arming_s, serial_latency_s
-        self._t_s = self._tx_free_s = self._last_byte_s = self._last_packet_s = -math.inf
-        self._buffer = bytearray()
+        self._talk = Talk(self, self._faults, check_crc=check_crc)
+        self._on_discharge, self._arming_s = on_discharge, arming_s
+        self._latency_s = self.model.serial_latency_s if serial_latency_s is None else serial_latency_s
+        self._trigger_latency_s = trigger_latency_s
+        self._t_s = -math.inf
         self._unsent: list[tuple[float, bytes]] = []
         self._remote = False
         self._armed_s: float | None = None
-        self.setpoint_pct_mso = power_pct_mso  # asked for; reached when the ramp is over
-        self._ramp_from, self._ramp_start_s, self._ramp_end_s = float(power_pct_mso), -math.inf, -math.inf
-        self._temp_c, self._ambient_c, self._temp_t_s = coil_temp_c, ambient_c, -math.inf
+        self._ramp = Ramp(power_pct_mso)
+        self._coil = Coil(coil_temp_c, ambient_c, self.model.heating_c if heating_c is None else heating_c)
+        self._coming: deque[Discharge] = deque()  # later pulses of what one fire has begun
+        self._last_shot: Discharge | None = None  # the first pulse of the last fire: the gap counts from it
+
+    @property
+    def packets(self) -> list[tuple[float, bytes]]:
+        """Whole packets with a good CRC, and when they were whole."""
+        return self._talk.packets
+
+    @property
+    def setpoint_pct_mso(self) -> int:
+        """Power asked for; reached when the ramp is over."""
+        return self._ramp.setpoint_pct_mso
+
+    @property
+    def power_limit_pct_mso(self) -> int:
+        """Highest power that can be asked for now."""
+        return self.model.max_power_pct_mso
 
     # ---- what the line calls -------------------------------------------------------------------
 
@@ -142,7 +108,7 @@ class Unit:
         for byte in data:
             t_s += BYTE_S
             out += self.tick(t_s)
-            out += self._take(byte, t_s)
+            out += self._talk.take(byte, t_s)
         self.rx_free_s = t_s
         return out
 
@@ -150,25 +116,70 @@ class Unit:
         """Let time pass; returns unsolicited bytes (only a fault sends any)."""
         if self._t_s == -math.inf:
             self._faults.begin(now_s)
-            self._t_s = self._temp_t_s = self._last_packet_s = now_s
+            self._t_s = self._talk.last_packet_s = now_s
+            self._coil.begin(now_s)
         now_s = max(now_s, self._t_s)
         out, self._unsent = self._unsent, []
         for t_s in [*self._faults.starts(self._t_s, now_s), now_s]:
-            self._lapse(t_s)
-            self._t_s = t_s
-            self._forbid(t_s)
-            for fault in self._faults.once(FaultKind.UNSOLICITED_BYTES, t_s):
-                out += self._send(fault.data or b"", t_s)
+            self._live(t_s)
+            out += self._suffer(t_s)
         return out
 
     def unplugged(self, now_s: float) -> bool:
-        """Whether the port has vanished."""
-        return self._faults.active(FaultKind.UNPLUG, max(now_s, self._t_s)) is not None
+        """Whether the port is not there (for good, or until it comes back)."""
+        t_s = max(now_s, self._t_s)
+        return any(self._faults.active(kind, t_s) for kind in (FaultKind.UNPLUG, FaultKind.PORT_BACK))
+
+    def host_event(self, what: str, now_s: float) -> Discharge | None:
+        """The host's end of a line was opened, closed or torn away ("open", "close", "crash").
+
+        Nothing happens, unless a ``trigger_edge`` fault makes an edge of it; then as ``trigger_edge``.
+        """
+        self._unsent += self.tick(now_s)
+        struck = self._faults.strike(FaultKind.TRIGGER_EDGE, self._t_s, b"", how=what)
+        return self._edge(self._t_s, f"at {what} of a line") if struck else None
+
+    # ---- the other inputs of the unit ------------------------------------------------------------
+
+    def trigger_edge(self, now_s: float) -> Discharge | None:
+        """An edge on the trigger input: fires like ``EH``, ``trigger_latency_s`` later, if armed and ready.
+
+        None when the unit does not fire; that is said in ``history``.
+        """
+        self._unsent += self.tick(now_s)
+        return self._edge(self._t_s, "")
+
+    def stop_input(self, now_s: float) -> None:
+        """The hardware STOP input: to standby and no further pulse of a train, whatever the unit does."""
+        self._unsent += self.tick(now_s)
+        self._stand_down(self._t_s, "disarmed: hardware STOP", stops_train=True)
+
+    def external_fire(
+        self, now_s: float, *, power_pct_mso: int | None = None, needs_arming: bool = False
+    ) -> Discharge | None:
+        """A single pulse from the front panel at ``now_s``, at the actual or the given power.
+
+        Without ``needs_arming`` somebody at the panel is taken to have armed the unit. None when the unit
+        could not: within the minimum gap, not ready though that was asked for, or no coil.
+        """
+        self._unsent += self.tick(now_s)
+        t_s = self._t_s
+        power = round(self._ramp.at(t_s)) if power_pct_mso is None else power_pct_mso
+        if self._faults.active(FaultKind.COIL_ABSENT, t_s) or (needs_arming and not self._ready(t_s)):
+            return None
+        if not t_s >= self._recharged_s(power) - _EPS_S:
+            return None
+        self._last_shot = Discharge(t_s=t_s, power_pct_mso=power)
+        return self._discharge(self._last_shot)
 
     # ---- what tests and scenarios call -----------------------------------------------------------
 
     def inject(self, fault: Fault, now_s: float | None = None) -> None:
-        """Add a fault live; its times count from ``now_s`` (None: the last instant the unit was shown)."""
+        """Add a fault live; its times count from ``now_s`` (None: the last instant the unit was shown).
+
+        Raises ValidationProblem when this model cannot have it.
+        """
+        self._suits(fault)
         origin_s = self._t_s if now_s is None else now_s
         self._faults.add(fault, None if origin_s == -math.inf else origin_s)
 
@@ -180,114 +191,77 @@ class Unit:
         """Snapshot as of the last instant shown; changes nothing."""
         t_s = self._t_s
         return UnitState(
-            t_s=t_s, instr=self._instr(t_s), remote=self._remote, armed=self._armed_s is not None,
-            ready=self._ready(t_s), setpoint_pct_mso=self.setpoint_pct_mso, actual_pct_mso=self._actual(t_s),
-            coil_temp_c=self.temperature_c(t_s),
+            t_s=t_s, instr=self.instr(t_s), remote=self._remote, armed=self._armed_s is not None,
+            ready=self._ready(t_s), setpoint_pct_mso=self.setpoint_pct_mso, actual_pct_mso=self._ramp.at(t_s),
+            coil_temp_c=self.temperature_c(t_s), train_running=self.train_running,
         )  # fmt: skip
 
-    def external_fire(
-        self, now_s: float, *, power_pct_mso: int | None = None, needs_arming: bool = False
-    ) -> Discharge | None:
-        """A pulse by trigger input or front panel at ``now_s``, at the actual or the given power.
+    @property
+    def train_running(self) -> bool:
+        """Whether a train is under way."""
+        return False
 
-        Without ``needs_arming`` somebody at the panel is taken to have armed the unit. None when the unit
-        could not: within the minimum gap, not ready though that was asked for, or no coil.
-        """
-        self._unsent += self.tick(now_s)
-        t_s = self._t_s
-        power = round(self._actual(t_s)) if power_pct_mso is None else power_pct_mso
-        if self._faults.active(FaultKind.COIL_ABSENT, t_s) or (needs_arming and not self._ready(t_s)):
-            return None
-        if not t_s >= self._recharged_s(power) - _EPS_S:
-            return None
-        return self._discharge(t_s, power)
-
-    # ---- the line ------------------------------------------------------------------------------
-
-    def _take(self, byte: int, t_s: float) -> list[tuple[float, bytes]]:
-        if self.unplugged(t_s):
-            self._buffer.clear()
-            return []
-        if t_s - self._last_byte_s > PACKET_GAP_S:
-            self._buffer.clear()
-        self._last_byte_s = t_s
-        self._buffer.append(byte)
-        command = self.model.commands.get(self._buffer[0])
-        if command is None:
-            self._buffer.clear()
-            return self._send(b"?", t_s)
-        if len(self._buffer) < 2 + command.data_bytes:
-            return []
-        packet = bytes(self._buffer)
-        self._buffer.clear()
-        return self._obey(command, packet, t_s)
-
-    def _obey(self, command: Command, packet: bytes, t_s: float) -> list[tuple[float, bytes]]:
-        name, data = packet[:1], packet[1:-1]
-        if self._check_crc and packet[-1] != crc(packet[:-1]):
-            return self._send(_sealed(name + Refusal.BAD_DATA.value), t_s, packet)
-        self.packets.append((t_s, packet))
-        self._last_packet_s = t_s  # any whole packet keeps control alive, obeyed or not (our choice)
-        if self._faults.strike(FaultKind.ANSWER_UNKNOWN, t_s, packet):
-            return self._send(b"?", t_s, packet)
-        if self._faults.strike(FaultKind.ANSWER_CONFLICT, t_s, packet):
-            return self._send(_sealed(name + Refusal.CONFLICT.value), t_s, packet)
-        before = self._instr(t_s)
-        pulses = len(self.discharges)
-        payload = command.effect(self, data, t_s)
-        if isinstance(payload, Refusal):
-            return self._send(_sealed(name + payload.value), t_s, packet)
-        status = self._instr(t_s) if command.status_after else before
-        reply = _sealed(name + bytes([status]) + payload)
-        assert len(reply) == command.reply_bytes, (name, reply)
-        fired = len(self.discharges) > pulses
-        if fired and (fault := self._faults.strike(FaultKind.UNCERTAIN_FIRE, t_s, packet)):
-            reply = _spoiled(reply) if fault.how == "bad_crc" else b""
-        return self._send(reply, t_s, packet)
-
-    def _send(self, reply: bytes, t_s: float, packet: bytes | None = None) -> list[tuple[float, bytes]]:
-        """Put a reply on the line after the last one; faults of replies meet only answers to packets."""
-        start_s = t_s + PROCESSING_S
-        if packet is not None:
-            if self._faults.strike(FaultKind.MUTE, t_s, packet):
-                return []
-            if self._faults.strike(FaultKind.BAD_CRC, t_s, packet):
-                reply = _spoiled(reply)
-            if fault := self._faults.strike(FaultKind.SHORT_REPLY, t_s, packet):
-                reply = reply[: 1 if fault.n_bytes is None else fault.n_bytes]
-            if fault := self._faults.strike(FaultKind.STRAY_BYTES, t_s, packet):
-                reply = (fault.data or b"") + reply
-            if fault := self._faults.strike(FaultKind.DELAYED_REPLY, t_s, packet):
-                start_s += fault.delay_s or 0.0
-        if not reply:
-            return []
-        self._tx_free_s = max(start_s, self._tx_free_s) + len(reply) * BYTE_S
-        return [(self._tx_free_s, reply)]
+    def _suits(self, fault: Fault) -> None:
+        if fault.kind in _TRAIN_FAULTS and not self.model.trains:
+            raise ValidationProblem(
+                f"a unit of model {self.model.name!r} has no trains", found=f"fault {fault.kind}",
+                todo="use a model with trains, or another fault",
+            )  # fmt: skip
 
     # ---- time ------------------------------------------------------------------------------------
 
-    def _lapse(self, until_s: float) -> None:
-        """Keep-alive and self-disarm, in the order in which they fall due."""
-        while True:
-            due: list[tuple[float, str]] = []
-            if self._remote:
-                limit_s = KEEP_ALIVE_STANDBY_S if self._armed_s is None else KEEP_ALIVE_ARMED_S
-                due.append((self._last_packet_s + limit_s, "control lost: keep-alive missed"))
-            if self._armed_s is not None:
-                last_s = self.discharges[-1].t_s if self.discharges else -math.inf
-                due.append((max(self._armed_s, last_s) + SELF_DISARM_S, "disarmed: no pulse for 60 s"))
-            if not due or not min(due)[0] <= until_s:
-                return
-            t_s, words = min(due)
-            self._disarm(t_s, words)
-            if words.startswith("control"):
-                self._remote = False
+    def _live(self, until_s: float) -> None:
+        """Let what falls due happen, in its order, up to an instant."""
+        while self._coming and self._coming[0].t_s - LEAD_S <= until_s:
+            self._settle(max(self._t_s, self._coming[0].t_s - LEAD_S))
+            if self._coming and self._coming[0].t_s - LEAD_S <= self._t_s:
+                self._discharge(self._coming.popleft())
+        self._settle(until_s)
+
+    def _settle(self, t_s: float) -> None:
+        while (due := min(self._due(), default=None)) is not None and due[0] <= t_s:
+            self._fall_due(*due)
+        self._t_s = t_s
+        self._forbid(t_s)
+
+    def _due(self) -> list[tuple[float, str]]:
+        """What will happen by itself, and when."""
+        due: list[tuple[float, str]] = []
+        if self._remote:
+            limit_s = KEEP_ALIVE_STANDBY_S if self._armed_s is None else KEEP_ALIVE_ARMED_S
+            due.append((self._talk.last_packet_s + limit_s, _SILENCE))
+        if self._armed_s is not None:
+            last_s = self.discharges[-1].t_s if self.discharges else -math.inf
+            due.append((max(self._armed_s, last_s) + SELF_DISARM_S, _NO_PULSE))
+        return due
+
+    def _fall_due(self, t_s: float, words: str) -> None:
+        if words == _SILENCE:
+            self._remote = False
+        self._stand_down(t_s, words, stops_train=self._obeys_disarm(t_s))
+
+    def _suffer(self, t_s: float) -> list[tuple[float, bytes]]:
+        """Faults that happen once, at their start."""
+        out = []
+        for fault in self._faults.once(FaultKind.UNSOLICITED_BYTES, t_s):
+            out += self._talk.send(fault.data or b"", t_s)
+        for fault in self._faults.once(FaultKind.TWO_OWNERS, t_s):
+            for byte in fault.data or FOREIGN_PACKET:  # its replies meet our host too
+                out += self._talk.take(byte, t_s)
+        for _ in self._faults.once(FaultKind.TRIGGER_EDGE, t_s, how="now"):
+            self._edge(t_s, "from nowhere")
+        for _ in self._faults.once(FaultKind.TRAIN_MODE, t_s):
+            self._set_to_train_mode()
+        return out
+
+    def _set_to_train_mode(self) -> None:
+        """Somebody has set the unit to trains at its panel; a model without trains cannot."""
 
     def _forbid(self, t_s: float) -> None:
         """Fall back to standby where the unit's own protection says so."""
         once = self._faults.once(FaultKind.STANDBY_UNEXPECTEDLY, t_s)
         if self._armed_s is not None and (why := self._cannot_arm(t_s) or ("fault" if once else "")):
-            self._disarm(t_s, f"disarmed: {why}")
+            self._stand_down(t_s, f"disarmed: {why}", stops_train=True)
 
     def _cannot_arm(self, t_s: float) -> str:
         if self._faults.active(FaultKind.COIL_ABSENT, t_s):
@@ -296,39 +270,38 @@ class Unit:
             return "error"
         return "coil above 40 degrees C" if not self.temperature_c(t_s) <= HOT_C else ""
 
-    def _disarm(self, t_s: float, words: str) -> None:
-        self.history.append((t_s, words))
+    def _stand_down(self, t_s: float, words: str, *, stops_train: bool) -> None:
+        """To standby. A second discharge of a pair that has begun is not held back (our choice)."""
+        if words:
+            self.history.append((t_s, words))
         self._armed_s = None
 
-    def _cooled(self, t_s: float) -> float:
-        """Newton's law of cooling since the last pulse."""
-        since_s = 0.0 if self._temp_t_s == -math.inf else max(0.0, t_s - self._temp_t_s)
-        return self._ambient_c + (self._temp_c - self._ambient_c) * math.exp(-since_s / COOLING_TAU_S)
-
-    def _actual(self, t_s: float) -> float:
-        if t_s >= self._ramp_end_s:
-            return float(self.setpoint_pct_mso)
-        share = (t_s - self._ramp_start_s) / (self._ramp_end_s - self._ramp_start_s)
-        return self._ramp_from + (self.setpoint_pct_mso - self._ramp_from) * share
+    def _obeys_disarm(self, t_s: float) -> bool:
+        """Whether a disarm, or lost control, stops a running train."""
+        return True
 
     def _recharged_s(self, power: float) -> float:
         """Earliest next discharge. The longer gap of the last and the coming power counts (our choice)."""
-        if not self.discharges:
+        if self._last_shot is None:
             return -math.inf
-        last = self.discharges[-1]
-        return last.t_s + max(self.model.min_gap_s(last.power_pct_mso), self.model.min_gap_s(power))
+        return self._last_shot.t_s + max(self._gap_s(self._last_shot.power_pct_mso), self._gap_s(power))
 
-    def _ready(self, t_s: float) -> bool:
+    def _gap_s(self, power: float) -> float:
+        return self.model.min_gap_s(power)
+
+    def _ready(self, t_s: float, latency_s: float | None = None) -> bool:
         """Ready is off, and armed on, while arming, ramping and recharging (our choice for the last)."""
+        fires_s = t_s + (self._latency_s if latency_s is None else latency_s)
         return (
             self._armed_s is not None
             and t_s >= self._armed_s + self._arming_s - _EPS_S
-            and t_s >= self._ramp_end_s - _EPS_S
-            and t_s + self._latency_s >= self._recharged_s(self.setpoint_pct_mso) - _EPS_S
+            and t_s >= self._ramp.end_s - _EPS_S
+            and fires_s >= self._recharged_s(self.setpoint_pct_mso) - _EPS_S
             and not self._faults.active(FaultKind.STUCK_BUSY, t_s)
         )
 
-    def _instr(self, t_s: float) -> int:
+    def instr(self, t_s: float) -> int:
+        """Status byte."""
         armed, ready = self._armed_s is not None, self._ready(t_s)
         coil = not self._faults.active(FaultKind.COIL_ABSENT, t_s)
         replace = self._faults.active(FaultKind.REPLACE_COIL, t_s)
@@ -337,15 +310,42 @@ class Unit:
         bits = (not armed, armed and not ready, ready, coil, replace, error, fatal, self._remote)
         return sum(1 << i for i, bit in enumerate(bits) if bit)
 
-    def _discharge(self, t_s: float, power: int) -> Discharge:
-        pulse = Discharge(t_s=t_s, power_pct_mso=power)
-        self._temp_c, self._temp_t_s = self._cooled(t_s) + HEATING_C * (power / 100) ** 2, t_s
+    def _discharge(self, pulse: Discharge) -> Discharge:
+        self._coil.heat(pulse.t_s, pulse.power_pct_mso)
         self.discharges.append(pulse)
         if self._on_discharge is not None:
-            self._on_discharge(t_s, power)
+            self._on_discharge(pulse.t_s, pulse.power_pct_mso)
         return pulse
 
+    def _shots(self, first_s: float, power: int) -> list[Discharge]:
+        """What one fire gives, the first pulse at ``first_s``."""
+        return [Discharge(t_s=first_s, power_pct_mso=power)]
+
+    def _go(self, first_s: float) -> Discharge | None:
+        if self._faults.strike(FaultKind.FIRE_WITHOUT_DISCHARGE, self._t_s, b"EH"):
+            return None
+        first, *later = self._shots(first_s, round(self._ramp.at(self._t_s)))
+        self._last_shot = first
+        self._discharge(first)
+        self._coming.extend(later)
+        while self._coming and self._coming[0].t_s - LEAD_S <= self._t_s:
+            self._discharge(self._coming.popleft())
+        return first
+
+    def _edge(self, t_s: float, whence: str) -> Discharge | None:
+        words = f"trigger edge {whence}".rstrip()
+        if not self._ready(t_s, self._trigger_latency_s):
+            self.history.append((t_s, f"{words}: not ready, no pulse"))
+            return None
+        if whence:
+            self.history.append((t_s, words))
+        return self._go(t_s + self._trigger_latency_s)
+
     # ---- what commands do --------------------------------------------------------------------------
+
+    def packet_bytes(self, command: Command, begun: bytes) -> int:
+        """Length of the packet that begins so, checksum included."""
+        return 2 + command.data_bytes
 
     def take_control(self) -> None:
         """Remote control on."""
@@ -353,7 +353,8 @@ class Unit:
 
     def release_control(self) -> None:
         """Disarm, remote control off."""
-        self._armed_s, self._remote = None, False
+        self._remote = False
+        self.disarm()
 
     def arm(self, t_s: float) -> bool:
         """Start arming; False when not in standby, not under control, or the unit protects itself."""
@@ -363,37 +364,34 @@ class Unit:
         return True
 
     def disarm(self) -> None:
-        """To standby, at once, from any state, with or without control."""
-        self._armed_s = None
+        """To standby, from any state, with or without control."""
+        self._stand_down(self._t_s, "", stops_train=self._obeys_disarm(self._t_s))
 
     def fire(self, t_s: float) -> bool:
         """Discharge ``serial_latency_s`` later; False when not ready or not under control."""
         if not self._remote or not self._ready(t_s):
             return False
-        if not self._faults.strike(FaultKind.FIRE_WITHOUT_DISCHARGE, t_s, b"EH"):
-            self._discharge(t_s + self._latency_s, round(self._actual(t_s)))
+        self._go(t_s + self._latency_s)
         return True
 
     def set_power(self, power_pct_mso: int, t_s: float) -> bool:
         """Start the ramp to a power; False when not under control."""
         if not self._remote:
             return False
-        actual = self._actual(t_s)
-        per_pct_s = RAMP_UP_S_PER_PCT if power_pct_mso > actual else RAMP_DOWN_S_PER_PCT
-        self._ramp_from, self._ramp_start_s = actual, t_s
-        self._ramp_end_s = t_s + abs(power_pct_mso - actual) * per_pct_s
-        self.setpoint_pct_mso = power_pct_mso
+        self._ramp.to(power_pct_mso, t_s)
         return True
+
+    @property
+    def remote(self) -> bool:
+        """Under remote control."""
+        return self._remote
+
+    @property
+    def standby(self) -> bool:
+        """Neither armed nor ready."""
+        return self._armed_s is None
 
     def temperature_c(self, t_s: float) -> float:
         """What the coil's sensor reads: the value of a hot-coil fault, else the coil's own."""
         fault = self._faults.active(FaultKind.HOT_COIL, t_s)
-        return self._cooled(t_s) if fault is None else float(fault.temp_c or 0.0)
-
-
-def _sealed(body: bytes) -> bytes:
-    return body + bytes([crc(body)])
-
-
-def _spoiled(reply: bytes) -> bytes:
-    return reply[:-1] + bytes([reply[-1] ^ 0x5A])
+        return self._coil.at(t_s) if fault is None else float(fault.temp_c or 0.0)

@@ -225,7 +225,7 @@ def test_a_fault_file_of_another_shape_is_refused(text: str) -> None:
 
 def test_every_kind_can_be_written_in_a_file() -> None:
     extra = {"delayed_reply": {"delay_s": 0.1}, "hot_coil": {"temp_c": 41}}
-    extra |= {"stray_bytes": {"data": "00"}, "unsolicited_bytes": {"data": "00"}}
+    extra |= {"stray_bytes": {"data": "00"}, "unsolicited_bytes": {"data": "00"}, "port_back": {"end_s": 2}}
     tables = [{"kind": str(kind), "start_s": 1.0, **extra.get(kind, {})} for kind in FaultKind]
     assert [fault.kind for fault in parse_faults(tables)] == list(FaultKind)
 
