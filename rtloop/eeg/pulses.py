@@ -66,6 +66,8 @@ class PulseFinder:
     nearly all channels stand still from it on, or did until it (an amplifier that saturates, goes flat, or comes
     back from that). That is believed only where the trigger channel has shown a pulse before: it would have shown
     this one. Without a trigger such an onset is told as a pulse: rather one too many than one lost.
+
+    No two pulses are told at one sample: of several in one gap of samples the later ones get the samples after the first.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class PulseFinder:
         self._told_s: list[tuple[float, Source]] = []  # markers and fire times not yet placed
         self._waiting: list[tuple[float, Source]] = []  # (sample, source)
         self._done: list[tuple[float, set[Source]]] = []  # pulses told, newest last
+        self._taken: set[int] = set()  # samples at which a pulse was told
         self._trigger_works = False  # it has shown a pulse, with its artifact
         self._seam = -1  # the newest seam that the search has passed
         self._columns = np.array(columns)
@@ -144,10 +147,18 @@ class PulseFinder:
             if missing_s <= self.limits.pair_s[source]:
                 self._add(sample, source)
             elif source is Source.MARKER:
-                out.append(PulseSeen(sample=round(sample), source=source, t_s=t_s, alarm=f"samples are missing around it: "
-                                     f"the next one is {missing_s:.2f} s after the marker"))  # fmt: skip
+                words = f"samples are missing around it: the next one is {missing_s:.2f} s after the marker"
+                own = self._own_sample(round(sample))
+                out.append(PulseSeen(sample=own, source=source, t_s=t_s, alarm=words, sources=(source,)))
         self._told_s = early
         return out
+
+    def _own_sample(self, sample: int) -> int:
+        """This sample, or the next one at which no pulse was told yet: a sample names its pulse."""
+        while sample in self._taken:
+            sample += 1
+        self._taken.add(sample)
+        return sample
 
     def _pass_seams(self) -> None:
         """Search up to each new seam, and after it without what was before it."""
@@ -243,12 +254,13 @@ class PulseFinder:
                     f"(allowed ±{allowed_s * 1e3:.0f} ms)"
                 )
         return PulseSeen(
-            sample=sample,
+            sample=sample if best is Source.HOST else self._own_sample(sample),
             source=best,
             t_s=self._map.time_of(sample),
             checked_by=check,
             disagreement_samples=apart,
             alarm="; ".join(alarms),
+            sources=tuple(ranked),
         )
 
     def _alarms(self, group: dict[Source, tuple[float, Source]]) -> list[str]:

@@ -160,3 +160,9 @@ class PulseSeen:
     checked_by: Source | None = None
     disagreement_samples: float | None = None  # of the checking source, signed (its instant minus ours)
     alarm: str = ""  # words, when the disagreement is larger than the sources allow
+    sources: tuple[Source, ...] = ()  # every source that told of it in time, best first; empty: the two above
+
+    @property
+    def told_by(self) -> tuple[Source, ...]:
+        """Every source that told of it, best first."""
+        return self.sources or tuple(x for x in (self.source, self.checked_by) if x is not None)

@@ -47,6 +47,7 @@ class Fault(StrEnum):
     UNCERTAIN_PULSE = "uncertain_pulse"  # a fire whose outcome is not known
     PULSE_NOT_SEEN = "pulse_not_seen"  # commanded, acknowledged, not found in the EEG
     PULSE_UNCOMMANDED = "pulse_uncommanded"  # found in the EEG, never commanded
+    LATENCY_OFF = "latency_off"  # pulses come later or earlier after their command than they did
     CLOCK_JUMP = "clock_jump"
     BUG = "bug"  # an exception in the loop
 
