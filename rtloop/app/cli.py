@@ -225,6 +225,26 @@ def doctor(site: Site = None, json_: Json = False) -> None:
 
 
 @app.command()
+def commission(
+    simulate: Simulate = False,
+    by: Annotated[str, typer.Option("--by", help="Your name: who commissions, and signs.")] = "",
+    unit: Unit = None, port: Port = None, stream: Stream = None, source_id: Source = None, markers: Markers = None,
+    power: Annotated[int, typer.Option("--power", help="Power of the pulses on the phantom, % MSO.")] = 40,
+    pulses: Annotated[int, typer.Option("--pulses", help="How many single pulses; at least 10.")] = 10,
+    data_dir: DataDir = None, site: Site = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """Walk through the real unit on a PHANTOM and sign a record; HUMAN needs one. Exit 5 if a step did not pass."""
+    from rtloop.app.commission import CommissionRequest, commission
+    from rtloop.app.voice import say
+
+    request = CommissionRequest(
+        simulate=simulate, by=by, unit=unit, port=port, stream=stream, source_id=source_id, markers=markers,
+        power_pct_mso=power, pulses=pulses, data_dir=data_dir, site=site,
+    )  # fmt: skip
+    _tell(commission(request, say), json_)
+
+
+@app.command()
 def verify(folder: Annotated[Path, typer.Argument(help="A session folder.")], json_: Json = False) -> None:
     """Whether a session's record is whole: chain, counts, gaps, every pulse accounted for. Exit 7 if not."""
     from rtloop.app.look import verify_folder

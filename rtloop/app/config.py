@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +59,23 @@ class SiteUnit(_Table):
     port: _Text | None = None
 
 
+class Commissioning(_Table):
+    """``[commissioning]``: for how long a record of ``rtloop commission`` is good here. A site may only shorten it."""
+
+    valid_days: Annotated[float, Field(gt=0, le=365)] = 365.0
+
+
+class Verified(_Table):
+    """``[verified]``: which limits a person of this site has checked against their source, by name, and who and when.
+
+    ``limits`` names rows as ``rtloop doctor`` lists them; a row that changes its name or is new is not covered.
+    """
+
+    by: _Text
+    on: _Text
+    limits: Annotated[tuple[_Text, ...], Field(min_length=1, max_length=1000)]
+
+
 class Site(_Table):
     """Everything a site says. ``caps`` may only tighten the published limits, by their names."""
 
@@ -66,6 +84,8 @@ class Site(_Table):
     stream: Stream = Stream()
     markers: Markers = Markers()
     unit: SiteUnit = SiteUnit()
+    commissioning: Commissioning = Commissioning()
+    verified: Verified | None = None
     caps: dict[str, float] = Field(default_factory=dict)
     _origin: dict[str, str] = PrivateAttr(default_factory=dict)
     _file: str = PrivateAttr(default="")
@@ -81,10 +101,19 @@ class Site(_Table):
         return self._file
 
     def limits(self) -> Limits:
-        """The published limits, tightened by the caps of this site."""
+        """The published limits, tightened by the caps of this site, with the rows that it has verified."""
         from rtloop.safety.limits import load_limits
 
-        return load_limits(self.caps)
+        limits = load_limits(self.caps)
+        if self.verified is None:
+            return limits
+        names = self.verified.limits
+        rows = tuple(replace(r, verified=r.verified or r.name in names) for r in limits.rows)
+        trains = tuple(
+            replace(t, verified=t.verified or f"train {t.hz:g} Hz {t.pct_mt:g} %" in names)
+            for t in limits.trains
+        )
+        return replace(limits, rows=rows, trains=trains)
 
 
 #: dotted key -> how its text (environment, command line) is read
@@ -99,6 +128,7 @@ _READ: dict[str, str] = {
     "markers.name": "text",
     "unit.model": "text",
     "unit.port": "text",
+    "commissioning.valid_days": "number",
 }
 KEYS = tuple(_READ)
 

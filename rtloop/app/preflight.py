@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtloop.app.progress import Progress
@@ -50,7 +51,7 @@ def preflight(
             bench.board.beat("operator")
         vigil.look(now_s, Lamp.SAFE)
         bench.source.pulses(now_s)
-        items = _items(bench, vigil, setting)
+        items = checked(bench, vigil, Path(setting.site.data_dir))
         if bench.board["stop_asked"]:
             raise SafetyStop("STOP was asked for during the pre-flight", todo="start a new run with a note")
         if all(i.ok for i in items):
@@ -93,10 +94,11 @@ def _local_electrodes(setting: Setting, bench: Bench) -> None:
         )  # fmt: skip
 
 
-def _items(bench: Bench, vigil: Vigil, setting: Setting) -> list[Item]:
+def checked(bench: Bench, vigil: Vigil, data_dir: Path) -> list[Item]:
+    """Every line, as things stand at the vigil's newest look."""
     health, board = vigil.health, bench.board
     assert health is not None
-    free_gb = shutil.disk_usage(setting.site.data_dir).free / 1e9
+    free_gb = shutil.disk_usage(data_dir).free / 1e9
     difference_us = abs(clock_difference_s()) * 1e6
     n = bench.source.montage.n_channels
     items = [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hardware_sim.bedside import BedsideSpec
+from rtloop.app.commissioned import Covered, covered
 from rtloop.app.config import Site, load_site
 from rtloop.app.dose import ledger_of
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, new_run_id
@@ -77,6 +78,7 @@ class Setting:
     ledger: Ledger  # of all earlier sessions of this participant
     spots: dict[str, Spot] = field(default_factory=dict)
     ongoing: dict[str, float] = field(default_factory=dict)  # what the EEG reached before the session, µV
+    covering: Covered | None = None  # in HUMAN: the commissioning record that lets a person under the coil
 
 
 def prepare(request: Request) -> Setting:
@@ -98,6 +100,9 @@ def prepare(request: Request) -> Setting:
             update={"targets": tuple(t.model_copy(update={"coil_at": request.coil}) for t in plan.targets)}
         )
     mode = _mode(request, plan, site)
+    covering = covered(site) if mode is Mode.HUMAN else None
+    if covering is not None:
+        refuse_uncovered(covering)
     run_id = _run_id(request, Path(site.data_dir))
     participant = request.participant or (f"SIM-{run_id}" if request.simulate else "P000")
     limits = site.limits()
@@ -116,7 +121,7 @@ def prepare(request: Request) -> Setting:
     spots = {t.name: Spot(coil_m=t.point_m(), local=t.local_electrodes or ()) for t in plan.targets}
     return Setting(
         request=request, site=site, plan=plan, mode=mode, limits=limits, rehearsal=rehearsal, run_id=run_id,
-        participant=participant, chain=chain_of(plan), spots=spots,
+        participant=participant, chain=chain_of(plan), spots=spots, covering=covering,
         ledger=Ledger() if mode is Mode.LISTEN else ledger_of(Path(site.data_dir), participant, simulated=request.simulate),
     )  # fmt: skip
 
@@ -173,17 +178,23 @@ def _mode(request: Request, plan: Plan, site: Site) -> Mode:
             "mode and bedside do not agree", expected="SIMULATED with --simulate, BENCH or HUMAN without",
             found=f"{mode}, {'with' if request.simulate else 'without'} --simulate",
         )  # fmt: skip
-    if mode is Mode.HUMAN:
-        raise SafetyStop(
-            "mode HUMAN refuses to arm", expected="a commissioning record of this unit, software and site",
-            found="none; this version cannot make one", todo="use --mode bench with the coil on a phantom, or rtloop watch",
-        )  # fmt: skip
     if not request.simulate and site.unit.port is None:
         raise UsageProblem(
             "no unit is named", expected="--port PORT (serial port or socket://host:port)", found="none",
             todo="name the unit's port, or try --simulate, or listen only with rtloop watch",
         )  # fmt: skip
     return mode
+
+
+def refuse_uncovered(covering: Covered) -> None:
+    """SafetyStop with every reason why the commissioning record does not let a person under the coil."""
+    if not covering.ok:
+        raise SafetyStop(
+            "mode HUMAN refuses to arm", expected="a commissioning record of this unit, software and site",
+            found="; ".join(covering.reasons),
+            todo="use --mode bench with the coil on a phantom, or rtloop watch; rtloop commission makes a record "
+            "(docs/commissioning.md)",
+        )  # fmt: skip
 
 
 def chain_of(plan: Plan) -> ChainSpec:

@@ -19,7 +19,15 @@ from rtloop.app.log import LOGGER, close_log, log_event, open_log
 from rtloop.app.opening import criteria_of, dose_before, places_of, steps_dict
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
-from rtloop.app.setting import Request, Setting, bedside_spec, prepare, to_recording, wanted
+from rtloop.app.setting import (
+    Request,
+    Setting,
+    bedside_spec,
+    prepare,
+    refuse_uncovered,
+    to_recording,
+    wanted,
+)
 from rtloop.app.wiring import (
     Bench,
     connected,
@@ -131,7 +139,10 @@ class Sitting:
             clock,
         )
         plan, limits = setting.plan, setting.limits
-        self.interlock = Interlock(setting.mode, confirm_window_s=limits.confirm_window_s)
+        self.commissioned = self._commissioned()
+        self.interlock = Interlock(
+            setting.mode, confirm_window_s=limits.confirm_window_s, commissioned=self.commissioned
+        )
         self.line = SignalLine(bench.source, setting.chain, setting.spots)
         listening = plan.kind is Kind.WATCH
         self.gate = None if bench.unit is None else self._gate(bench)
@@ -170,6 +181,17 @@ class Sitting:
             self.loop, self.interlock, self.vigil, bench, self.progress.say, person=self.operator is None
         )
 
+    def _commissioned(self) -> bool:
+        """Whether the record covers a person with exactly the unit and amplifier that answer; SafetyStop if one is needed."""
+        covering, bench = self.setting.covering, self.bench
+        if covering is None or bench.unit is None:
+            return False
+        now = covering.with_devices(
+            bench.unit.identity, bench.stream, simulated_eeg=bench.bedside is not None
+        )
+        refuse_uncovered(now)
+        return now.ok
+
     def _gate(self, bench: Bench) -> Gate:
         assert bench.unit is not None
         return Gate(
@@ -192,7 +214,7 @@ class Sitting:
             durable_lag_s=(source.head() - board["durable_sample"]) / source.rate_hz,
             port_age_s=board.age_s("port"),
             operator_age_s=board.age_s("operator"),
-            participant=self.setting.participant,
+            participant=self.setting.participant, commissioned=self.commissioned,
             rig=None if unit is None else Rig(unit_model=unit.model, coil=unit.coil, waveform=unit.waveform),
             threshold=None if t is None or unit is None else MotorThreshold(
                 participant=t.participant or "", pct_mso=t.pct_mso, date=t.date.isoformat(), method=t.method,
@@ -293,6 +315,9 @@ class Sitting:
         )  # fmt: skip
         if self.results.words:
             self.loop.emit(kinds.NOTE_WRITTEN, words=self.results.words, by="engine")
+        if self.commissioned and setting.covering is not None and setting.covering.record is not None:
+            words = f"covered by {setting.covering.words}, sha256 {setting.covering.record.sha256}"
+            self.loop.emit(kinds.NOTE_WRITTEN, words=words, by="engine")
         self.loop.emit(kinds.STREAM_OPENED, **bench.stream)
         if bench.unit is not None:
             self.loop.emit(kinds.UNIT_OPENED, **asdict(bench.unit.identity))

@@ -123,10 +123,7 @@ def connected(
         key = secrets.token_bytes(32)
         driver = None
         if unit is not None:
-            driver = MagstimUnit.open(
-                port=unit.port, model=unit.model, board_path=runtime.board, run_id=run_id, key=key,
-                simulated=unit.simulated,
-            )  # fmt: skip
+            driver = open_unit(unit, board=runtime.board, run_id=run_id, key=key)
             stack.callback(driver.close)
             say(
                 f"unit: {unit.model} on {unit.port}, standby read back, coil {driver.status().coil_temp_c} °C"
@@ -140,6 +137,13 @@ def connected(
             board=board, source=source, stream=sender, unit=driver, bedside=bedside, key=key,
             pages=runtime.pages, link=runtime.socket,
         )  # fmt: skip
+
+
+def open_unit(unit: UnitWanted, *, board: Path, run_id: str, key: bytes) -> MagstimUnit:
+    """The unit behind a port process of its own, standby read back; the only way in which one is opened."""
+    return MagstimUnit.open(
+        port=unit.port, model=unit.model, board_path=board, run_id=run_id, key=key, simulated=unit.simulated
+    )
 
 
 def _end_recorder(recorder: RecorderHandle, say: Callable[[str], None]) -> None:

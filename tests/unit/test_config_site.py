@@ -30,6 +30,9 @@ name = "pulses"
 model = "200"
 port = "COM3"
 
+[commissioning]
+valid_days = 180
+
 [caps]
 max_power_pct_mso = 80
 """
@@ -72,6 +75,7 @@ def test_a_whole_file(desk: Desk) -> None:
     site = desk.load()
     assert (site.mode, site.stream.rate_hz, site.stream.channels) == (Mode.BENCH, 4800.0, ("C3", "C4"))
     assert (site.stream.trigger_channel, site.markers.name, site.unit.port) == ("TRIG", "pulses", "COM3")
+    assert site.commissioning.valid_days == 180
     assert site.data_dir == str(desk.cwd / "records")  # beside the file, wherever the program is started
     assert site.limits().max_power_pct_mso == 80
     assert site.limits().row("max_power_pct_mso").set_by == "site"

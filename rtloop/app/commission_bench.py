@@ -1,0 +1,215 @@
+"""Owns one run of commissioning on the unit: the gate, the interlock and the vigil of a session, stepped by hand.
+
+It owns no step. There is no other way to the unit here than the gate that sessions use, and no rule is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtloop.app.commission_person import Person, Say
+from rtloop.app.preflight import checked
+from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, connected
+from rtloop.clock import WALL
+from rtloop.errors import NotReady, OperatorAbort
+from rtloop.model.pulse import Pulse, PulseSeen, Purpose
+from rtloop.model.status import Fault, Lamp, Mode
+from rtloop.record import kinds
+from rtloop.record.folder import SessionFolder
+from rtloop.record.journal import Journal
+from rtloop.safety.gate import Gate, GateResult
+from rtloop.safety.interlock import Interlock
+from rtloop.safety.ledger import Ledger
+from rtloop.safety.limits import Limits
+from rtloop.safety.rules import Situation
+from rtloop.session.vigil import Vigil
+
+TICK_S = 0.001
+SETTLE_S = 15.0
+STEADY_S = 1.0
+#: a permit's life: a pulse that is not sent by then is missed
+FIRE_WITHIN_S = 0.5
+READY_WITHIN_S = 0.3
+TARGET = "phantom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fired:
+    """What came of one command to fire, and what the stream showed of it."""
+
+    result: GateResult
+    seen: tuple[PulseSeen, ...]
+    available_s: float | None  # when the first pulse's sample could be read here
+
+
+class Stand:
+    """The unit, the amplifier and the recorder of one run. ``tick`` must be called at least every 0.2 s while armed."""
+
+    def __init__(self, bench: Bench, *, mode: Mode, limits: Limits, journal: Journal, run_id: str) -> None:
+        assert bench.unit is not None
+        self.bench, self.limits, self.mode = bench, limits, mode
+        self.faults: list[tuple[float, Fault, str]] = []
+        self.seen: list[PulseSeen] = []
+        self._heads: list[tuple[float, int]] = []  # (when, head of the ring), while a pulse is looked for
+        self._timing = False
+        self._journal, self._pulses, self._last_s = journal, 0, float("-inf")
+        self.lock = Interlock(mode, confirm_window_s=limits.confirm_window_s)
+        self.gate = Gate(
+            stimulator=bench.unit, limits=limits, interlock=self.lock, ledger=Ledger(), clock=WALL, run_id=run_id,
+            key=bench.key, record_intent=self._intended, situation=self._situation,
+        )  # fmt: skip
+        self.vigil = Vigil(
+            source=bench.source, board=bench.board, limits=limits, status=self.gate.status, utc=WALL.utc
+        )
+
+    # ---- as in a session
+
+    def _intended(self, charge: dict[str, Any]) -> None:
+        self._journal.append(kinds.PULSE_INTENDED, charge, sync=True)
+
+    def _situation(self, pulse: Pulse, now_s: float) -> Situation:
+        board, source = self.bench.board, self.bench.source
+        return Situation(
+            mode=self.mode, now_s=now_s, pulse=pulse, eeg_simulated=self.bench.bedside is not None,
+            stream=self.vigil.health, recorder_age_s=board.age_s("recorder"),
+            durable_lag_s=(source.head() - board["durable_sample"]) / source.rate_hz,
+            port_age_s=board.age_s("port"), operator_age_s=board.age_s("operator"), participant=TARGET,
+        )  # fmt: skip
+
+    def tick(self) -> None:
+        """Show life, look, act on what is found: what a session's loop does at every pass."""
+        board, now_s = self.bench.board, WALL.now_s()
+        board.beat("engine")
+        board.beat("operator")
+        raised, cleared = self.vigil.look(now_s, self.lock.lamp)
+        for fault, words in raised:
+            self.faults.append((now_s, fault, words))
+            self._journal.append(kinds.FAULT_RAISED, {"fault": fault.value, "words": words})
+            self.gate.fault(fault, words)
+        for fault in cleared:
+            self.lock.cleared(fault, now_s)
+        if self._timing:
+            self._heads.append((now_s, self.bench.source.head()))
+        self.seen += self.bench.source.pulses(now_s)
+        WALL.sleep_until(WALL.now_s() + TICK_S)
+
+    def wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass, at most so long; whether the condition came true."""
+        end_s = WALL.now_s() + seconds
+        while not until():
+            if not WALL.now_s() < end_s:
+                return False
+            self.tick()
+        return True
+
+    def settle(self, data_dir: Path, say: Say) -> None:
+        """The session's own pre-flight, until all of it is in order for a second: SAFE -> READY, or NotReady."""
+        end_s, good_since_s = WALL.now_s() + SETTLE_S, float("inf")
+        while True:
+            self.tick()
+            now_s = WALL.now_s()
+            items = checked(self.bench, self.vigil, data_dir)
+            good_since_s = min(good_since_s, now_s) if all(i.ok for i in items) else float("inf")
+            if now_s - good_since_s >= STEADY_S:
+                break
+            if now_s > end_s:
+                wrong = [i for i in items if not i.ok] or items
+                raise NotReady(
+                    "the pre-flight did not pass", expected="; ".join(f"{i.name}: {i.expected}" for i in wrong),
+                    found="; ".join(f"{i.name}: {i.found}" for i in wrong), todo="; ".join(i.todo for i in wrong),
+                )  # fmt: skip
+        for i in items:
+            say(f"   [ok] {i.name}: {i.found}")
+        for fault in list(self.lock.active):
+            self.lock.cleared(fault, WALL.now_s())
+        self.lock.preflight_ok()
+        self.seen.clear()
+
+    # ---- the unit
+
+    def set_power(self, power_pct_mso: int) -> int:
+        """Through the gate; returns what was read back. NotReady with every refusal."""
+        found = self.gate.set_power(power_pct_mso)
+        if isinstance(found, tuple):
+            raise NotReady("the power was refused", found="; ".join(str(r) for r in found))
+        self.vigil.waited(WALL.now_s())
+        assert found.power_pct_mso is not None
+        return found.power_pct_mso
+
+    def arm(self, person: Person, why: str) -> None:
+        """Two steps by the person, then the unit's own word; NotReady when it does not come."""
+        for word, step in (("arm", self.lock.arm_requested), ("confirm", self.lock.arm_confirmed)):
+            person.says(word, why, self.tick)
+            done = step(WALL.now_s())
+            if not done.accepted:
+                raise NotReady("not armed", found=done.words, todo="commission again")
+        armed = self.gate.arm()
+        self.vigil.waited(WALL.now_s())
+        if not armed.ok:
+            raise NotReady("not armed", found=armed.words, todo="look at the unit's display")
+
+    def fire(self, power_pct_mso: int, *, look_s: float = 1.0) -> Fired:
+        """One permit, one pulse, as soon as the rules allow; then look so long for it in the stream."""
+        gap_s = self.gate.min_interval_s(power_pct_mso) + self.limits.interval_margin_s
+        due_s = max(WALL.now_s() + 0.1, self._last_s + gap_s)
+        self.gate.announce(due_s)
+        self.wait(due_s - WALL.now_s() + 1.0, lambda: WALL.now_s() >= due_s)
+        self.wait(
+            READY_WITHIN_S, lambda: self.gate.status().ready
+        )  # it recharges; a pulse late for that is no fault
+        self._pulses += 1
+        pulse = Pulse(
+            pulse_id=self._pulses, target=TARGET, purpose=Purpose.CONTROL, power_pct_mso=power_pct_mso, power_pct_rmt=None,
+            due_s=due_s, deadline_s=due_s + FIRE_WITHIN_S,
+        )  # fmt: skip
+        before = len(self.seen)
+        permit = self.gate.permit(pulse, WALL.now_s())
+        if isinstance(permit, tuple):
+            raise NotReady("the pulse was refused", found="; ".join(str(r) for r in permit))
+        self._heads, self._timing = [], True
+        result = self.gate.fire(pulse, permit)
+        self._last_s = WALL.now_s()
+        self.vigil.waited(self._last_s)
+        if result.closing is not None:
+            self._journal.append(kinds.PULSE_CLOSED, result.closing)
+        self.wait(look_s)
+        self._timing = False
+        seen = tuple(self.seen[before:])
+        for one in seen:
+            self._journal.append(
+                kinds.PULSE_SEEN,
+                {"pulse_id": pulse.pulse_id, "sample": one.sample, "source": one.source.value},
+            )
+        available = [t_s for t_s, head in self._heads if seen and head > seen[0].sample]
+        return Fired(result=result, seen=seen, available_s=available[0] if available else None)
+
+    @property
+    def disarmed(self) -> bool:
+        """The lamp is not armed, and the unit's newest status byte says standby."""
+        status = self.gate.status()
+        armed = self.lock.lamp in (Lamp.ARMED, Lamp.HELD)
+        return not armed and status.standby and not status.may_discharge
+
+
+@contextlib.contextmanager
+def standing(
+    *, folder: SessionFolder, run_id: str, stream: StreamWanted, unit: UnitWanted, bedside: Any, mode: Mode, limits: Limits,
+    say: Say,
+) -> Iterator[Stand]:  # fmt: skip
+    """One run: journal, board, amplifier, recorder, port process, gate; ended disarmed on every way out."""
+    with contextlib.ExitStack() as stack:
+        journal = Journal(folder.journal, run_id=run_id)
+        stack.callback(journal.close)
+        bench = stack.enter_context(connected(folder, run_id, stream, unit, bedside, say))
+        stand = Stand(bench, mode=mode, limits=limits, journal=journal, run_id=run_id)
+        stack.callback(stand.gate.close)
+        try:
+            yield stand
+        except KeyboardInterrupt:
+            raise OperatorAbort(
+                "commissioning was interrupted; the unit is disarmed", todo="start it again: every step anew"
+            ) from None

@@ -1,0 +1,254 @@
+"""Owns the steps of commissioning: what is done, expected, found; each by the same gate as a session. Writes no record."""
+
+from __future__ import annotations
+
+import math
+import signal
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rtloop.app.commission_bench import Stand
+from rtloop.app.commission_child import ChildEngine, ChildSpec
+from rtloop.app.commission_person import Person, Say
+from rtloop.board import Board
+from rtloop.clock import WALL
+from rtloop.errors import RtloopError
+from rtloop.model.pulse import Outcome, Source
+from rtloop.model.status import Fault, Lamp
+from rtloop.record.commissioning import PULSES_LEAST, StepFound
+
+PROGRAM = "program"
+#: what a pulse's delay may be, from the last byte of the command to the pulse in the EEG (5 to 8 ms on real units)
+DELAY_MS = (0.0, 60.0)
+DELAY_RANGE_MS = 20.0
+STOP_EA_MS = 50.0
+#: a killed or frozen engine: EA within 300 ms, and the status byte read back
+ORPHAN_MS = 500.0
+HARDWARE_S = 45.0
+#: keep-alive (0.4 s) and the deadline of a reply (0.5 s)
+LOST_MS = 1000.0
+LETS_GO_S = 2.0
+STANDBY_ASKED = "Does the unit's own display show standby (not armed)?"
+
+
+@dataclass
+class Walk:
+    """What the steps share, and what they found so far."""
+
+    person: Person
+    say: Say
+    power_pct_mso: int
+    n_pulses: int
+    steps: list[StepFound] = field(default_factory=list)
+
+    def found(
+        self, step: str, done: str, expected: str, found: str, passed: bool, *, by: str = PROGRAM,
+        numbers: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
+        """Keep one finding and say it."""
+        kept = {k: round(float(v), 3) for k, v in (numbers or {}).items() if math.isfinite(v)}
+        self.steps.append(
+            StepFound(
+                step=step, done=done, expected=expected, found=found, passed=passed, observed_by=by, utc=WALL.utc(),
+                numbers=kept,
+            )
+        )  # fmt: skip
+        self.say(f"[{'passed' if passed else 'FAILED'}] {step}: {found} (expected: {expected}; seen by {by})")
+
+    def broke(self, step: str, done: str, err: RtloopError) -> None:
+        """A step that could not be done is a step that did not pass."""
+        self.found(step, done, "the step can be done", str(err), False)
+
+
+def identity(walk: Walk, stand: Stand, model: str) -> None:
+    """Who answers on the line, in standby, with a coil."""
+    who, s = stand.gate.identity, stand.gate.status()
+    ok = who.model == model and s.standby and s.coil_present and s.remote and not s.error
+    found = f"{who.model} on {who.port}, software {who.firmware}, "
+    found += "standby, coil, remote control, no error" if ok else str(s)
+    walk.found("identity", "open the line, ask who is there", f"{model}, standby, coil, no error", found, ok)
+
+
+def power(walk: Walk, stand: Stand, high_pct_mso: int) -> None:
+    """Powers are set and read back; where the site's cap is below the unit's highest, one above it is refused."""
+    wanted = (max(1, walk.power_pct_mso // 2), max(2, walk.power_pct_mso - 7), walk.power_pct_mso)
+    found = [stand.set_power(p) for p in wanted]
+    ok, words = tuple(found) == wanted, f"read back {', '.join(map(str, found))} % MSO"
+    done, expected = "set powers, read each back", f"{', '.join(map(str, wanted))} % MSO"
+    above = math.floor(stand.limits.max_power_pct_mso) + 1
+    if above <= high_pct_mso:
+        refused = isinstance(stand.gate.set_power(above), tuple)
+        ok, words = ok and refused, f"{words}; {above} % {'refused' if refused else 'NOT refused'}"
+        done, expected = f"{done}; ask for one above the site's cap", f"{expected}; {above} % refused"
+    walk.found("power", done, expected, words, ok)
+
+
+def pulses(walk: Walk, stand: Stand) -> None:
+    """Single pulses, each seen once in the EEG; trigger and amplifier delay."""
+    done = f"{walk.n_pulses} single pulses at {walk.power_pct_mso} % MSO"
+    stand.arm(walk.person, f"{done}: the unit will be ARMED")
+    fired = [stand.fire(walk.power_pct_mso) for _ in range(walk.n_pulses)]
+    stand.gate.disarm("the pulses are over")
+    numbers: dict[str, float] = {
+        "pulses_fired": sum(f.result.outcome is Outcome.FIRED for f in fired),
+        "pulses_seen": sum(
+            len(f.seen) == 1 and f.seen[0].source in (Source.TRIGGER, Source.ARTIFACT) for f in fired
+        ),
+        "pulses_seen_by_trigger": sum(any(p.source is Source.TRIGGER for p in f.seen) for f in fired),
+    }
+    delay, readable, apart = [], [], []
+    for f in fired:
+        sent_s = f.result.receipt.t_sent_s if f.result.receipt is not None else None
+        if not f.seen or sent_s is None:
+            continue
+        delay.append(1e3 * (f.seen[0].t_s - sent_s))
+        if f.available_s is not None:
+            readable.append(1e3 * (f.available_s - f.seen[0].t_s))
+        if f.seen[0].disagreement_samples is not None:
+            apart.append(1e3 * f.seen[0].disagreement_samples / stand.bench.source.rate_hz)
+    for name, values in (
+        ("pulse_delay", delay),
+        ("amplifier_delay", readable),
+        ("artifact_after_trigger", apart),
+    ):
+        if values:
+            low, mid, high = min(values), statistics.median(values), max(values)
+            numbers |= {f"{name}_ms_min": low, f"{name}_ms_median": mid, f"{name}_ms_max": high}
+    all_seen = numbers["pulses_seen"] == numbers["pulses_fired"] == walk.n_pulses >= PULSES_LEAST
+    steady = bool(delay) and DELAY_MS[0] <= min(delay) <= max(delay) <= DELAY_MS[1]
+    steady = steady and max(delay) - min(delay) <= DELAY_RANGE_MS and stand.disarmed
+    words = f"{numbers['pulses_seen']:.0f} of {walk.n_pulses} seen once ({numbers['pulses_seen_by_trigger']:.0f} by trigger)"
+    for name, title in (
+        ("pulse_delay", "command to pulse"),
+        ("amplifier_delay", "pulse to sample read here"),
+    ):
+        if f"{name}_ms_median" in numbers:
+            low, mid, high = (numbers[f"{name}_ms_{k}"] for k in ("min", "median", "max"))
+            words += f"; {title} {mid:.1f} ms ({low:.1f} to {high:.1f})"
+    expected = f"each seen once in the EEG, {DELAY_MS[0]:g} to {DELAY_MS[1]:g} ms after the command, within {DELAY_RANGE_MS:g} ms"
+    walk.found("pulses", done, expected, words, all_seen and steady, numbers=numbers)
+
+
+def hardware_stop(walk: Walk, stand: Stand) -> None:
+    """The unit's own stop, pressed by the person while armed: the unit says standby, and so does its display."""
+    stand.arm(walk.person, "the unit's own stop: the unit will be ARMED, nothing will be fired")
+    walk.person.act("hardware_stop", f"PRESS THE UNIT'S OWN STOP NOW (within {HARDWARE_S:g} s)")
+    t0_s = WALL.now_s()
+    stand.wait(HARDWARE_S, lambda: stand.gate.status().standby or bool(stand.faults))
+    stand.wait(1.0, lambda: stand.disarmed)
+    took_s, program = WALL.now_s() - t0_s, stand.disarmed and took_ok(stand)
+    saw = walk.person.confirms("standby", STANDBY_ASKED, stand.tick)
+    words = (
+        f"status byte {'standby' if program else 'NOT standby by the unit itself'}; display {_standby(saw)}"
+    )
+    walk.found("hardware_stop", "the unit's own stop pressed while armed",
+               "status byte and display say standby, the program disarms",
+               words, program and saw,
+               by=walk.person.name, numbers={"until_standby_s": took_s})  # fmt: skip
+
+
+def took_ok(stand: Stand) -> bool:
+    """The vigil noticed that the unit itself left the armed state; the program's own disarm does not count."""
+    return any(fault is Fault.UNIT_UNEXPECTED for _, fault, _ in stand.faults)
+
+
+def stop(walk: Walk, stand: Stand) -> None:
+    """STOP on the board while armed: EA on the line, standby read back, the run over."""
+    stand.arm(walk.person, "software STOP: the unit will be ARMED, nothing will be fired")
+    board = stand.bench.board
+    board.ask_stop()
+    stand.wait(1.5, lambda: board["stop_confirmed"] != 0)
+    ea_ms = (board["stop_served"] - board["stop_asked"]) * 1e-6 if board["stop_served"] else math.nan
+    stand.wait(0.1)
+    again = stand.lock.arm_requested(WALL.now_s())
+    ok = board["stop_confirmed"] == 1 and ea_ms <= STOP_EA_MS and not again.accepted and stand.disarmed
+    saw = walk.person.confirms("standby", STANDBY_ASKED, stand.tick)
+    words = f"EA after {ea_ms:.1f} ms, standby {'read back' if board['stop_confirmed'] == 1 else 'NOT read back'}, "
+    words += f"arming again {'allowed' if again.accepted else 'refused'}; display {_standby(saw)}"
+    expected = f"EA within {STOP_EA_MS:g} ms, standby read back and displayed, arming again refused"
+    walk.found("stop", "STOP asked for while armed", expected, words, ok and saw,
+               by=walk.person.name, numbers={"stop_to_ea_ms": ea_ms})  # fmt: skip
+
+
+def unplug(walk: Walk, stand: Stand) -> None:
+    """The cable pulled while armed: an error at once; the unit's own watchdog disarms it."""
+    stand.arm(walk.person, "pulling the cable: the unit will be ARMED, nothing will be fired")
+    walk.person.act("unplug", f"PULL THE UNIT'S SERIAL CABLE NOW (within {HARDWARE_S:g} s)")
+    lost = (Fault.UNIT_LOST, Fault.UNIT_SILENT)
+    stand.wait(HARDWARE_S, lambda: any(f in lost for _, f, _ in stand.faults))
+    told = [(t_s, f, w) for t_s, f, w in stand.faults if f in lost]
+    since_ms = 1e3 * (told[0][0] - stand.gate.status().t_s) if told else math.nan
+    armed = (
+        stand.lock.armed_since_s is not None
+        and not stand.lock.confirmed
+        and stand.lock.lamp is not Lamp.ARMED
+    )
+    stand.wait(LETS_GO_S)
+    saw = walk.person.confirms(
+        "standby", f"{STANDBY_ASKED} (its own watchdog, about 1 s after the cable)", stand.tick
+    )
+    ok = bool(told) and since_ms <= LOST_MS and armed
+    words = (
+        f"{told[0][2]}; told {since_ms:.0f} ms after the unit's last word" if told else "no error was told"
+    )
+    walk.found("unplug", "the serial cable pulled while armed",
+               f"an error within {LOST_MS:g} ms of the unit's last word; the unit goes to standby by itself",
+               f"{words}; display {_standby(saw)}", ok and saw,
+               by=walk.person.name, numbers={"told_after_ms": since_ms})  # fmt: skip
+    walk.person.act("plug", "plug the cable in again")
+
+
+def orphan(walk: Walk, spec: ChildSpec, *, freeze: bool) -> None:
+    """An engine of its own arms the unit; it is killed, or frozen; its port process must disarm the unit."""
+    step, how = ("engine_frozen", "frozen") if freeze else ("engine_killed", "killed")
+    done = f"the engine is {how} while armed"
+    number = getattr(signal, "SIGSTOP" if freeze else "SIGKILL", None)
+    if number is None:
+        walk.found(
+            step, done, "a system that can do this", "this system cannot: commission under Linux", False
+        )
+        return
+    board = Board.create(spec.board)
+    child = ChildEngine(spec)
+    try:
+        child.open()
+        for word in ("arm", "confirm"):
+            walk.person.says(word, f"{done}: the unit will be ARMED, nothing will be fired", _nothing)
+            child.tell(word)
+        was_armed = not board["unit_instr"] & 1
+        t0_s = child.signal(int(number))
+        end_s = t0_s + 3.0
+        while not (standby := _standby_since(board, t0_s)) and WALL.now_s() < end_s:
+            WALL.sleep_until(WALL.now_s() + 0.002)
+        after_ms = 1e3 * (board["unit_t"] * 1e-9 - t0_s) if standby else math.nan
+        saw = walk.person.confirms("standby", STANDBY_ASKED, _nothing)
+        ok = was_armed and standby and after_ms <= ORPHAN_MS and saw
+        words = f"standby read back after {after_ms:.0f} ms" if standby else "standby NOT read back"
+        walk.found(step, done, f"EA and standby read back within {ORPHAN_MS:g} ms, display standby",
+                   f"{words}; display {_standby(saw)}", ok,
+               by=walk.person.name, numbers={"until_standby_ms": after_ms})  # fmt: skip
+    finally:
+        child.close()
+        _await_port(board)
+        board.close()
+
+
+def _standby_since(board: Board, t_s: float) -> bool:
+    instr = board["unit_instr"]
+    return instr >= 0 and instr & 0b111 == 0b001 and board["unit_t"] * 1e-9 > t_s
+
+
+def _await_port(board: Board, within_s: float = 5.0) -> None:
+    """Until the orphaned port process has let the line go: the next run needs it."""
+    end_s = WALL.now_s() + within_s
+    while board["pid_port"] and board["beat_port"] > 0 and WALL.now_s() < end_s:
+        WALL.sleep_until(WALL.now_s() + 0.01)
+
+
+def _standby(saw: bool) -> str:
+    return "shows standby" if saw else "does NOT show standby"
+
+
+def _nothing() -> None:
+    WALL.sleep_until(WALL.now_s() + 0.001)
