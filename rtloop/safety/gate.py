@@ -18,7 +18,7 @@ from rtloop.safety.interlock import Interlock, Step
 from rtloop.safety.ledger import Charge, Ledger
 from rtloop.safety.limits import Limits
 from rtloop.safety.rules import LAST_RULES, RULES, WISH_RULES, Refusal, Rule, Situation, refusals, refuse
-from rtloop.safety.train_end import Running, bounds_of, cannot_stop_s, longest
+from rtloop.safety.train_end import Running, bounded, cannot_stop_s, longest
 from rtloop.safety.train_rules import train_under_way
 
 
@@ -225,23 +225,22 @@ class Gate:
         run = self._running
         if run is None:
             return None
+        said: object = None
         try:
-            receipt = self._stimulator.train_end()
-            late = self._clock.now_s() > run.end_s + self._limits.train_end_max_wait_s
-            if receipt is None and not late:
-                return None
-            low, high, words = bounds_of(receipt, run.charge.n_pulses)
+            said = self._stimulator.train_end()
         except Exception as err:
-            receipt, (low, high, words) = None, (0, run.charge.n_pulses, repr(err))
-        known = low == high <= run.charge.n_pulses  # more than was permitted is no known end either
-        delivery = Delivery.DELIVERED if known else Delivery.UNCERTAIN
+            said = repr(err)
+        if said is None and self._clock.now_s() <= run.end_s + self._limits.train_end_max_wait_s:
+            return None
+        receipt = bounded(said, run.charge.n_pulses)
+        low, high = receipt.pulses_min or 0, receipt.pulses_max or 0
         self._running = None
-        closing = self._ledger.close(run.charge, delivery, (low, high))
-        if delivery is Delivery.UNCERTAIN:
-            self.fault(Fault.UNCERTAIN_PULSE, words)
+        closing = self._ledger.close(run.charge, receipt.delivery, (low, high))
+        if receipt.delivery is Delivery.UNCERTAIN:
+            self.fault(Fault.UNCERTAIN_PULSE, receipt.reason)
             return GateResult(outcome=Outcome.UNCERTAIN, receipt=receipt, closing=closing)
         if low < run.charge.n_pulses and self._interlock.lamp in (Lamp.ARMED, Lamp.HELD):  # not our doing
-            self.fault(Fault.UNIT_UNEXPECTED, words)
+            self.fault(Fault.UNIT_UNEXPECTED, receipt.reason)
         return GateResult(outcome=Outcome.FIRED, receipt=receipt, closing=closing)
 
     def _why_not_fired(self, pulse: Pulse) -> Outcome:

@@ -1,9 +1,9 @@
-"""Owns what is made of a train's end: how many pulses a receipt bounds, how long software may be unable to stop."""
+"""Owns what is made of a train's end: how many pulses were given, how long software may be unable to stop."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtloop.model.pulse import Delivery, FireReceipt, Pulse
 from rtloop.model.status import Capabilities
@@ -18,20 +18,32 @@ class Running:
     end_s: float
 
 
-def bounds_of(receipt: FireReceipt | None, n_pulses: int) -> tuple[int, int, str]:
-    """Fewest and most pulses given of a train of ``n_pulses`` that the unit had acknowledged, and words.
+def bounded(receipt: object, n_pulses: int) -> FireReceipt:
+    """The end of a train of ``n_pulses`` that the unit had acknowledged, with ``pulses_min`` and ``pulses_max`` both set.
 
     What is not said or contradicts itself bounds nothing: 0 to all of them. Without bounds only the plain word
-    "delivered" means all; none at all contradicts the acknowledgement.
+    "delivered" means all; none at all contradicts the acknowledgement. DELIVERED: the number is known, and not above what
+    was permitted; UNCERTAIN else.
     """
-    if receipt is None:
-        return 0, n_pulses, "no word of the train's end"
-    low, high, words = receipt.pulses_min, receipt.pulses_max, receipt.reason
+    if not isinstance(receipt, FireReceipt):
+        words = (
+            "no word of the train's end" if receipt is None else f"no receipt of the train's end: {receipt!r}"
+        )
+        return FireReceipt(
+            delivery=Delivery.UNCERTAIN, t_sent_s=None, t_reply_s=None, status=None, reason=words,
+            pulses_min=0, pulses_max=n_pulses,
+        )  # fmt: skip
+    low, high = receipt.pulses_min, receipt.pulses_max
     if low is None and high is None and receipt.delivery is Delivery.DELIVERED:
-        return n_pulses, n_pulses, words
-    if type(low) is int and type(high) is int and 0 <= low <= high and high >= 1:
-        return low, high, f"{low} to {high} of {n_pulses} pulses given; {words}"
-    return 0, n_pulses, f"how many of {n_pulses} pulses were given is not known; {words}"
+        low = high = n_pulses
+    if not (type(low) is int and type(high) is int and 0 <= low <= high and high >= 1):
+        low, high = 0, n_pulses
+    known = low == high <= n_pulses
+    words = f"{low}{'' if low == high else f' to {high}'} of {n_pulses} pulses given; {receipt.reason}"
+    return replace(
+        receipt, delivery=Delivery.DELIVERED if known else Delivery.UNCERTAIN, reason=words,
+        pulses_min=low, pulses_max=high,
+    )  # fmt: skip
 
 
 def cannot_stop_s(pulse: Pulse, can: Capabilities) -> float:

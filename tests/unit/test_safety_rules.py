@@ -103,7 +103,10 @@ def test_one_thing_wrong_gives_its_own_refusal_with_words(rule: str, change: dic
 
 @pytest.mark.req("R-ALL-RULES")
 def test_every_rule_has_a_case_and_runs() -> None:
-    assert {r.__name__ for r in RULES} == {rule for rule, _ in ONE_WRONG}
+    mine = {
+        r.__name__ for r in RULES if not r.__module__.endswith("train_rules")
+    }  # those have their own file
+    assert mine == {rule for rule, _ in ONE_WRONG}
 
 
 @pytest.mark.req("R-ALL-RULES")
