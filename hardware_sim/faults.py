@@ -36,9 +36,7 @@ class FaultKind(StrEnum):
     TWO_OWNERS = (
         "two_owners"  # another program sends ``data`` (packets as on the line; none: gives control back)
     )
-    TRIGGER_EDGE = (
-        "trigger_edge"  # an edge on the trigger input ``how``: "now", or at "open", "close", "crash"
-    )
+    TRIGGER_EDGE = "trigger_edge"  # an edge on the trigger input ``how``: "now", or at the host's "open", ...
     TRAIN_MODE = "train_mode"  # somebody sets the unit to trains at its panel
     TRAIN_OBEYS_EA = "train_obeys_ea"  # a disarm stops a running train, whatever the unit does otherwise
     TRAIN_IGNORES_EA = "train_ignores_ea"  # a disarm waits for the end of a running train
@@ -77,7 +75,7 @@ ONCE = (  # happen at their start, then are over
 )
 _HOW = {
     FaultKind.UNCERTAIN_FIRE: ("lost", "bad_crc"),
-    FaultKind.TRIGGER_EDGE: ("now", "open", "close", "crash"),
+    FaultKind.TRIGGER_EDGE: ("now", "open", "close", "crash", "unplug"),
 }
 
 

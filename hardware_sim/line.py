@@ -6,53 +6,23 @@ visible byte by byte at 9600 baud, never earlier.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
-import sys
 import threading
 from collections import deque
-from typing import Protocol
 
 import serial
 
+from hardware_sim.ends import Endpoint, PtyEnd, SocketEnd
 from hardware_sim.packet import BYTE_S
 from hardware_sim.unit import Unit
 from rtloop.clock import Clock, SteppedClock
 from rtloop.errors import NotReady
 
-if sys.platform != "win32":
-    import pty
-    import tty
-
 TICK_S = 0.004  # longest time between two looks of the unit at the clock
 STEP_S = 0.001
 FOREVER_S = 60.0  # a stepped read without timeout gives up after this
 _TRACE_LENGTH = 200_000
-
-
-class Endpoint(Protocol):
-    """One way of carrying bytes to and from a host program. Calls never block."""
-
-    port: str
-
-    def watched(self) -> list[int]:
-        """File descriptors to wait on for reading."""
-        ...
-
-    def accept(self) -> bool:
-        """Let a host in, turn others away; True when the host has changed since the last call."""
-        ...
-
-    def read(self) -> bytes:
-        """What the host has sent, at most 16 bytes."""
-        ...
-
-    def write(self, data: bytes) -> None:
-        """Bytes to the host; lost when there is none."""
-        ...
-
-    def close(self) -> None: ...
 
 
 class Wire:
@@ -91,6 +61,11 @@ class Wire:
                 self._trace.append((now_s, "out", bytes(out)))
             return bytes(out)
 
+    def host_event(self, what: str, now_s: float) -> None:
+        """See ``Unit.host_event``."""
+        with self.lock:
+            self.unit.host_event(what, now_s)
+
     def next_due_s(self) -> float | None:
         """When the next byte of a reply will be visible."""
         return self._due[0][0] if self._due else None
@@ -107,7 +82,10 @@ class Wire:
 
 
 class Line:
-    """A unit on a line with a thread, on the wall clock. After an unplug fault the unit lives on."""
+    """A unit on a line with a thread, on the wall clock. While its port is not there the unit lives on.
+
+    ``port`` is the address; a pseudo-terminal may come back under another one.
+    """
 
     def __init__(self, unit: Unit, clock: Clock, endpoint: Endpoint) -> None:
         self.unit, self.clock, self.port = unit, clock, endpoint.port
@@ -150,10 +128,8 @@ class Line:
         while not self._ending.is_set():
             now_s = self.clock.now_s()
             arrived = self.wire.visible(now_s)
-            if plugged and self.unit.unplugged(now_s):
-                plugged = False
-                self._endpoint.close()
-                self.wire.forget()
+            if self.unit.unplugged(now_s) is plugged:
+                plugged = self._replug(not plugged, now_s)
             watched = [self._wake_out.fileno()]
             if plugged:
                 if arrived:
@@ -163,133 +139,49 @@ class Line:
                     self.wire.host_sent(data, self.clock.now_s())  # read after the bytes: never too early
                 if self._endpoint.accept():
                     self.wire.forget()
+                for what in self._endpoint.events():
+                    self.wire.host_event(what, self.clock.now_s())
                 if self.unit.rx_free_s <= now_s:
                     watched += self._endpoint.watched()
             wake_s = [now_s + TICK_S, self.wire.next_due_s(), self.unit.rx_free_s]
             until_s = min(t_s for t_s in wake_s if t_s is not None and t_s > now_s)
             select.select(watched, [], [], max(0.0, until_s - self.clock.now_s()))
 
-
-class _SocketEnd:
-    def __init__(self) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._server.setblocking(False)
-        self.port = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
-        self._host: socket.socket | None = None
-
-    def watched(self) -> list[int]:
-        return [self._server.fileno()] + ([] if self._host is None else [self._host.fileno()])
-
-    def _busy(self) -> bool | None:
-        """Whether a host is there; None when only reading what it has sent will tell."""
-        if self._host is None:
+    def _replug(self, plugged: bool, now_s: float) -> bool:
+        """The port vanishes or is back; whether it is there now."""
+        if not plugged:
+            self._endpoint.close()
+            self.wire.forget()
+            self.wire.host_event("unplug", now_s)
             return False
         try:
-            self._host.recv(1, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            return True
+            self._endpoint.open()
         except OSError:
-            pass
-        return None
-
-    def accept(self) -> bool:
-        busy = self._busy()
-        try:
-            if busy is None:
-                return False
-            host, _ = self._server.accept()
-        except (BlockingIOError, InterruptedError):
-            return False
-        if busy:
-            host.close()
-            return False
-        host.setblocking(False)
-        host.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._host = host
+            return False  # the next look tries again
+        self.port = self._endpoint.port
         return True
-
-    def read(self) -> bytes:
-        if self._host is None:
-            return b""
-        try:
-            data = self._host.recv(16)
-        except (BlockingIOError, InterruptedError):
-            return b""
-        except OSError:
-            data = b""
-        if not data:
-            self._host.close()
-            self._host = None
-        return data
-
-    def write(self, data: bytes) -> None:
-        if self._host is not None:
-            try:
-                self._host.send(data)
-            except OSError:
-                return  # nobody listens: on a serial line such bytes are lost too
-
-    def close(self) -> None:
-        self._server.close()
-        if self._host is not None:
-            self._host.close()
-            self._host = None
 
 
 class SocketLine(Line):
     """A unit behind a loopback port (``port`` is pyserial's ``socket://`` address). One client at a time."""
 
     def __init__(self, unit: Unit, clock: Clock) -> None:
-        super().__init__(unit, clock, _SocketEnd())
-
-
-class _PtyEnd:
-    def __init__(self) -> None:
-        if sys.platform == "win32":
-            raise NotReady("no pseudo-terminals on Windows", todo="use the socket line of the simulated unit")
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.port = os.ttyname(self._slave)
-        self._closed = False
-
-    def watched(self) -> list[int]:
-        return [self._master]
-
-    def accept(self) -> bool:
-        return False  # a terminal cannot tell who holds it; exclusive opening is the driver's duty
-
-    def read(self) -> bytes:
-        try:
-            return os.read(self._master, 16)
-        except OSError:
-            return b""
-
-    def write(self, data: bytes) -> None:
-        try:
-            os.write(self._master, data)
-        except OSError:
-            return
-
-    def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            os.close(self._master)
-            os.close(self._slave)
+        super().__init__(unit, clock, SocketEnd())
 
 
 class PtyLine(Line):
     """A unit behind a pseudo-terminal (Linux, macOS); ``port`` is its path. It has no modem lines (RTS)."""
 
     def __init__(self, unit: Unit, clock: Clock) -> None:
-        super().__init__(unit, clock, _PtyEnd())
+        super().__init__(unit, clock, PtyEnd())
 
 
 class SteppedLine:
     """A look-alike of an open serial port in this process, on a stepped clock, the unit at its other end.
 
     Reading moves the clock by 1 ms steps until the bytes are there or ``timeout`` is over (None: an error
-    after 60 s). Raises serial.SerialException (an OSError) when closed or unplugged.
+    after 60 s). Raises serial.SerialException (an OSError) when closed or unplugged; after an unplug it is of no
+    use until it has been closed and, once the port is back, opened again.
     """
 
     def __init__(self, unit: Unit, clock: SteppedClock, *, timeout: float | None = 0.4) -> None:
@@ -299,7 +191,9 @@ class SteppedLine:
         self.is_open = True
         self.wire = Wire(unit, clock)
         self._input = bytearray()
+        self._torn = False
         self._listening(clock.now_s())
+        self.wire.host_event("open", clock.now_s())
         clock.listen(self._listening)
 
     @property
@@ -311,13 +205,16 @@ class SteppedLine:
         arrived = self.wire.visible(now_s)
         if self.unit.unplugged(now_s):
             self.wire.forget()
-        elif self.is_open:
+            if self.is_open and not self._torn:
+                self._torn = True
+                self.wire.host_event("unplug", now_s)
+        elif self.is_open and not self._torn:
             self._input += arrived
 
     def _check(self) -> None:
         if not self.is_open:
             raise serial.PortNotOpenError
-        if self.unit.unplugged(self.clock.now_s()):
+        if self._torn or self.unit.unplugged(self.clock.now_s()):
             raise serial.SerialException("the port of the simulated unit has vanished")
 
     @property
@@ -357,6 +254,19 @@ class SteppedLine:
         self._check()
         self._input.clear()
 
+    def open(self) -> None:
+        """Open it again after ``close``; serial.SerialException while it is open, or not there."""
+        if self.is_open:
+            raise serial.SerialException("the port is already open")
+        if self.unit.unplugged(self.clock.now_s()):
+            raise serial.SerialException("the port of the simulated unit is not there")
+        self._input.clear()
+        self.wire.forget()
+        self.is_open, self._torn = True, False
+        self.wire.host_event("open", self.clock.now_s())
+
     def close(self) -> None:
         """The unit lives on."""
-        self.is_open = False
+        if self.is_open:
+            self.is_open = False
+            self.wire.host_event("close", self.clock.now_s())

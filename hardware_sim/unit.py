@@ -131,7 +131,7 @@ class Unit:
         return any(self._faults.active(kind, t_s) for kind in (FaultKind.UNPLUG, FaultKind.PORT_BACK))
 
     def host_event(self, what: str, now_s: float) -> Discharge | None:
-        """The host's end of a line was opened, closed or torn away ("open", "close", "crash").
+        """The host's end of a line was opened, closed or torn away: "open", "close", "crash", "unplug".
 
         Nothing happens, unless a ``trigger_edge`` fault makes an edge of it; then as ``trigger_edge``.
         """
