@@ -42,6 +42,7 @@ from rtloop.session.vigil import Vigil
 __all__ = ["Dose", "Receipt", "Refused", "Tms", "stimulator"]
 
 WAIT_SLICE_S = 0.02
+LOOK_S = 0.06  # some looks of the vigil
 DEADLINE_S = 0.25  # a pulse later than this after it was due is missed, never late
 READY_WITHIN_S = 1.0
 POWER_WITHIN_S = 16.0  # the longest ramp, its read-back, and some reserve
@@ -174,6 +175,7 @@ class Tms:
             )
         if self._power is None:
             raise UsageProblem("the power was not set", expected="tms.set_power(...) before tms.arm(...)")
+        self.wait(LOOK_S)  # what stood while the script was away, and no longer does, is looked at first
         self._raise_if_the_unit_is_gone()
         asked = self._loop.ask(self._loop.arm_requested, ARM_WITHIN_S)
         if not asked.accepted:
