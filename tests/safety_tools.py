@@ -229,6 +229,7 @@ class Bench:
         mode: Mode = Mode.SIMULATED,
         limits: Limits = LIMITS,
         ledger: Ledger | None = None,
+        run_id: str = "run-1",
         **lock: Any,
     ) -> None:
         self.clock = SteppedClock(START_S)
@@ -243,7 +244,7 @@ class Bench:
         self.pulse_id = 0
         self.gate = Gate(
             stimulator=self.unit, limits=limits, interlock=self.lock, ledger=self.ledger, clock=self.clock,
-            run_id="run-1", key=KEY, record_intent=self._record, situation=self._situation,
+            run_id=run_id, key=KEY, record_intent=self._record, situation=self._situation,
         )  # fmt: skip
 
     def _record(self, data: dict[str, Any]) -> None:

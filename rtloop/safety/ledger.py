@@ -157,7 +157,7 @@ class Ledger:
         if key not in self._charges:
             self._charges[key] = charge
             self.latest_day = max(self.latest_day, charge.day)
-            self._count(charge, 1)
+            self._count(charge, charge.n_pulses)
         elif self._charges[key] != charge:
             raise IntegrityProblem(
                 "two different pulses carry one permit", expected=str(self._charges[key]), found=str(charge),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 import pytest
 
 from rtloop.errors import IntegrityProblem
 from rtloop.model.event import Event
-from rtloop.model.pulse import Delivery
+from rtloop.model.pulse import Delivery, Pair, Purpose, Train
 from rtloop.safety.ledger import PULSE_CLOSED, PULSE_INTENDED, Charge, Counts, Ledger
 
 
@@ -86,3 +88,123 @@ def test_contradictions_are_not_counted_over() -> None:
     ledger.charge(charge(1))
     with pytest.raises(IntegrityProblem, match="twice"):
         ledger.charge(charge(1))
+
+
+TRAIN = Train(frequency_hz=10.0, n_pulses=30)
+TREAT = {"purpose": "treatment", "train": TRAIN, "n_pulses": 30}
+
+
+def all_counts(ledger: Ledger, session_id: str = "s1", day: str = "2023-11-14") -> Counts:
+    return ledger.counts(target="M1", session_id=session_id, day=day)
+
+
+@pytest.mark.req("R-DOSE")
+@pytest.mark.parametrize(
+    ("closing", "counted"),
+    [
+        ({"delivery": "delivered"}, 30), ({"delivery": "uncertain"}, 30), ({"delivery": "not_delivered"}, 0),
+        ({"delivery": "garbage"}, 30),
+        ({"delivery": "delivered", "delivered_min": 7, "delivered_max": 7}, 7),
+        ({"delivery": "uncertain", "delivered_min": 3, "delivered_max": 9}, 9),
+        ({"delivery": "not_delivered", "delivered_min": 0, "delivered_max": 0}, 0),
+        ({"delivery": "not_delivered", "delivered_min": 0, "delivered_max": 2}, 2),
+        ({"delivery": "uncertain", "delivered_min": 0, "delivered_max": 0}, 0),
+        ({"delivery": "delivered", "delivered_min": 0, "delivered_max": 0}, 30),
+        ({"delivery": "delivered", "delivered_min": 31, "delivered_max": 31}, 31),
+        ({"delivery": "delivered", "delivered_min": 9, "delivered_max": 3}, 30),
+        ({"delivery": "delivered", "delivered_min": -1, "delivered_max": 3}, 30),
+        ({"delivery": "delivered", "delivered_max": 3}, 30),
+        ({"delivery": "delivered", "delivered_min": 1.0, "delivered_max": 3.0}, 30),
+        ({"delivery": "delivered", "delivered_min": math.nan, "delivered_max": math.nan}, 30),
+        ({"delivery": "delivered", "delivered_min": True, "delivered_max": True}, 30),
+    ],
+)  # fmt: skip
+def test_a_train_counts_the_most_that_its_record_bounds(closing: dict[str, Any], counted: int) -> None:
+    made = charge(1, **TREAT)
+    record = [(PULSE_INTENDED, made.data()), (PULSE_CLOSED, {"run_id": "r1", "permit_id": 1} | closing)]
+    ledger = Ledger.from_events(events(*record))
+    assert ledger.count() == ledger.count(purpose="treatment") == counted
+    assert all_counts(ledger) == Counts(
+        treatment_session=counted, treatment_day=counted, treatment_course=counted
+    )
+    twice = Ledger.from_events(
+        events(*record, *record, (PULSE_CLOSED, record[1][1] | {"delivery": "delivered"}))
+    )
+    assert twice.count() >= counted
+    assert Ledger.from_events(events(*record, *record)).count() == counted
+
+
+@pytest.mark.req("R-RESUME")
+def test_a_charge_comes_back_from_its_own_json() -> None:
+    pair = Pair(power_b_pct_mso=40, interval_ms=2.5)
+    for made in (charge(1), charge(1, **TREAT), charge(1, pair=pair, n_pulses=2)):
+        assert Charge.of(json.loads(json.dumps(made.data()))) == made
+        live, record = Ledger(), []
+        record.append((PULSE_INTENDED, json.loads(json.dumps(live.charge(made)))))
+        assert Ledger.from_events(events(*record)).count() == live.count() == made.n_pulses
+        closing = live.close(made, Delivery.UNCERTAIN, (1, 1))
+        record.append((PULSE_CLOSED, json.loads(json.dumps(closing))))
+        assert Ledger.from_events(events(*record)).count() == live.count() == 1
+
+
+@pytest.mark.req("R-RESUME")
+def test_a_record_from_before_trains_is_one_pulse() -> None:
+    old = {k: v for k, v in charge(1).data().items() if k not in ("n_pulses", "train", "pair")}
+    assert Ledger.from_events(events((PULSE_INTENDED, old))).count() == 1
+    assert Ledger.from_events(events((PULSE_INTENDED, old), closed(1, "not_delivered"))).count() == 0
+    assert Ledger.from_events(events((PULSE_INTENDED, old), (PULSE_INTENDED, charge(1).data()))).count() == 1
+
+
+@pytest.mark.req("R-DOSE")
+@pytest.mark.parametrize(
+    "wrong",
+    [{"n_pulses": 1}, {"n_pulses": 31}, {"n_pulses": math.nan}, {"n_pulses": True}, {"train": "x"},
+     {"train": {"frequency_hz": 10.0}}, {"train": {"frequency_hz": math.nan, "n_pulses": 30}}, {"train": None}],
+)  # fmt: skip
+def test_a_record_that_does_not_agree_with_itself_is_not_counted_over(wrong: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityProblem, match="cannot be counted"):
+        Ledger.from_events(events((PULSE_INTENDED, charge(1, **TREAT).data() | wrong)))
+
+
+@pytest.mark.req("R-RESUME")
+def test_session_day_course_and_sessions_of_treatment() -> None:
+    ledger = Ledger()
+    ledger.charge(charge(1))
+    ledger.charge(charge(2, **TREAT))
+    ledger.charge(charge(3, **TREAT | {"session_id": "s2"}))
+    ledger.charge(charge(4, **TREAT | {"session_id": "s2", "day": "2023-11-15"}))  # on over midnight
+    unsent = charge(5, **TREAT | {"session_id": "s3"})
+    ledger.charge(unsent)
+    ledger.close(unsent, Delivery.NOT_DELIVERED)
+    ledger.uncommanded("r1", "s1", 7, "2023-11-14")
+    assert all_counts(ledger) == Counts(
+        target_session=1, session=2, day=2, treatment_session=31, treatment_day=61, treatment_course=91,
+        other_treatment_sessions_day=1, other_treatment_sessions=1,
+    )  # fmt: skip
+    assert all_counts(ledger, "s9", "2023-11-15") == Counts(
+        treatment_day=30, treatment_course=91, other_treatment_sessions_day=1, other_treatment_sessions=2
+    )
+    assert ledger.count() == 92
+
+
+@pytest.mark.req("R-RESUME")
+def test_only_an_unclosed_train_of_the_latest_day_may_still_run() -> None:
+    ledger = Ledger()
+    assert ledger.maybe_running_s == 0.0
+    first = charge(1, **TREAT)
+    ledger.charge(first)
+    assert ledger.maybe_running_s == 3.0
+    ledger.charge(charge(2, day="2023-11-15"))
+    assert ledger.maybe_running_s == 0.0
+    last = charge(3, **TREAT | {"day": "2023-11-15"})
+    ledger.charge(last)
+    assert ledger.maybe_running_s == 3.0
+    ledger.close(last, Delivery.UNCERTAIN)
+    assert ledger.maybe_running_s == 0.0
+
+
+def test_counts_grow_by_the_side_of_the_purpose() -> None:
+    assert Counts(session=1).plus(2, Purpose.PROBE) == Counts(target_session=2, session=3, day=2)
+    assert Counts().plus(2, Purpose.TREATMENT) == Counts(
+        treatment_session=2, treatment_day=2, treatment_course=2
+    )

@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from rtloop.errors import ValidationProblem
-from rtloop.safety.limits import NAMES, load_limits, parse_limits, tightest
+from rtloop.safety.limits import NAMES, confirmed, load_limits, parse_limits, tightest
 
 TEXT = resources.files("rtloop.safety").joinpath("limits.toml").read_text("utf-8")
 
@@ -88,3 +88,59 @@ def test_a_damaged_file_is_refused_with_words(old: str, new: str, word: str) -> 
     assert old in TEXT
     with pytest.raises(ValidationProblem, match=word):
         parse_limits(TEXT.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("{ hz = 20, pct_mt = 110, longest_s = 1.6, longest_tested = false, verified = false },", "", "is missing"),
+        ("hz = 25, pct_mt = 130", "hz = 25, pct_mt = 120", "occurs twice"),
+        ("hz = 25, pct_mt = 130, longest_s = 0.24", "hz = 25, pct_mt = 130, longest_s = 2.4", "is longer than"),
+        ("hz = 10, pct_mt = 120, longest_s = 4.2", "hz = 10, pct_mt = 120, longest_s = 5.5", "is longer than"),
+        ("hz = 10, pct_mt = 120, longest_s = 4.2", "hz = 10, pct_mt = 120, longest_s = nan", "longest_s"),
+        ("longest_s = 4.2, longest_tested = false", "longest_s = 4.2", "longest_tested is missing"),
+        ("longest_s = 4.2, longest_tested = false, verified = false", "longest_s = 4.2, longest_tested = false", "verified"),
+        ('citation = "Rossi 2009', 'source = "Rossi 2009', "citation"),
+        ('citation = "Rossi 2009 Table 4 (10.1016/j.clinph.2009.08.016)', 'citation = "" # "', "citation"),
+        ('citation = "Chen 1997', 'citation = "  ", more = "Chen 1997', "citation = '  '"),
+        ("[trains]", "[[trains]]", "not a table"),
+        ("[trains]", "[train]", "unknown key"),
+    ],
+)  # fmt: skip
+def test_a_table_of_trains_with_a_hole_or_a_contradiction_is_refused(old: str, new: str, word: str) -> None:
+    assert old in TEXT
+    with pytest.raises(ValidationProblem, match=word):
+        parse_limits(TEXT.replace(old, new))
+
+
+def test_every_row_of_trains_is_cited() -> None:
+    assert all("10.1016/j.clinph.2009.08.016" in t.citation for t in load_limits().trains)
+    own = TEXT.replace("longest_s = 4.2,", 'longest_s = 4.2, citation = "another",')
+    assert {t.citation for t in parse_limits(own).trains if t.longest_s == 4.2} == {"another"}
+
+
+@pytest.mark.req("R-LIMIT-TIGHTEN")
+def test_a_site_confirms_rows_by_name_and_only_those_that_exist() -> None:
+    limits = load_limits()
+    assert {"max_power_pct_mso", "train 10 Hz 90 %", "max_treatment_pulses_day"} <= set(limits.unverified)
+    checked = confirmed(limits, ["train 10 Hz 90 %", "max_power_pct_mso"])
+    assert set(limits.unverified) - set(checked.unverified) == {"train 10 Hz 90 %", "max_power_pct_mso"}
+    assert confirmed(limits, limits.unverified).unverified == ()
+    with pytest.raises(ValidationProblem, match="train 10 Hz"):
+        confirmed(limits, ["train 10 Hz"])
+
+
+@pytest.mark.req("R-LIMIT-TIGHTEN")
+@pytest.mark.parametrize(
+    ("name", "tight", "loose"),
+    [
+        ("max_train_pct_rmt", 110, 121), ("min_between_trains_s", 26, 4.9), ("max_treatment_pulses_session", 1, 3001),
+        ("max_treatment_pulses_day", 1000, 3001), ("max_treatment_sessions_day", 1, 2), ("train_end_max_wait_s", 1, 2),
+        ("max_treatment_pulses_course", 30000, 36001), ("max_treatment_sessions_course", 10, 13),
+    ],
+)  # fmt: skip
+def test_the_limits_of_trains_and_treatment_only_tighten(name: str, tight: float, loose: float) -> None:
+    assert getattr(load_limits({name: tight}), name) == tight
+    with pytest.raises(ValidationProblem, match=name):
+        load_limits({name: loose})
+    assert getattr(tightest(load_limits(), prescription={name: loose}), name) != loose
