@@ -6,15 +6,16 @@ import contextlib
 import multiprocessing
 import os
 import threading
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from drivers.magstim.units import UnitFacts, facts_of, train_refusals
-from drivers.reading import status_on
-from drivers.requests import Answer, Ask, Opened, Request
-from drivers.settings import refuse_pair, refuse_train
+from drivers.reading import firmware_of, status_on
+from drivers.refusals import refuse_pair, refuse_train, wrong_options
+from drivers.requests import Answer, Ask, Opened, Options, Request
 from drivers.trouble import UnitProblem
 from rtloop.board import Board
 from rtloop.clock import WALL, Clock
@@ -25,7 +26,9 @@ from rtloop.ports import Permit
 
 ANSWER_S = 0.6
 ARM_S = 2.5
-SETTING_S = 4.5
+SETTING_S = 14.0  # the ramp of power B may take 10 s
+OPEN_S = 20.0  # so may it on opening
+TELL_S = 0.9  # after a train's own end
 DISARM_S = 0.5
 CONFIRM_S = 0.15
 CLOSE_S = 2.0
@@ -51,14 +54,21 @@ class MagstimUnit:
         self._trouble: UnitProblem | None = None
         self._last = status_on(board)
         self.opened: Opened | None = None
+        self._train: tuple[float, Train, FireReceipt] | None = None  # fired last: when it must be over
+        self._train_told: FireReceipt | None = None
 
     @classmethod
     def open(
         cls, *, port: str, model: str = "200", board_path: str | Path, run_id: str, key: bytes,
-        simulated: bool, clock: Clock = WALL, open_timeout_s: float = 8.0,
+        simulated: bool, clock: Clock = WALL, open_timeout_s: float = OPEN_S, **options: Any,
     ) -> MagstimUnit:  # fmt: skip
-        """Start the port process, which opens the line and reads standby back; NotReady otherwise."""
-        facts = facts_of(model)
+        """Start the port process, which opens the line and reads standby back; NotReady otherwise.
+
+        ``options``: what ``drivers.requests.Options`` has (supply, unlock code, trigger line, transcript, ...).
+        """
+        known = Options(**options)
+        facts = facts_of(model, supply_v=known.supply_v, stops_running_train=known.stops_running_train)
+        wrong_options(facts, known)
         from drivers.port_process import main  # the target of the process; it imports this module
 
         context = multiprocessing.get_context("spawn")
@@ -66,7 +76,7 @@ class MagstimUnit:
         ours, theirs = context.Pipe(duplex=True)
         arguments = {
             "port": port, "model": model, "board_path": str(board_path), "run_id": run_id, "key": key,
-            "parent_pid": os.getpid(),
+            "parent_pid": os.getpid(), "options": known,
         }  # fmt: skip
         process = context.Process(
             target=main, args=(theirs,), kwargs=arguments, name="rtloop-port", daemon=True
@@ -83,6 +93,8 @@ class MagstimUnit:
             unit.close()
             raise
         unit.opened = found
+        unit._facts = replace(facts, software=found.software)
+        unit._identity = replace(unit._identity, firmware=firmware_of(found.software))
         return unit
 
     def _await_opened(self, end_s: float) -> Opened:
@@ -192,9 +204,13 @@ class MagstimUnit:
 
     def fire(self, permit: Permit) -> FireReceipt:
         """Fire once; never raises for the line. A request without answer is UNCERTAIN, then disarmed."""
+        before = self._train_told
+        if isinstance(permit, Permit) and permit.train is not None:
+            self._train_told = None  # before the request: the end of a short one may come with its answer
         try:
             answer = self._ask(Ask.FIRE, ANSWER_S, permit=permit)
         except _NotSent as err:
+            self._train_told = before
             return FireReceipt(
                 delivery=Delivery.NOT_DELIVERED,
                 t_sent_s=None,
@@ -206,15 +222,40 @@ class MagstimUnit:
             self.status()
             with contextlib.suppress(UnitProblem):
                 self.disarm()
-            return FireReceipt(
-                delivery=Delivery.UNCERTAIN, t_sent_s=None, t_reply_s=None, status=self._last, reason=str(err)
-            )
+            n = permit.train.n_pulses if permit.train is not None else 1 if permit.pair is None else 2
+            return self._train_fired(
+                permit,
+                FireReceipt(
+                    delivery=Delivery.UNCERTAIN, t_sent_s=None, t_reply_s=None, status=self._last, reason=str(err),
+                    pulses_min=None if n == 1 else 0, pulses_max=None if n == 1 else n,
+                ),
+            )  # fmt: skip
         assert answer.receipt is not None
-        return answer.receipt
+        if answer.receipt.delivery is Delivery.NOT_DELIVERED:
+            self._train_told = before
+        return self._train_fired(permit, answer.receipt)
 
     def train_end(self) -> FireReceipt | None:
-        """What was given of the last train; None while it is under way, or there was none. Never blocks."""
-        return None
+        """What was given of the last train; None while it is under way, or there was none. Never blocks.
+
+        Where the port process cannot tell any more it is nothing to all of it, once the train must be over.
+        """
+        self.trouble()  # reads what has come
+        told = self._train_told
+        if told is None and self._train is not None and self._clock.now_s() >= self._train[0] + TELL_S:
+            _, train, fired = self._train
+            why = f"the port process did not tell what was given of {train.n_pulses} pulses"
+            self._train_told = told = replace(
+                fired, delivery=Delivery.UNCERTAIN, reason=why, pulses_min=0, pulses_max=train.n_pulses
+            )
+        return told
+
+    def _train_fired(self, permit: Permit, receipt: FireReceipt) -> FireReceipt:
+        """Remember a train that may be under way: the engine is told of its end even if the port process dies."""
+        train = permit.train if isinstance(permit, Permit) else None
+        if train is not None and receipt.delivery is not Delivery.NOT_DELIVERED:
+            self._train = (self._clock.now_s() + train.duration_s, train, receipt)
+        return receipt
 
     def disarm(self) -> None:
         """EA on the line within 0.5 s, from any thread; else UnitProblem, and the port process is killed.
@@ -321,7 +362,9 @@ class MagstimUnit:
     def _keep(self, answer: object) -> Answer | None:
         if not isinstance(answer, Answer):
             return None
-        if answer.n == 0:
+        if answer.n == 0 and answer.receipt is not None:
+            self._train_told = answer.receipt
+        elif answer.n == 0:
             self._trouble = answer.problem
         return answer
 

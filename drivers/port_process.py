@@ -14,14 +14,18 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from drivers.client import MagstimUnit
-from drivers.magstim.line import OwnedLine
+from drivers.firing import Trigger
+from drivers.magstim.line import Line, OwnedLine
+from drivers.magstim.transcript import RecordingLine
 from drivers.magstim.units import facts_of
-from drivers.requests import Answer, Request, Trip
+from drivers.requests import Answer, Options, Request, Trip
+from drivers.trigger import OutputSetting, TriggerLine
 from drivers.watch import FAILED
 from drivers.worker import POLL_S, PortWorker
 from rtloop.board import Board
 from rtloop.clock import WALL
 from rtloop.errors import NotReady
+from rtloop.model.status import UnitStatus
 
 __all__ = ["MagstimUnit", "main"]
 
@@ -35,17 +39,24 @@ def _parent_watch(parent_pid: int) -> Callable[[], bool]:
 
 
 def main(
-    conn: Connection, *, port: str, model: str, board_path: str, run_id: str, key: bytes, parent_pid: int
-) -> None:
+    conn: Connection, *, port: str, model: str, board_path: str, run_id: str, key: bytes, parent_pid: int,
+    options: Options | None = None,
+) -> None:  # fmt: skip
     """Target of the spawned process: open, say what was found, serve until told or until the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Board(board_path, clock=WALL) as board:
         board.start("port")
         try:
-            line = OwnedLine(port)
+            options = options or Options()
+            facts = facts_of(
+                model, supply_v=options.supply_v, stops_running_train=options.stops_running_train
+            )
+            line: Line = OwnedLine(port)
+            if options.transcript is not None:
+                line = RecordingLine(line, options.transcript, WALL)
             worker = PortWorker(
-                line=line, facts=facts_of(model), board=board, clock=WALL, run_id=run_id, key=key,
-                parent_alive=_parent_watch(parent_pid),
+                line=line, facts=facts, board=board, clock=WALL, run_id=run_id, key=key, options=options,
+                parent_alive=_parent_watch(parent_pid), make_trigger=_trigger_of(options.trigger, port),
             )  # fmt: skip
             signal.signal(signal.SIGTERM, lambda *_: worker.leave("SIGTERM"))
             try:
@@ -60,6 +71,14 @@ def main(
         finally:
             board.end("port")
             conn.close()
+
+
+def _trigger_of(
+    setting: OutputSetting | None, port: str
+) -> Callable[[Callable[[], UnitStatus]], Trigger] | None:
+    if setting is None:
+        return None
+    return lambda standby: TriggerLine.open(setting, unit_port=port, standby=standby, clock=WALL)
 
 
 def _loop(conn: Connection, worker: PortWorker) -> None:
@@ -82,6 +101,8 @@ def _loop(conn: Connection, worker: PortWorker) -> None:
             worker.leave("the engine closed the pipe")
             return
         worker.step()
+        if (ended := worker.train_news()) is not None and not _say(conn, worker, Answer(n=0, receipt=ended)):
+            return
 
 
 def _say(conn: Connection, worker: PortWorker, answer: Answer) -> bool:

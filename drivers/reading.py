@@ -15,3 +15,8 @@ def status_on(board: Board) -> UnitStatus:
         power_pct_mso=power if power >= 0 else None,
         coil_temp_c=temp_mc / 1000 if temp_mc >= 0 else None,
     )
+
+
+def firmware_of(software: tuple[int, ...]) -> str:
+    """As an identity tells it."""
+    return ".".join(map(str, software)) or "not reported by this model"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
+from drivers.trigger import OutputSetting
 from drivers.trouble import UnitProblem
 from rtloop.model.pulse import FireReceipt, Pair, Train
 from rtloop.model.status import Fault, UnitStatus
@@ -42,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The answer to request ``n``; n = 0 is unasked: the run tripped."""
+    """The answer to request ``n``; n = 0 is unasked: the run tripped, or (``receipt``) a train has ended."""
 
     n: int
     status: UnitStatus | None = None
@@ -51,12 +53,39 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """What else is known of a unit or wanted of its driver, beside its model.
+
+    Parameters
+    ----------
+    supply_v : 115 or 240; what the frequency table of a Rapid² goes by
+    unlock_code : of a Rapid² with software from 9; "" for all others
+    software_at_least : what the site says of a Rapid²; an older one is not opened
+    stops_running_train : whether commissioning saw that EA stops a train on this unit
+    trigger : fire by this second line instead of ``EH``
+    transcript : every byte on the line goes to this new file
+    """
+
+    supply_v: int = 240
+    unlock_code: str = ""
+    software_at_least: tuple[int, ...] = ()
+    stops_running_train: bool = False
+    trigger: OutputSetting | None = None
+    transcript: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Opened:
-    """What was found when the line was opened."""
+    """What was found when the line was opened.
+
+    ``found_setting``: the train or pair that the unit was set to, in words, before it was set to single pulses.
+    """
 
     status: UnitStatus
     found_armed: bool
     found_power_pct_mso: int
+    software: tuple[int, ...] = ()
+    found_setting: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

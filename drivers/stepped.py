@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from drivers.firing import Trigger
 from drivers.magstim.line import READ_TIMEOUT_S, Line
+from drivers.magstim.transcript import RecordingLine
 from drivers.magstim.units import UnitFacts, facts_of, train_refusals
-from drivers.reading import status_on
-from drivers.requests import Answer, Ask, Opened, Request
-from drivers.settings import refuse_pair, refuse_train
+from drivers.reading import firmware_of, status_on
+from drivers.refusals import refuse_pair, refuse_train, wrong_options
+from drivers.requests import Answer, Ask, Opened, Options, Request
 from drivers.trouble import UnitProblem
 from drivers.watch import FAILED
 from drivers.worker import PortWorker
@@ -42,23 +45,33 @@ class SteppedUnit:
     @classmethod
     def open(
         cls, *, line: Line, clock: SteppedClock, board: Board, run_id: str, key: bytes, model: str = "200",
-        port: str = "stepped",
+        port: str = "stepped", trigger: Trigger | None = None, **options: Any,
     ) -> SteppedUnit:  # fmt: skip
-        """Take control of the unit behind ``line``; the board must live on the same clock."""
-        facts = facts_of(model)
+        """Take control of the unit behind ``line``; the board must live on the same clock.
+
+        ``trigger``: fire by this instead of ``EH``. ``options``: as of ``drivers.requests.Options``.
+        """
+        known = Options(**options)
+        facts = facts_of(model, supply_v=known.supply_v, stops_running_train=known.stops_running_train)
+        wrong_options(facts, known)
         if hasattr(line, "timeout"):
             line.timeout = READ_TIMEOUT_S
+        if known.transcript is not None:
+            line = RecordingLine(line, known.transcript, clock)
         made: SteppedUnit
 
         worker = PortWorker(
-            line=line, facts=facts, board=board, clock=clock, run_id=run_id, key=key,
+            line=line, facts=facts, board=board, clock=clock, run_id=run_id, key=key, options=known,
             while_waiting=lambda: made._engine_waits(),
+            make_trigger=None if trigger is None else lambda standby: trigger,
         )  # fmt: skip
         board.start("port")
         identity = UnitIdentity(model=model, port=port, simulated=True)
         made = cls(line=line, worker=worker, board=board, facts=facts, identity=identity)
         with made._at_work():
-            made.opened = worker.open()
+            made.opened = found = worker.open()
+        made._facts = replace(facts, software=found.software)
+        made._identity = replace(identity, firmware=firmware_of(found.software))
         clock.listen(made.keep_alive)
         return made
 
@@ -141,7 +154,7 @@ class SteppedUnit:
 
     def train_end(self) -> FireReceipt | None:
         """What was given of the last train; None while it is under way, or there was none."""
-        return None
+        return self._worker.train_receipt
 
     def disarm(self) -> None:
         """EA at once; also from within another request (the wait for its reply is cut short)."""

@@ -13,12 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drivers.magstim.line import Line
-from drivers.magstim.magpy_port import MagpyPort, Reply
+from drivers.magstim.magpy_port import Reply
+from drivers.magstim.ports import port_of
 from drivers.magstim.units import UnitFacts
-from drivers.requests import RE_ARM, Opened, Trip
-from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
+from drivers.requests import RE_ARM, Trip
+from drivers.train_run import TrainRun
+from drivers.trouble import Cut, LineTrouble, Lost, Refused
 from rtloop.board import Board
 from rtloop.clock import Clock
+from rtloop.model.pulse import Delivery, FireReceipt, Pair, Train
 from rtloop.model.status import Fault, UnitStatus
 
 HEARTBEAT_FRESH_S = 0.25
@@ -43,11 +46,12 @@ class UnitWatch:
 
     def __init__(
         self, *, line: Line, facts: UnitFacts, board: Board, clock: Clock,
-        parent_alive: Callable[[], bool] = lambda: True, while_waiting: Callable[[], None] = lambda: None,
+        unlock_code: str = "", parent_alive: Callable[[], bool] = lambda: True,
+        while_waiting: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.facts, self.board, self.clock = facts, board, clock
         self._parent_alive, self._while_waiting = parent_alive, while_waiting
-        self.unit = MagpyPort(line, clock, self.urgent)
+        self.unit = port_of(facts, line, clock, self.urgent, unlock_code=unlock_code)
         self.trip: Trip | None = None
         self.leaving = ""  # why the process is to end
         self._opening = True
@@ -57,6 +61,10 @@ class UnitWatch:
         self.status: UnitStatus | None = None
         self.power_pct_mso: int | None = None  # read back
         self.temp_c: float | None = None
+        self.setting: Train | Pair | None = None  # None: single pulses
+        self.setting_known = False  # read back
+        self.run: TrainRun | None = None  # a train under way
+        self.train_receipt: FireReceipt | None = None  # what was given of the last one
         self._disarm_served = board["disarm_done"]
         self.confirm_tries = 0
         self.misses = 0  # keep-alives or readings in a row without a proper reply
@@ -68,30 +76,10 @@ class UnitWatch:
 
     # ---- opening and ending
 
-    def open(self) -> Opened:
-        """Take control, EA, read back power, temperature and standby; UnitProblem otherwise."""
-        try:
-            first = self.unit.take_control()
-            found = UnitStatus.from_instr(first.instr, t_s=first.t_s)
-            self.unit.disarm()
-            self.look()
-            power = self.read_power()
-            self._read_temperature()
-        except LineTrouble as err:
-            self.board["port_state"] = FAILED
-            raise UnitProblem(
-                err.fault, "the unit does not answer as it should", expected=f"a Magstim {self.facts.model}",
-                found=str(err), todo="check that the unit is on, the cable, and the model in the site file",
-            ) from err  # fmt: skip
-        if self.status is None or not self.status.standby or self.status.may_discharge:
-            self.board["port_state"] = FAILED
-            raise UnitProblem(
-                Fault.UNIT_UNEXPECTED, "the unit does not go to standby", expected="standby after EA",
-                found=str(self.status), todo="switch the unit off",
-            )  # fmt: skip
+    def opened(self) -> None:
+        """The unit was found well (``drivers.opening``): from here on it is watched."""
         self._opening = False
         self.board["port_state"] = OPEN
-        return Opened(status=self.status, found_armed=found.may_discharge, found_power_pct_mso=power)
 
     def leave(self, why: str) -> None:
         """Ask for the end: EA at the next poll (may be called from a signal handler)."""
@@ -123,6 +111,9 @@ class UnitWatch:
             self.ea()
         if self._miss is not None and self.misses and self.clock.now_s() - self._miss_s < MISS_FRESH_S:
             self._missed(self._miss)  # its caller has no time for another deadline
+
+    def _engine_alive(self) -> bool:
+        return self.board.age_s("engine") <= HEARTBEAT_FRESH_S
 
     def urgent(self) -> bool:
         """Polled in every wait: show life, and say whether EA must go out now."""
@@ -172,6 +163,8 @@ class UnitWatch:
         asked = board["disarm_asked"]
         if board["stop_asked"] and not board["stop_served"]:
             board["stop_served"] = max(1, board.now_ns())
+        if self.run is not None:
+            self.run.cut(self.clock.now_s())
         self._disarm_served = board["disarm_done"] = asked
         self.armed = False
         if self.trip is None:
@@ -204,13 +197,19 @@ class UnitWatch:
             self.board["stop_confirmed"] = -1
         words = f"{err}; the unit disarms itself after about {self.facts.lets_go_armed_s:g} s of silence"
         self.trip = self.trip or Trip(fault=Fault.UNIT_LOST, words=words, t_s=self.clock.now_s())
+        if self.run is not None:
+            self.run.fail(str(err))
 
     def confirm(self) -> None:
         """Read the status byte after an EA; EA again while it does not say standby."""
         self.confirm_tries -= 1
         try:
             self.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
-            status = self._publish(self.unit.take_control())
+            asked_s = self.clock.now_s()
+            with_train = self.run is not None
+            reply = self.unit.look(train_under_way=True) if with_train else self.unit.take_control()
+            status = self._publish(reply)
+            self._observe(reply, asked_s)
             self.misses = 0
         except Cut:
             self.after_ea()
@@ -228,6 +227,8 @@ class UnitWatch:
                     self.board["stop_confirmed"] = 1
                 return
             found = str(status)
+            if self.run is not None and self._engine_alive():
+                self.confirm_tries = CONFIRM_TRIES  # it may obey only when the train is over
         if self.board["stop_asked"]:
             self.board["stop_confirmed"] = -1
         left = self.confirm_tries
@@ -246,13 +247,14 @@ class UnitWatch:
             self.ea()
         if not self._parent_alive():
             self.leave("the engine's process is gone")
+        self.follow_train()
         if self.lost or self._shut:
             return
         if self.confirm_tries:
             self.confirm()
             return
         now_s = self.clock.now_s()
-        if not self.board.age_s("engine") <= HEARTBEAT_FRESH_S:
+        if not self._engine_alive():
             return
         ready = self.status is not None and self.status.ready
         if ready and -QUIET_AFTER_DUE_S <= self.due_s - now_s <= QUIET_BEFORE_DUE_S:
@@ -260,13 +262,13 @@ class UnitWatch:
         try:
             if now_s >= self.look_at_s:
                 self.look()
-            elif now_s >= self._read_at_s:
+            elif now_s >= self._read_at_s and self.run is None:
                 self._read_at_s = now_s + READ_OFTEN_S / 2
                 self._read_power_next = not self._read_power_next
                 if self._read_power_next:
                     self.read_power()
                 else:
-                    self._read_temperature()
+                    self.read_temperature()
             else:
                 return
             self.misses = 0
@@ -305,10 +307,16 @@ class UnitWatch:
 
     def look(self) -> UnitStatus:
         """Q@: keep-alive and status byte, and what follows from it."""
-        status = self._publish(self.unit.take_control())
+        asked_s = self.clock.now_s()
+        reply = self.unit.look(train_under_way=self.run is not None)
+        status = self._publish(reply)
+        self._observe(reply, asked_s)
         if not self._opening:
             self._judge(status)
+            self._compare(reply)
         every_s = self.facts.keep_armed_s if self.may_discharge() else self.facts.keep_standby_s
+        if self.run is not None:
+            every_s = self.run.look_every_s(self.clock.now_s(), self.facts.keep_armed_s)
         if self.armed and not status.ready and abs(self.due_s - self.clock.now_s()) < LOOK_BEFORE_DUE_S:
             every_s = LOOK_UNREADY_S
         self.look_at_s = self.clock.now_s() + every_s
@@ -326,19 +334,54 @@ class UnitWatch:
             elif status.standby and not self.arming:
                 self.armed = False  # it disarmed itself; the status on the board shows it
 
+    def _compare(self, reply: Reply) -> None:
+        """Found set to what nobody asked for: unknown from here on, and a trip while armed."""
+        wrong = self.unit.differs(reply, self.setting) if self.setting_known else ""
+        if wrong:
+            self.setting_known = False
+            words = f"nobody set the unit so: {wrong}"
+            if self.may_discharge():
+                self.trip_with(Fault.UNIT_UNEXPECTED, words)
+
+    def _observe(self, reply: Reply, asked_s: float) -> None:
+        if self.run is not None and reply.train_running is not None:
+            self.run.seen(running=reply.train_running, t_asked_s=asked_s, t_reply_s=reply.t_s)
+            self.follow_train()
+
+    def follow_train(self) -> None:
+        """Whether the train under way has ended; a train shorter than it was to be trips, unless EA cut it."""
+        run = self.run
+        if run is None or not run.over(self.clock.now_s()):
+            return
+        self.run, self.train_receipt = None, run.receipt(self.status)
+        self.look_at_s = self.clock.now_s()
+        if self.train_receipt.delivery is Delivery.UNCERTAIN and self.trip is None and not run.was_cut:
+            self.trip_with(Fault.UNCERTAIN_PULSE, f"a train of unknown outcome: {self.train_receipt.reason}")
+        elif run.was_cut and self.status is not None and not self.status.standby:
+            self.ea()  # now it can be obeyed
+
     def read_power(self) -> int:
-        """J: the power, read back."""
+        """The power, read back with what else the unit holds; LineTrouble where it says none."""
+        self.read_all()
+        assert self.power_pct_mso is not None
+        return self.power_pct_mso
+
+    def read_all(self) -> Reply:
+        """J or \\: power, and train or pair."""
         reply = self.unit.parameters()
         power, wanted = reply.power_pct_mso, self.power_pct_mso
         if power is None:
-            raise Refused("no power in the reply to J", written=True)
+            raise Refused("no power in the unit's parameters", written=True)
         self.power_pct_mso = power
         self._publish(reply)
         if self.armed and wanted is not None and power != wanted:
             self.trip_with(Fault.UNIT_UNEXPECTED, f"armed at {wanted} %, and the unit says {power} %")
-        return power
+        if not self._opening:
+            self._compare(reply)
+        return reply
 
-    def _read_temperature(self) -> None:
+    def read_temperature(self) -> None:
+        """F: the warmer winding."""
         reply = self.unit.temperature()
         self.temp_c = reply.coil_temp_c
         self._publish(reply)

@@ -1,50 +1,70 @@
-"""Owns what the port process does when asked: power, arming, the pulse and its outcome; owns no keep-alive.
-
-Before a pulse the driver checks everything again by itself: permit, trip, heartbeat, power read back, a
-young ready status byte, and the shortest time since its own last pulse. The permit is spent before the
-first byte is written.
-"""
+"""Owns what the port process does when asked: power, settings, arming; owns neither keep-alive nor pulse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from drivers.firing import Firing, Trigger
 from drivers.magstim.line import Line
 from drivers.magstim.units import UnitFacts
+from drivers.opening import open_unit
 from drivers.permits import PermitCheck
-from drivers.requests import Answer, Ask, Opened, Request, Trip
-from drivers.settings import refuse_pair, refuse_train
+from drivers.refusals import refuse_train
+from drivers.requests import Answer, Ask, Opened, Options, Request, Trip
+from drivers.settings import set_setting
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch, wrong_with
 from rtloop.board import Board
 from rtloop.clock import Clock
-from rtloop.model.pulse import Delivery, FireReceipt
+from rtloop.model.pulse import FireReceipt, Train
 from rtloop.model.status import Fault, UnitStatus
-from rtloop.ports import Permit
 
-STATUS_FRESH_S = 1.0
 LOOK_WHILE_WAITING_S = 0.05
 POLL_S = 0.002
 READ_BACK_S = 0.6
+ON_THE_WAY = (Ask.SET_POWER, Ask.SET_TRAIN, Ask.SET_PAIR, Ask.ARM)
 
 
 class PortWorker:
     """Drives one unit on one line. ``serve`` answers a request; ``step`` does all that is due in between.
 
     Parameters as ``UnitWatch``; ``run_id`` and ``key`` are those of the permits.
+    ``make_trigger`` opens the trigger line once the unit is in standby; ``standby`` asks the unit itself. With it
+    pulses go out by the trigger and the unit's next status byte must show that one did.
     """
 
     def __init__(
         self, *, line: Line, facts: UnitFacts, board: Board, clock: Clock, run_id: str, key: bytes,
-        parent_alive: Callable[[], bool] = lambda: True, while_waiting: Callable[[], None] = lambda: None,
+        options: Options | None = None, parent_alive: Callable[[], bool] = lambda: True,
+        while_waiting: Callable[[], None] = lambda: None,
+        make_trigger: Callable[[Callable[[], UnitStatus]], Trigger] | None = None,
     ) -> None:  # fmt: skip
+        self._options = options or Options()
         self._watch = UnitWatch(
-            line=line, facts=facts, board=board, clock=clock, parent_alive=parent_alive,
-            while_waiting=while_waiting,
+            line=line, facts=facts, board=board, clock=clock, unlock_code=self._options.unlock_code,
+            parent_alive=parent_alive, while_waiting=while_waiting,
         )  # fmt: skip
-        self._facts, self._board, self._clock = facts, board, clock
-        self._permits = PermitCheck(run_id=run_id, key=key)
-        self._pulse: tuple[float, int] | None = None  # last own, delivered or uncertain: when, % MSO
+        self._board, self._clock = board, clock
+        self._firing = Firing(self._watch, permits=PermitCheck(run_id=run_id, key=key))
+        self._make_trigger = make_trigger
+        self._told: FireReceipt | None = None
+
+    @property
+    def _facts(self) -> UnitFacts:
+        return self._watch.facts  # with the software version, once it is known
+
+    @property
+    def train_receipt(self) -> FireReceipt | None:
+        """What was given of the last train; None while it is under way, or there was none."""
+        return self._watch.train_receipt
+
+    def train_news(self) -> FireReceipt | None:
+        """The receipt of a train that has ended, once."""
+        found = self.train_receipt
+        if found is self._told:
+            return None
+        self._told = found
+        return found
 
     @property
     def trip(self) -> Trip | None:
@@ -57,12 +77,26 @@ class PortWorker:
         return self._watch.leaving
 
     def open(self) -> Opened:
-        """See ``UnitWatch.open``."""
-        return self._watch.open()
+        """See ``drivers.opening``."""
+        watch = self._watch
+
+        def wait(duration_s: float) -> None:
+            end_s = self._clock.now_s() + duration_s
+            while (now_s := self._clock.now_s()) < end_s:
+                watch.urgent()
+                if now_s >= watch.look_at_s:
+                    watch.look()
+                self._clock.sleep_until(min(end_s, now_s + POLL_S))
+
+        found = open_unit(watch, self._options, wait)
+        if self._make_trigger is not None:
+            self._firing.trigger = self._make_trigger(watch.look)
+        return found
 
     def step(self) -> None:
         """See ``UnitWatch.step``."""
         self._watch.step()
+        self._firing.note_end()
 
     def leave(self, why: str) -> None:
         """See ``UnitWatch.leave``."""
@@ -71,6 +105,8 @@ class PortWorker:
     def shut(self) -> None:
         """See ``UnitWatch.shut``."""
         self._watch.shut()
+        if self._firing.trigger is not None:
+            self._firing.trigger.close()
 
     def serve(self, request: Request) -> Answer | None:
         """Answer one request; never raises. ANNOUNCE has no answer."""
@@ -80,11 +116,12 @@ class PortWorker:
             return None
         if request.ask is Ask.CLOSE:
             watch.leave("closed by the engine")
-            watch.shut()
+            self.shut()
             return Answer(n=n, status=watch.status)
         watch.before_request()
+        self._firing.note_end()
         if request.ask is Ask.FIRE:
-            return Answer(n=n, receipt=self._fire(request.permit))
+            return Answer(n=n, receipt=self._firing.fire(request.permit))
         try:
             return Answer(n=n, status=self._do(request))
         except UnitProblem as err:
@@ -111,13 +148,12 @@ class PortWorker:
         watch = self._watch
         while watch.confirm_tries and watch.trip is None:
             watch.confirm()
-        if request.ask in (
-            Ask.SET_POWER,
-            Ask.ARM,
-        ):  # only asked of a disarmed unit, on the way to arming anew
+        if request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()
+        if request.ask is not Ask.STATUS and watch.run is not None:
+            raise UnitProblem(Fault.UNIT_UNEXPECTED, f"{request.ask} refused: a train is under way")
         if request.ask is Ask.SET_POWER:
             return self._set_power(request.power_pct_mso)
         if request.ask is Ask.ARM:
@@ -125,10 +161,10 @@ class PortWorker:
                 return self._arm()
             finally:
                 watch.arming = False
-        if request.ask is Ask.SET_TRAIN:
-            refuse_train(self._facts, watch.power_pct_mso, request.train)
-        if request.ask is Ask.SET_PAIR:
-            refuse_pair(self._facts, request.pair)
+        if request.ask in (Ask.SET_TRAIN, Ask.SET_PAIR):
+            setting = request.train if request.ask is Ask.SET_TRAIN else request.pair
+            set_setting(watch, setting, self._wait_until, not_before_s=self._firing.pace.rests_until_s)
+            return self._look()
         return watch.look()
 
     def _wait_until(self, t_s: float) -> None:
@@ -156,6 +192,8 @@ class PortWorker:
                 Fault.UNIT_UNEXPECTED, "no such power", found=repr(power_pct_mso),
                 expected=f"up to {facts.power_high_pct_mso} % MSO",
             )  # fmt: skip
+        if isinstance(watch.setting, Train):
+            refuse_train(facts, power_pct_mso, watch.setting)
         before = watch.read_power() if watch.power_pct_mso is None else watch.power_pct_mso
         watch.forget_power()  # until it is read back: nothing can be fired
         watch.unit.set_power(power_pct_mso)
@@ -174,6 +212,11 @@ class PortWorker:
 
     def _arm(self) -> UnitStatus:
         watch = self._watch
+        if not watch.setting_known:
+            raise UnitProblem(
+                Fault.UNIT_UNEXPECTED, "not armed: whether the unit gives single pulses is not known",
+                expected="a train, a pair or single pulses, set and read back", todo="set it again",
+            )  # fmt: skip
         if not (age_s := self._board.age_s("engine")) <= HEARTBEAT_FRESH_S:
             raise UnitProblem(
                 Fault.ENGINE_LATE, "not armed: the engine's heartbeat is stale",
@@ -200,81 +243,6 @@ class PortWorker:
             self._wait_until(self._clock.now_s() + LOOK_WHILE_WAITING_S)
             status = self._look()
         return status
-
-    # ---- the pulse
-
-    def _refusal(self, permit: Permit | None, now_s: float) -> str:
-        """Why no pulse may go out on this permit now; "" when one may."""
-        why = self._permits.refusal(permit, now_s=now_s)
-        if why or permit is None:
-            return why
-        power, watch = permit.power_pct_mso, self._watch
-        if permit.train is not None or permit.pair is not None:
-            return "refused: the permit is for a train or a pair, the unit is set to single pulses"
-        status = watch.status
-        if watch.trip is not None:
-            return f"refused: {watch.trip.problem().what}"
-        if not watch.armed or status is None:
-            return "refused: not armed"
-        if not self._board.age_s("engine") <= HEARTBEAT_FRESH_S:
-            return "refused: the engine's heartbeat is stale"
-        if watch.power_pct_mso is None or power != watch.power_pct_mso:
-            return f"refused: the permit is for {power} % MSO, read back was {watch.power_pct_mso}"
-        if not status.age_s(now_s) < STATUS_FRESH_S:
-            return f"refused: the last status byte is {status.age_s(now_s):.2f} s old"
-        if not status.ready or wrong_with(status):
-            return f"refused: the unit is not ready: {wrong_with(status) or status}"
-        if self._pulse is not None:
-            since_s, last = now_s - self._pulse[0], self._pulse[1]
-            gap_s = max(self._facts.interval_s(power), self._facts.interval_s(last))
-            if not since_s >= gap_s:
-                return f"refused: {since_s:.3f} s since a pulse at {last} %, {gap_s:g} s needed at {power} %"
-        return ""
-
-    def _fire(self, permit: Permit | None) -> FireReceipt:
-        watch, now_s = self._watch, self._clock.now_s()
-        why = self._refusal(permit, now_s)
-        if why or permit is None:
-            return _receipt(Delivery.NOT_DELIVERED, watch.status, why)
-        self._permits.spend(permit)
-        previous, self._pulse = self._pulse, (now_s, permit.power_pct_mso)
-        exchange = watch.unit.exchange
-        try:
-            reply = watch.unit.fire()
-        except LineTrouble as err:
-            delivery = Delivery.UNCERTAIN
-            if isinstance(err, Refused) or not err.written:
-                self._pulse, delivery = previous, Delivery.NOT_DELIVERED
-                watch.look_at_s = now_s  # what does the unit say of itself?
-            if isinstance(err, Lost):
-                watch.line_lost(err)
-            elif isinstance(err, Cut):
-                watch.after_ea(self._uncertain(err) if err.written else None)
-            elif delivery is Delivery.UNCERTAIN:
-                watch.ea(self._uncertain(err))
-            return _receipt(delivery, watch.status, str(err), exchange.t_sent_s if err.written else None)
-        except Exception as err:
-            watch.ea(self._uncertain(err))
-            return _receipt(Delivery.UNCERTAIN, watch.status, repr(err), exchange.t_sent_s)
-        watch.look_at_s = min(watch.look_at_s, reply.t_s + LOOK_WHILE_WAITING_S)
-        status = watch.as_status(reply)
-        wrong = wrong_with(status) or ("" if status.ready else "not ready")
-        if wrong:
-            why = f"acknowledged, and the status byte {reply.instr:#04x} of the reply says {wrong}"
-            watch.ea(self._uncertain(why))
-        delivery = Delivery.UNCERTAIN if wrong else Delivery.DELIVERED
-        return _receipt(delivery, status, why, reply.t_sent_s, reply.t_s)
-
-    def _uncertain(self, why: object) -> Trip:
-        words = f"a pulse of unknown outcome: {why}"
-        return Trip(fault=Fault.UNCERTAIN_PULSE, words=words, t_s=self._clock.now_s())
-
-
-def _receipt(
-    delivery: Delivery, status: UnitStatus | None, why: str, sent_s: float | None = None,
-    reply_s: float | None = None,
-) -> FireReceipt:  # fmt: skip
-    return FireReceipt(delivery=delivery, t_sent_s=sent_s, t_reply_s=reply_s, status=status, reason=why)
 
 
 def _failed(fault: Fault, ask: Ask, found: str) -> UnitProblem:

@@ -13,9 +13,11 @@ from drivers.client import MagstimUnit
 from drivers.stepped import SteppedUnit
 from hardware_sim.faults import Fault, FaultKind
 from hardware_sim.line import PtyLine, SocketLine, SteppedLine
-from hardware_sim.magstim import Unit200
+from hardware_sim.magstim import UNLOCK_CODE, unit_of
+from hardware_sim.unit import Unit
 from rtloop.board import Board
 from rtloop.clock import WALL, Clock, SteppedClock
+from rtloop.model.pulse import Pair, Train
 from rtloop.ports import Permit
 
 KEY = b"k" * 32
@@ -26,7 +28,7 @@ EA, EB, EH, Q = b"EA", b"EB", b"EH", b"Q@"
 class Bench:
     """One unit under test: ``unit`` the driver, ``sim`` the simulated unit, ``line``, ``board``."""
 
-    def __init__(self, *, sim: Unit200, line: Any, board: Board, clock: Clock, stepped: bool) -> None:
+    def __init__(self, *, sim: Unit, line: Any, board: Board, clock: Clock, stepped: bool) -> None:
         self.sim, self.line, self.board, self.clock, self.stepped = sim, line, board, clock, stepped
         self.unit: Any = None
         self.beating = True
@@ -54,7 +56,7 @@ class Bench:
 
     def permit(
         self, power: int, *, permit_id: int | None = None, ttl_s: float = 0.5, run: str = RUN,
-        key: bytes = KEY, expires_s: float | None = None,
+        key: bytes = KEY, expires_s: float | None = None, train: Train | None = None, pair: Pair | None = None,
     ) -> Permit:  # fmt: skip
         if permit_id is None:
             self._permit_id += 1
@@ -62,7 +64,7 @@ class Bench:
         expires = self.clock.now_s() + ttl_s if expires_s is None else expires_s
         fields: dict[str, Any] = {
             "permit_id": permit_id, "run_id": run, "pulse_id": permit_id, "power_pct_mso": power,
-            "expires_s": expires,
+            "expires_s": expires, "train": train, "pair": pair,
         }  # fmt: skip
         return Permit(**fields, seal=Permit.seal_for(key, **fields))
 
@@ -119,31 +121,39 @@ class Bench:
 
 
 @contextmanager
-def bench(kind: str, tmp_path: Path, *, faults: tuple[Fault, ...] = (), **unit: Any) -> Iterator[Bench]:
-    """A bench of kind "stepped", "socket" or "pty", opened; ends with nothing left behind."""
-    sim = Unit200(faults=faults, **unit)
-    if kind == "stepped":
-        with _stepped(sim, tmp_path) as made:
-            yield made
-    else:
-        with _threaded(sim, kind, tmp_path) as made:
-            yield made
+def bench(
+    kind: str, tmp_path: Path, *, model: str = "200", faults: tuple[Fault, ...] = (),
+    driver: dict[str, Any] | None = None, **unit: Any,
+) -> Iterator[Bench]:  # fmt: skip
+    """A bench of kind "stepped", "socket" or "pty", opened; ends with nothing left behind.
+
+    ``unit``: options of the simulated unit; ``driver``: of the driver's ``open``.
+    """
+    sim = unit_of(model, faults=faults, **unit)
+    options = {"model": model, **({"unlock_code": UNLOCK_CODE} if coded(sim) else {}), **(driver or {})}
+    with (_stepped if kind == "stepped" else _threaded)(sim, kind, tmp_path, options) as made:
+        yield made
+
+
+def coded(sim: Unit) -> bool:
+    """Whether the simulated unit gives control only for its unlock code."""
+    return bool(getattr(sim, "unlock_code", ""))
 
 
 @contextmanager
-def _stepped(sim: Unit200, tmp_path: Path) -> Iterator[Bench]:
+def _stepped(sim: Unit, _: str, tmp_path: Path, options: dict[str, Any]) -> Iterator[Bench]:
     clock = SteppedClock()
     with Board.create(tmp_path / "board", clock=clock) as board:
         line = SteppedLine(sim, clock)
         made = Bench(sim=sim, line=line, board=board, clock=clock, stepped=True)
         board.start("engine")
-        made.unit = SteppedUnit.open(line=line, clock=clock, board=board, run_id=RUN, key=KEY)
+        made.unit = SteppedUnit.open(line=line, clock=clock, board=board, run_id=RUN, key=KEY, **options)
         with made.unit:
             yield made
 
 
 @contextmanager
-def _threaded(sim: Unit200, kind: str, tmp_path: Path) -> Iterator[Bench]:
+def _threaded(sim: Unit, kind: str, tmp_path: Path, options: dict[str, Any]) -> Iterator[Bench]:
     line = (SocketLine if kind == "socket" else PtyLine)(sim, WALL)
     line.start()
     try:
@@ -151,16 +161,18 @@ def _threaded(sim: Unit200, kind: str, tmp_path: Path) -> Iterator[Bench]:
             made = Bench(sim=sim, line=line, board=board, clock=WALL, stepped=False)
             board.start("engine")
             with beating(made):
-                made.unit = open_unit(line.port, tmp_path)
+                made.unit = open_unit(line.port, tmp_path, **options)
                 with made.unit:
                     yield made
     finally:
         line.close()
 
 
-def open_unit(port: str, tmp_path: Path) -> MagstimUnit:
+def open_unit(port: str, tmp_path: Path, **options: Any) -> MagstimUnit:
     """The client with its real port process, on the board of this test."""
-    return MagstimUnit.open(port=port, board_path=tmp_path / "board", run_id=RUN, key=KEY, simulated=True)
+    return MagstimUnit.open(
+        port=port, board_path=tmp_path / "board", run_id=RUN, key=KEY, simulated=True, **options
+    )
 
 
 @contextmanager

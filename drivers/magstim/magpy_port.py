@@ -13,27 +13,53 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from magpy.magstim import Magstim, calcCRC
+from magpy.magstim import BiStim, Magstim, Rapid, calcCRC
 
 from drivers.magstim.line import Line
 from drivers.trouble import Cut, Garbled, Lost, Refused, Silent
 from rtloop.clock import Clock
+from rtloop.model.pulse import Pair, Train
 
 REPLY_DEADLINE_S = 0.4
 _POLL_S = 0.001
 _TAIL_S = 0.008  # after a lone "?": long enough at 9600 baud for a next byte that belongs to it
+RAPID_TRAIN, RAPID_SINGLE = 0x02, 0x08
+LONGEST_VERSION = 24  # bytes
 _EA = b"EA" + bytes(calcCRC(b"EA"))
 
 
 @dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a unit says it holds for trains (Rapid²) or pairs (BiStim²); each unit fills its own fields."""
+
+    frequency_hz: float = 0.0
+    n_pulses: int = 0
+    duration_s: float = 0.0
+    power_b_pct_mso: int = 0
+    interval_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A proper reply: its raw status byte, and when its last byte came."""
+    """A proper reply: its raw status byte, and when its last byte came. ``rapid``: a Rapid²'s second status byte."""
 
     instr: int
     t_sent_s: float
     t_s: float
     power_pct_mso: int | None = None
     coil_temp_c: float | None = None
+    rapid: int | None = None
+    held: Held | None = None
+
+    @property
+    def train_running(self) -> bool | None:
+        """None where the reply does not say."""
+        return None if self.rapid is None else bool(self.rapid & RAPID_TRAIN)
+
+    @property
+    def single_pulses(self) -> bool | None:
+        """None where the reply does not say."""
+        return None if self.rapid is None else bool(self.rapid & RAPID_SINGLE)
 
 
 class Exchange:
@@ -49,7 +75,7 @@ class Exchange:
     def put(self, item: tuple[bytes | int | None, str | None, int | None]) -> None:
         """Write the command and read its reply within the deadline; raises LineTrouble."""
         message, receipt, n_bytes = item
-        if not isinstance(message, bytes) or receipt is None or n_bytes is None:
+        if not isinstance(message, bytes) or receipt is None or (n_bytes is None and message[:1] != b"N"):
             raise Refused(f"{item!r} is not a command with a receipt", written=False)
         self._reply, self.last = None, b""
         try:
@@ -107,8 +133,11 @@ class Exchange:
             self._clock.sleep_until(before_s + _POLL_S)
         return byte
 
-    def _receive(self, message: bytes, n_bytes: int) -> bytearray:
-        """Lengths as MagPy reads them: ``?`` is one byte, ``x?`` and ``xS`` three, else ``n_bytes``."""
+    def _receive(self, message: bytes, n_bytes: int | None) -> bytearray:
+        """Lengths as MagPy reads them: ``?`` is one byte, ``x?`` and ``xS`` three, else ``n_bytes``.
+
+        None: a version, which ends with a zero byte and the check byte.
+        """
         end_s = self._clock.now_s() + REPLY_DEADLINE_S
         reply = bytearray()
         while len(reply) < _length(reply, n_bytes):
@@ -131,10 +160,15 @@ class Exchange:
         return reply
 
 
-def _length(reply: bytearray, n_bytes: int) -> int:
+def _length(reply: bytearray, n_bytes: int | None) -> int:
     if reply[:1] == b"?":
         return 1
-    return 3 if bytes(reply[1:2]) in (b"?", b"S") else n_bytes
+    if bytes(reply[1:2]) in (b"?", b"S"):
+        return 3
+    if n_bytes is not None:
+        return n_bytes
+    end = reply.find(0, 2)  # the byte after N may be a status byte of zero
+    return min(LONGEST_VERSION, end + 2 if end >= 0 else LONGEST_VERSION)
 
 
 class _NoProcess:
@@ -150,15 +184,16 @@ class _NoProcess:
     def join(self, timeout: float | None = None) -> None: ...
 
 
-class _InThread(Magstim):  # type: ignore[misc]
-    """MagPy's unit over an exchange instead of a child process."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        super().__init__("in this thread")
+class _InThread:
+    """What makes a unit of MagPy's work over an exchange instead of a child process."""
 
     _sendQueue: Any
     _receiveQueue: Any
+    remoteControl: Any
+
+    def __init__(self, exchange: Exchange, **of_magpy: Any) -> None:
+        self._exchange = exchange
+        super().__init__("in this thread", **of_magpy)  # type: ignore[call-arg]
 
     def _setupSerialPort(self, serialConnection: str, debugSerialConnection: str | None = None) -> None:
         for queue in (self._sendQueue, self._receiveQueue):  # MagPy has just made them; nothing was put in
@@ -175,8 +210,20 @@ class _InThread(Magstim):  # type: ignore[misc]
         return answer
 
 
+class Unit200(_InThread, Magstim):  # type: ignore[misc]
+    """MagPy's 200² in this thread."""
+
+
+class UnitBistim(_InThread, BiStim):  # type: ignore[misc]
+    """MagPy's BiStim² in this thread."""
+
+
+class UnitRapid(_InThread, Rapid):  # type: ignore[misc]
+    """MagPy's Rapid² in this thread."""
+
+
 class MagpyPort:
-    """A 200² on a line: one method a command, each answered within 0.4 s or raising LineTrouble.
+    """A unit on a line: one method a command, each answered within 0.4 s or raising LineTrouble. Itself a 200².
 
     Parameters
     ----------
@@ -187,7 +234,27 @@ class MagpyPort:
     def __init__(self, line: Line, clock: Clock, urgent: Callable[[], bool]) -> None:
         self._line = line
         self.exchange = Exchange(line, clock, urgent)
-        self._unit = _InThread(self.exchange)
+        self._unit = self._made()
+
+    def _made(self) -> Any:
+        return Unit200(self.exchange)
+
+    def identify(self) -> tuple[int, ...]:
+        """The unit's software version, asked before anything else; () where the model does not report one."""
+        return ()
+
+    def look(self, *, train_under_way: bool = False) -> Reply:
+        """The keep-alive, with a status byte of now."""
+        return self.take_control()
+
+    def set_setting(self, setting: Train | Pair | None) -> None:
+        """Single pulses (None), a train or a pair; what came of it says ``differs`` of ``parameters``."""
+        if setting is not None:
+            raise Refused(f"no {type(setting).__name__.lower()} on this unit", written=False)
+
+    def differs(self, reply: Reply, setting: Train | Pair | None) -> str:
+        """In what a reply contradicts the setting, in words; "" when in nothing that it says."""
+        return ""
 
     def take_control(self) -> Reply:
         """``Q@``: also the keep-alive, and the one status byte taken *after* the command took effect."""
@@ -203,7 +270,7 @@ class MagpyPort:
         return self._ask(self._unit.getTemperature)
 
     def set_power(self, power_pct_mso: int) -> Reply:
-        return self._ask(lambda: self._unit.setPower(power_pct_mso, receipt=True))
+        return self._ask(lambda: Magstim.setPower(self._unit, power_pct_mso, receipt=True))
 
     def arm(self) -> Reply:
         return self._ask(lambda: self._unit.arm(receipt=True))
@@ -236,8 +303,37 @@ class MagpyPort:
         if not isinstance(parsed, dict):  # MagPy's (0, None): it sent nothing and calls that success
             raise Refused("not sent: MagPy gave no receipt", written=False)
         temperature = parsed.get("magstimTemp")
+        power, held = _held(parsed)
         return Reply(
-            instr=raw[1], t_sent_s=self.exchange.t_sent_s, t_s=self.exchange.t_reply_s,
-            power_pct_mso=parsed["magstimParam"]["power"] if "magstimParam" in parsed else None,
+            instr=raw[1], t_sent_s=self.exchange.t_sent_s, t_s=self.exchange.t_reply_s, power_pct_mso=power,
             coil_temp_c=max(temperature["coil1Temp"], temperature["coil2Temp"]) if temperature else None,
+            rapid=raw[2] if "rapid" in parsed else None, held=held,
         )  # fmt: skip
+
+    def own(self, body: bytes, n_bytes: int | None) -> bytes:
+        """A command that MagPy gets wrong, built here: its reply whole, with a good check byte; LineTrouble."""
+        self.exchange.put((body + bytes(calcCRC(body)), "own", n_bytes))
+        raw = bytes(self.exchange.get()[1])
+        if raw == b"?" or raw[1:2] in (b"?", b"S"):
+            raise Refused(f"the unit answered {raw!r} to {body!r}", written=True)
+        if raw[:1] != body[:1]:
+            raise Garbled(f"the unit answered {raw!r} to {body!r}", written=True)
+        return raw
+
+    def own_rapid(self, body: bytes, n_bytes: int) -> Reply:
+        """``own`` with two status bytes in the reply."""
+        raw = self.own(body, n_bytes)
+        return Reply(instr=raw[1], rapid=raw[2], t_sent_s=self.exchange.t_sent_s, t_s=self.exchange.t_reply_s)
+
+
+def _held(parsed: dict[str, Any]) -> tuple[int | None, Held | None]:
+    """Power, and what is held for trains or pairs, from any of MagPy's parameter dicts."""
+    if "magstimParam" in parsed:
+        return parsed["magstimParam"]["power"], None
+    if (two := parsed.get("bistimParam")) is not None:
+        return two["powerA"], Held(power_b_pct_mso=two["powerB"], interval_ms=float(two["ppOffset"]))
+    if (many := parsed.get("rapidParam")) is not None:
+        return many["power"], Held(
+            frequency_hz=many["frequency"], n_pulses=many["nPulses"], duration_s=many["duration"]
+        )
+    return None, None

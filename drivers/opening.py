@@ -1,0 +1,104 @@
+"""Owns the taking of a unit: who it is, standby, single pulses, all read back; owns nothing that comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from drivers.magstim.units import UnitFacts
+from drivers.reading import firmware_of
+from drivers.refusals import wrong_options
+from drivers.requests import Opened, Options
+from drivers.trouble import LineTrouble, UnitProblem
+from drivers.watch import FAILED, UnitWatch
+from rtloop.model.status import Fault, UnitStatus
+
+
+def open_unit(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> Opened:
+    """Version and its consistency, control, EA, standby, power, temperature, single pulses; UnitProblem otherwise.
+
+    Nothing but the question for the version is sent to a unit that is not the one of the site file. ``wait``
+    lets seconds pass.
+    """
+    try:
+        return _open(watch, options, wait)
+    except BaseException:
+        watch.board["port_state"] = FAILED
+        raise
+
+
+def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> Opened:
+    facts, unit = watch.facts, watch.unit
+    wrong_options(facts, options)
+    try:
+        software = unit.identify()
+    except LineTrouble as err:
+        raise _unanswered(err, facts, "the unit does not tell its software version") from err
+    _right_software(facts, options, software)
+    watch.facts = replace(facts, software=software)
+    try:
+        first = unit.take_control()
+    except LineTrouble as err:
+        todo = "check the unlock code in the site file" if options.unlock_code else ""
+        raise _unanswered(err, facts, "the unit does not give control", todo) from err
+    try:
+        found = UnitStatus.from_instr(first.instr, t_s=first.t_s)
+        unit.disarm()
+        watch.look()
+        power, setting = _single_pulses(watch, wait)
+        watch.read_temperature()
+    except LineTrouble as err:
+        raise _unanswered(err, facts, "the unit does not answer as it should") from err
+    if watch.status is None or not watch.status.standby or watch.status.may_discharge:
+        raise UnitProblem(
+            Fault.UNIT_UNEXPECTED, "the unit does not go to standby", expected="standby after EA",
+            found=str(watch.status), todo="switch the unit off",
+        )  # fmt: skip
+    watch.opened()
+    return Opened(
+        status=watch.status, found_armed=found.may_discharge, found_power_pct_mso=power, software=software,
+        found_setting=setting,
+    )  # fmt: skip
+
+
+def _right_software(facts: UnitFacts, options: Options, software: tuple[int, ...]) -> None:
+    """UnitProblem with everything in which the unit's version contradicts the site file."""
+    if facts.kind != "rapid":
+        return
+    wrong = []
+    if not software >= options.software_at_least:
+        wrong.append(f"the site file says at least {firmware_of(options.software_at_least)}")
+    if software >= (9,) and not options.unlock_code:
+        wrong.append("from software 9 the unit needs its unlock code")
+    if software < (9,) and options.unlock_code:
+        wrong.append("an unlock code is given, which software below 9 does not take")
+    if wrong:
+        raise UnitProblem(
+            Fault.UNIT_UNEXPECTED, "the unit is not the one of the site file", expected="; ".join(wrong),
+            found=f"software {firmware_of(software)}", todo="correct the unit in the site file",
+        )  # fmt: skip
+
+
+def _single_pulses(watch: UnitWatch, wait: Callable[[float], None]) -> tuple[int, str]:
+    """Power as found, and the setting as found in words ("" for single pulses); set to single pulses, read back."""
+    before = watch.read_all()
+    found = watch.unit.differs(before, None)
+    if found:
+        watch.unit.set_setting(None)
+        power_b = before.held.power_b_pct_mso if before.held is not None else 0
+        wait(watch.facts.ramp_s(power_b, 0))
+        watch.look()
+        if still := watch.unit.differs(watch.read_all(), None):
+            raise UnitProblem(
+                Fault.UNIT_UNEXPECTED, "the unit cannot be set to single pulses", found=still,
+                expected="single pulses, read back", todo="set it at its front panel",
+            )  # fmt: skip
+    watch.setting, watch.setting_known = None, True
+    return before.power_pct_mso or 0, found
+
+
+def _unanswered(err: LineTrouble, facts: UnitFacts, what: str, todo: str = "") -> UnitProblem:
+    return UnitProblem(
+        err.fault, what, expected=f"a Magstim {facts.model}", found=str(err),
+        todo=todo or "check that the unit is on, the cable, and the model in the site file",
+    )  # fmt: skip

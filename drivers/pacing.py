@@ -1,0 +1,86 @@
+"""Owns the driver's own second check of the time between pulses and of trains' on-time; owns no exchange.
+
+Independent of the gate's: it knows only what went out on this line. Rules: ``drivers.magstim.units``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from drivers.magstim.units import AFTER_TRAIN_S, JOULES_A_MINUTE, UnitFacts, energy_j, train_refusals
+from rtloop.model.pulse import Train
+
+MINUTE_S = 60.0
+REST_MARGIN_S = 0.1
+
+
+class Pace:
+    """What was given last on this line, certainly or not, and what the unit's rules make of the next."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int, Train | None] | None = None  # its end, % MSO, train
+        self._before: tuple[float, int, Train | None] | None = None
+        self._trains: deque[tuple[float, float, float]] = deque()  # from, to, W
+
+    def given(self, t_s: float, power_pct_mso: int, train: Train | None) -> None:
+        """A pulse, pair or train goes out now; to be called before the first byte."""
+        end_s = t_s if train is None else t_s + train.duration_s
+        self._before, self._last = self._last, (end_s, power_pct_mso, train)
+        if train is not None:
+            self._trains.append((t_s, end_s, energy_j(power_pct_mso) * train.frequency_hz))
+
+    def taken_back(self) -> None:
+        """Nothing of it was given: the unit said no, or no byte went out."""
+        if self._last is not None and self._last[2] is not None:
+            self._trains.pop()
+        self._last = self._before
+
+    def ended(self, t_s: float) -> None:
+        """The train given last ended then: never counted as shorter than it was to be."""
+        if self._last is not None and self._last[2] is not None:
+            self._last = (max(t_s, self._last[0]), *self._last[1:])
+
+    @property
+    def rests_until_s(self) -> float:
+        """Until then the unit takes no setting, since a train has just ended; -inf when none has."""
+        if self._last is None or self._last[2] is None:
+            return -math.inf
+        return self._last[0] + AFTER_TRAIN_S + REST_MARGIN_S
+
+    def refusal(self, facts: UnitFacts, now_s: float, power_pct_mso: int, train: Train | None) -> str:
+        """Why the next may not go out now at this power; "" when it may. Written so that NaN is refused."""
+        if self._last is not None:
+            end_s, last_power, last_train = self._last
+            since_s = now_s - end_s
+            gap_s = facts.min_interval_s(last_power, last_train)
+            if last_train is None:
+                gap_s = max(gap_s, facts.min_interval_s(power_pct_mso))
+            if not since_s >= gap_s:
+                what = "a pulse" if last_train is None else "the end of a train"
+                return (
+                    f"{since_s:.3f} s since {what} at {last_power} %, {gap_s:g} s needed at {power_pct_mso} %"
+                )
+        if train is None:
+            return ""
+        if wrong := train_refusals(facts, power_pct_mso, train):
+            return "; ".join(wrong)
+        joules = self.joules_a_minute(now_s, power_pct_mso, train)
+        if not joules <= JOULES_A_MINUTE:
+            return f"{joules:.0f} J in a minute with the trains before it, at most {JOULES_A_MINUTE:.0f}"
+        return ""
+
+    def joules_a_minute(self, now_s: float, power_pct_mso: int, train: Train) -> float:
+        """The most that any minute would hold if this train began now, J."""
+        while self._trains and self._trains[0][1] <= now_s - MINUTE_S:
+            self._trains.popleft()
+        watts, length_s = energy_j(power_pct_mso) * train.frequency_hz, min(train.duration_s, MINUTE_S)
+        edges = [t_s + MINUTE_S - now_s for past in self._trains for t_s in past[:2]]
+        into_s = [0.0, length_s, *(e for e in edges if 0 < e < length_s)]  # piecewise linear in between
+
+        def held(after_s: float) -> float:
+            first_s = now_s + after_s - MINUTE_S
+            past = sum(w * max(0.0, to_s - max(from_s, first_s)) for from_s, to_s, w in self._trains)
+            return past + watts * after_s
+
+        return max(held(after_s) for after_s in into_s)

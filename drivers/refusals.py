@@ -1,0 +1,49 @@
+"""Owns the refusal of trains and pairs that a unit cannot give, all reasons at once; owns no exchange."""
+
+from __future__ import annotations
+
+from drivers.magstim.units import UnitFacts, train_refusals
+from drivers.requests import Options
+from drivers.trouble import UnitProblem
+from rtloop.model.pulse import Pair, Train
+from rtloop.model.status import Fault
+
+
+def refuse_train(facts: UnitFacts, power_pct_mso: int | None, train: Train | None) -> None:
+    """UnitProblem with all reasons at once; a power of None is not looked at."""
+    if train is None:
+        return
+    if power_pct_mso is None and isinstance(train, Train) and facts.capabilities.trains:
+        return
+    _refuse("no such train", train_refusals(facts, power_pct_mso or 0, train))
+
+
+def refuse_pair(facts: UnitFacts, pair: Pair | None) -> None:
+    """UnitProblem with all reasons at once."""
+    if pair is not None:
+        _refuse("no such pair", facts.pair_refusals(pair))
+
+
+def _refuse(what: str, reasons: tuple[str, ...]) -> None:
+    if reasons:
+        raise UnitProblem(
+            Fault.UNIT_UNEXPECTED, what, expected="what the unit can give", found="; ".join(reasons),
+            todo="change the plan",
+        )  # fmt: skip
+
+
+def wrong_options(facts: UnitFacts, options: Options) -> None:
+    """UnitProblem with everything in the options that no unit of this model has."""
+    wrong = []
+    code, least = options.unlock_code, options.software_at_least
+    if not isinstance(code, str) or not all(0x20 <= ord(c) <= 0xFF for c in code):
+        wrong.append("an unlock code is text of single bytes")
+    if not (isinstance(least, tuple) and all(type(part) is int and part >= 0 for part in least)):
+        wrong.append(f"a software version is whole numbers, not {least!r}")
+    if facts.kind != "rapid" and (code or least):
+        wrong.append(f"the model {facts.model} has neither unlock code nor a version that it tells")
+    if wrong:
+        raise UnitProblem(
+            Fault.UNIT_UNEXPECTED, "the unit's options are wrong", found="; ".join(wrong),
+            todo="correct the unit in the site file",
+        )  # fmt: skip
