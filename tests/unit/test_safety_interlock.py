@@ -7,17 +7,12 @@ import math
 from collections.abc import Callable
 
 import pytest
+from naive_safety import HOLDS, TRIPS, PlainInterlock
 
 from rtloop.model.status import Fault, Lamp, Mode
 from rtloop.safety.interlock import FAULTS, Action, Interlock, Step
 
 S, R, A, H, T = Lamp.SAFE, Lamp.READY, Lamp.ARMED, Lamp.HELD, Lamp.TRIPPED
-#: written by hand a second time: a change of the shipped table must be made twice
-HOLDS = {Fault.STREAM_STALE, Fault.STREAM_BAD, Fault.UNIT_STALE}
-TRIPS = {
-    Fault.STOP, Fault.UNIT_LOST, Fault.PORT_DEAD, Fault.JOURNAL_FAILED, Fault.UNCERTAIN_PULSE,
-    Fault.PULSE_UNCOMMANDED, Fault.BUG,
-}  # fmt: skip
 DISARMS = set(Fault) - HOLDS - TRIPS
 
 
@@ -207,3 +202,87 @@ def test_two_holds_need_both_to_clear() -> None:
     assert lock.lamp is H
     lock.resume()
     assert lock.lamp is A
+
+
+#: everything that can be said to an interlock: 7 events, and each fault coming and going
+WHATS: list[str | tuple[str, Fault]] = [
+    *[e for e in EVENTS if e != "cleared"],
+    *[(kind, fault) for fault in Fault for kind in ("fault", "cleared")],
+]
+WAY: dict[str, list[str | tuple[str, Fault]]] = {  # how each state is reached
+    "safe": [], "ready": ["preflight_ok"], "tripped": ["preflight_ok", ("fault", Fault.BUG)],
+    "asked": ["preflight_ok", "arm_requested"], "confirmed": ["preflight_ok", "arm_requested", "arm_confirmed"],
+    "armed": ["preflight_ok", "arm_requested", "arm_confirmed", "unit_ready"],
+    "paused": ["preflight_ok", "arm_requested", "arm_confirmed", "unit_ready", "hold"],
+    "held": ["preflight_ok", "arm_requested", "arm_confirmed", "unit_ready", ("fault", Fault.STREAM_STALE)],
+}  # fmt: skip
+
+
+def say(lock: Interlock, what: str | tuple[str, Fault], t_s: float) -> Step:
+    if isinstance(what, tuple):
+        return lock.fault(what[1], t_s) if what[0] == "fault" else lock.cleared(what[1], t_s)
+    if what in ("hold", "disarmed"):
+        return lock.hold("x") if what == "hold" else lock.disarmed("x")
+    if what in ("preflight_ok", "resume"):
+        return lock.preflight_ok() if what == "preflight_ok" else lock.resume()
+    timed = {
+        "arm_requested": lock.arm_requested,
+        "arm_confirmed": lock.arm_confirmed,
+        "unit_ready": lock.unit_ready,
+    }
+    return timed[what](t_s)
+
+
+def compare(said: list[tuple[str | tuple[str, Fault], float]]) -> None:
+    """The shipped interlock and the plain one, step by step."""
+    lock, plain = Interlock(Mode.SIMULATED), PlainInterlock()
+    for what, t_s in said:
+        step = say(lock, what, t_s)
+        wanted = plain.step(what, t_s)
+        assert (step.lamp_after, step.accepted, step.disarm) == wanted, (said, what)
+        assert step.lamp_after is lock.lamp
+        assert lock.confirmed is (plain.lamp is Lamp.READY and plain.confirmed_s is not None), (said, what)
+        assert set(lock.active) == plain.active
+
+
+@pytest.mark.req("R-INTERLOCK")
+@pytest.mark.parametrize("state", list(STATES))
+def test_every_state_then_every_two_things_said(state: str) -> None:
+    """State x event x fault in either order, with every fault: nothing is left out of the table."""
+    assert {w[1] for w in WHATS if isinstance(w, tuple)} == set(Fault)
+    for pair in itertools.product(WHATS, repeat=2):
+        compare([(w, 0.0) for w in WAY[state]] + [(w, 1.0) for w in pair])
+
+
+@pytest.mark.req("R-INTERLOCK")
+@pytest.mark.parametrize("state", list(STATES))
+def test_every_state_then_every_three_things_with_one_fault_of_each_kind(state: str) -> None:
+    few = [w for w in WHATS if isinstance(w, str) or w[1] in (Fault.STREAM_BAD, Fault.UNIT_HOT, Fault.STOP)]
+    for three in itertools.product(few, repeat=3):
+        compare([(w, 0.0) for w in WAY[state]] + [(w, 1.0) for w in three])
+
+
+@pytest.mark.req("R-TWO-STEPS")
+@pytest.mark.parametrize("fault", list(Fault))
+def test_every_fault_in_either_window_of_arming(fault: Fault) -> None:
+    """Nothing, the fault, the fault and its end, or a disarm between the steps; each step in time, at its limit, late."""
+    came: list[str | tuple[str, Fault]] = [("fault", fault)]
+    over = [*came, ("cleared", fault)]
+    armed = 0
+    for first, second in itertools.product([[], came, over, ["disarmed"]], repeat=2):
+        for dt1_s, dt2_s in itertools.product([0.0, 10.0, 10.001], repeat=2):
+            steps = [("preflight_ok", 0.0), ("arm_requested", 0.0), *[(w, dt1_s) for w in first]]
+            steps += [
+                ("arm_confirmed", dt1_s),
+                *[(w, dt1_s + dt2_s) for w in second],
+                ("unit_ready", dt1_s + dt2_s),
+            ]
+            compare(steps)
+            lock = Interlock(Mode.SIMULATED)
+            for what, t_s in steps:
+                say(lock, what, t_s)
+            harmless = [[], over] if fault in HOLDS else [[]]
+            in_time = dt1_s <= 10.0 and dt2_s <= 10.0
+            assert (lock.lamp is A) is (first in harmless and second in harmless and in_time)
+            armed += lock.lamp is A
+    assert armed == (16 if fault in HOLDS else 4)
