@@ -60,6 +60,7 @@ class View:
     bad_channels: tuple[str, ...] = ()  # as the stream's watch says now
     power_pct_mso: int | None = None  # as last read back
     notes: tuple[Mapping[str, Any], ...] = ()
+    loopback: Mapping[str, Any] | None = None  # the newest latency_measured of fire command to EEG
     n_events: int = 0
 
 
@@ -71,6 +72,18 @@ def key_of(target: str, block: str) -> str:
 def _pulse(view: View, pulse_id: int, **more: Any) -> View:
     row = {**view.pulses.get(pulse_id, {"pulse_id": pulse_id}), **more}
     return replace(view, pulses={**view.pulses, pulse_id: row})
+
+
+def _seen(view: View, d: Mapping[str, Any]) -> View:
+    """One more sighting of a pulse. Of a train the row keeps the first one's instant, and counts them all, by source."""
+    before = view.pulses.get(d["pulse_id"], {})
+    told = d.get("sources") or [d.get("source"), d.get("checked_by")]  # older journals name two sources at most
+    counts = {f"seen_{s}": before.get(f"seen_{s}", 0) + (s in told) for s in ("trigger", "artifact", "marker")}
+    counts["n_seen"] = before.get("n_seen", 0) + 1
+    if before.get("n_seen"):
+        alarms = dict.fromkeys(a for a in (before.get("alarm"), d.get("alarm")) if a)
+        return _pulse(view, d["pulse_id"], **counts, alarm="; ".join(alarms))
+    return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"}, **counts)
 
 
 def _target(view: View, target: str, block: str) -> TargetView:
@@ -184,12 +197,16 @@ def fold(view: View, event: Event) -> View:
             return _note(view, event)
         case "pulse_intended":
             return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
-        case "pulse_refused" | "pulse_closed":
+        case "pulse_refused" | "pulse_closed" | "train_started":
             return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
         case "pulse_seen" | "pulse_uncommanded":
-            return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"})
+            return _seen(view, d)
         case "pulse_not_seen":
             return _pulse(view, d["pulse_id"], not_seen=True)
+        case "pulse_accounted":
+            return _pulse(view, d["pulse_id"], account=dict(d))
+        case "latency_measured" if d.get("name") == "loopback":
+            return replace(view, loopback=dict(d))
         case "trial_judged":
             return _trial(view, d)
         case "trial_taken_out":

@@ -1,4 +1,4 @@
-"""Owns the bookkeeping of each pulse: commanded, fired, acknowledged, seen; owns no dose (that is the ledger)."""
+"""Owns the bookkeeping of each pulse: commanded, sent, acknowledged, seen; owns no dose (that is the ledger)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtloop.model.pulse import Delivery, Outcome, Pulse, PulseSeen, Source
+from rtloop.model.pulse import Delivery, FireReceipt, Outcome, Pulse, PulseSeen, Source
 from rtloop.model.status import Fault
 from rtloop.safety.gate import GateResult
 
@@ -15,17 +15,69 @@ EARLIEST_S = -0.010
 LATEST_S = 0.400
 #: a delivered pulse not found in the stream after this long is missing
 NOT_SEEN_AFTER_S = 0.8
+#: a train's bounds are waited for so long after its planned end (the driver promises them within 1 s)
+BOUNDS_WITHIN_S = 1.5
+#: the two pulses of a pair closer than this may show as one
+PAIR_APART_MS = 30.0
+#: sources that show a pulse; the host's own fire time shows none
+SHOWING = (Source.TRIGGER, Source.ARTIFACT, Source.MARKER)
+#: commands that are looked back at when a pulse is seen
+_NEWEST = 8
+_GIVEN = (Outcome.FIRED, Outcome.UNCERTAIN)
 
 
 @dataclass(kw_only=True)
 class Account:
-    """One pulse through its life."""
+    """One pulse (or train, or pair) through its life. ``least`` and ``most``: how many the unit may have given."""
 
     pulse: Pulse | None  # None: seen, never commanded
     outcome: Outcome | None = None
     t_sent_s: float | None = None
-    seen: PulseSeen | None = None
+    t_reply_s: float | None = None
+    sightings: list[PulseSeen] = field(default_factory=list)
+    least: int = 0
+    most: int = 0
+    bounded: bool = True  # False: a train whose bounds are still to come
     missing: bool = False
+    told: bool = False  # its record is closed
+
+    @property
+    def seen(self) -> PulseSeen | None:
+        """The first sighting."""
+        return self.sightings[0] if self.sightings else None
+
+    @property
+    def lasts_s(self) -> float:
+        """From the first pulse to the last, as commanded."""
+        pulse = self.pulse
+        if pulse is None:
+            return 0.0
+        if pulse.train is not None:
+            return pulse.train.last_pulse_after_s
+        return 0.0 if pulse.pair is None else pulse.pair.interval_ms * 1e-3
+
+    @property
+    def delivered(self) -> tuple[int, int]:
+        """Least and most pulses that were given, with what the stream shows: a sighting is a delivery."""
+        return max(self.least, min(len(self.sightings), self.most)), self.most
+
+    @property
+    def expected_seen(self) -> int:
+        """As many must be seen, at least one of whatever may have been given."""
+        pair = None if self.pulse is None else self.pulse.pair
+        as_one = pair is not None and pair.interval_ms < PAIR_APART_MS
+        return min(self.most, 1 if as_one else max(1, self.least))
+
+    def told_by(self, source: Source) -> int:
+        """How many of the sightings this source told of."""
+        return sum(source in seen.told_by for seen in self.sightings)
+
+    def due(self, now_s: float) -> bool:
+        """Whether all that can be seen of it has been, and its bounds are known or will not come."""
+        if self.t_sent_s is None:
+            return False
+        since_s = now_s - self.t_sent_s - self.lasts_s
+        return since_s > (NOT_SEEN_AFTER_S if self.bounded else BOUNDS_WITHIN_S)
 
 
 @dataclass(kw_only=True)
@@ -34,38 +86,83 @@ class Accounts:
 
     listening: bool = False
     rows: list[Account] = field(default_factory=list)
+    _open: list[Account] = field(default_factory=list)  # sent, not closed yet
 
-    def closed(self, pulse: Pulse, outcome: Outcome, t_sent_s: float | None) -> None:
-        """A command ended with ``outcome``; ``t_sent_s`` is None when nothing was sent."""
-        self.rows.append(Account(pulse=pulse, outcome=outcome, t_sent_s=t_sent_s))
+    def closed(
+        self, pulse: Pulse, outcome: Outcome, t_sent_s: float | None, receipt: FireReceipt | None = None
+    ) -> None:
+        """A command ended with ``outcome``; ``t_sent_s`` is None when nothing was sent.
+
+        A train is acknowledged before it is given: its own bounds come with ``train_ended``.
+        """
+        row = Account(pulse=pulse, outcome=outcome, t_sent_s=t_sent_s)
+        if outcome in _GIVEN:
+            row.most, row.least = pulse.n_pulses, pulse.n_pulses if outcome is Outcome.FIRED else 0
+            row.bounded = pulse.train is None
+            if receipt is not None:
+                row.t_reply_s = receipt.t_reply_s
+                _bound(row, receipt)
+            if t_sent_s is not None:
+                self._open.append(row)
+        self.rows.append(row)
+
+    @property
+    def unbounded(self) -> Account | None:
+        """The train whose bounds are still to come, if any."""
+        return next((row for row in reversed(self._open) if not row.bounded), None)
+
+    def train_ended(self, receipt: FireReceipt) -> Fault | None:
+        """The bounds of the train that was under way. The fault is set when more was seen than it can have given."""
+        row = self.unbounded
+        if row is None:
+            return None
+        row.bounded = True
+        _bound(row, receipt)
+        return Fault.PULSE_UNCOMMANDED if len(row.sightings) > row.most else None
 
     def saw(self, seen: PulseSeen) -> tuple[Account, Fault | None]:
-        """Match a pulse found in the stream. The fault is set when nobody commanded it."""
-        for row in reversed(self.rows[-8:]):
-            if (
-                row.seen is None
-                and row.t_sent_s is not None
-                and EARLIEST_S <= seen.t_s - row.t_sent_s <= LATEST_S
-            ):
-                row.seen = seen
-                row.missing = False
+        """Match a pulse found in the stream. The fault is set when nobody commanded it: no command near, one that sent
+        nothing, or one whose pulses have all been seen.
+        """
+        commanded = [row for row in self.rows[-64:] if row.pulse is not None and row.outcome in _GIVEN]
+        for row in reversed(commanded[-_NEWEST:]):
+            if row.t_sent_s is None or len(row.sightings) >= row.most:
+                continue
+            if EARLIEST_S <= seen.t_s - row.t_sent_s <= LATEST_S + row.lasts_s:
+                if seen.source is not Source.HOST:
+                    row.sightings.append(seen)
+                    if row.told:  # its record was closed without this one: it is closed again
+                        row.told = False
+                        self._open.append(row)
+                    row.missing = row.missing and len(row.sightings) < row.expected_seen
                 return row, None
-        row = Account(pulse=None, seen=seen)
+        nobodys = Account(pulse=None, sightings=[seen])
         if seen.source is Source.HOST:  # only our own fire time: not an observation
-            return row, None
-        self.rows.append(row)
-        return row, None if self.listening else Fault.PULSE_UNCOMMANDED
+            return nobodys, None
+        self.rows.append(nobodys)
+        return nobodys, None if self.listening else Fault.PULSE_UNCOMMANDED
 
     def overdue(self, now_s: float) -> list[Account]:
         """Delivered (or uncertain) pulses that the stream does not show; each is reported once."""
         out = []
-        for row in self.rows[-8:]:
-            due = row.t_sent_s is not None and row.outcome in (Outcome.FIRED, Outcome.UNCERTAIN)
-            unseen = row.seen is None or row.seen.source is Source.HOST
-            if due and unseen and not row.missing and now_s - (row.t_sent_s or 0.0) > NOT_SEEN_AFTER_S:
+        for row in self._open:
+            if row.due(now_s) and not row.missing and len(row.sightings) < row.expected_seen:
                 row.missing = True
                 out.append(row)
         return out
+
+    def settled(self, now_s: float) -> list[Account]:
+        """Records that can be closed now, each once: everything was seen, or nothing more will be."""
+        done = [
+            row
+            for row in self._open
+            if row.due(now_s) or (row.bounded and 0 < row.most <= len(row.sightings))
+        ]
+        for row in done:
+            row.told = True
+        if done:
+            self._open = [row for row in self._open if not row.told]
+        return done
 
     def counts(self) -> Mapping[str, int]:
         """How many were commanded, fired, seen, uncertain, missing, uncommanded."""
@@ -76,10 +173,19 @@ class Accounts:
             "uncertain": sum(r.outcome is Outcome.UNCERTAIN for r in commanded),
             "missed": sum(r.outcome is Outcome.MISSED for r in commanded),
             "refused": sum(r.outcome is Outcome.REFUSED for r in commanded),
-            "seen": sum(r.seen is not None and r.seen.source is not Source.HOST for r in self.rows),
+            "seen": sum(len(r.sightings) for r in self.rows),
             "not_seen": sum(r.missing for r in commanded),
             "uncommanded": sum(r.pulse is None for r in self.rows),
         }
+
+
+def _bound(row: Account, receipt: FireReceipt) -> None:
+    """Take over a receipt's bounds; never above what was commanded (more cannot come of one command)."""
+    if receipt.pulses_max is not None:
+        row.most = min(row.most, receipt.pulses_max)
+        row.bounded = True
+    if receipt.pulses_min is not None:
+        row.least = min(receipt.pulses_min, row.most)
 
 
 def seen_dict(seen: PulseSeen) -> dict[str, Any]:
@@ -89,6 +195,7 @@ def seen_dict(seen: PulseSeen) -> dict[str, Any]:
         "source": seen.source.value,
         "t_seen_s": seen.t_s,
         "checked_by": None if seen.checked_by is None else seen.checked_by.value,
+        "sources": [source.value for source in seen.told_by],
         "disagreement_samples": seen.disagreement_samples,
         "alarm": seen.alarm,
     }
@@ -100,7 +207,36 @@ def closed_dict(pulse: Pulse, block: str, result: GateResult, sent_s: float | No
     closing = result.closing or {"pulse_id": pulse.pulse_id, "delivery": Delivery.NOT_DELIVERED.value}
     return {
         **closing, "outcome": result.outcome.value, "target": pulse.target, "block": block,
-        "power_pct_mso": pulse.power_pct_mso, "due_s": pulse.due_s, "t_sent_s": sent_s,
+        "power_pct_mso": pulse.power_pct_mso, "n_pulses": pulse.n_pulses, "due_s": pulse.due_s, "t_sent_s": sent_s,
         "t_reply_s": None if receipt is None else receipt.t_reply_s, "reason": "" if receipt is None else receipt.reason,
         "refusals": [r.words() for r in result.refusals],
+    }  # fmt: skip
+
+
+def accounted_dict(row: Account, block: str) -> dict[str, Any]:
+    """The closed record of a pulse that was sent, all stations in one: JSON values. ``ok``: nothing contradicts."""
+    pulse, outcome = row.pulse, row.outcome
+    assert pulse is not None
+    low, high = row.delivered
+    n_seen = len(row.sightings)
+    problems = [
+        f"{n_seen} of at least {row.expected_seen} seen" if row.missing else "",
+        f"{n_seen} seen, at most {row.most} can have been given" if n_seen > row.most else "",
+        *dict.fromkeys(seen.alarm for seen in row.sightings),
+    ]
+    uncertain = outcome is Outcome.UNCERTAIN
+    if low == high:
+        words = f"delivered: {low}" + (", since it was seen" if uncertain else "")
+    else:
+        words = f"delivered: {low} to {high}, counted as {high}"
+    first = row.seen
+    return {
+        "pulse_id": pulse.pulse_id, "target": pulse.target, "block": block, "commanded": pulse.n_pulses,
+        "sent": row.t_sent_s is not None, "acknowledged": outcome is Outcome.FIRED,
+        "delivery": (Delivery.UNCERTAIN if uncertain and low < 1 else Delivery.DELIVERED).value,
+        "delivered_min": low, "delivered_max": high, "seen": n_seen,
+        **{f"seen_{source.value}": row.told_by(source) for source in SHOWING},
+        "loopback_s": None if first is None or row.t_sent_s is None else first.t_s - row.t_sent_s,
+        "ok": not row.missing and n_seen <= row.most,
+        "words": "; ".join([words, *filter(None, problems)]),
     }  # fmt: skip

@@ -21,15 +21,16 @@ from rtloop.record import kinds
 from rtloop.safety.gate import GateResult
 from rtloop.safety.interlock import FAULTS, Action, Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
-from rtloop.safety.rules import Refusal
 from rtloop.session import engine as e
-from rtloop.session.accounts import Accounts, closed_dict, seen_dict
+from rtloop.session.accounts import Accounts, seen_dict
 from rtloop.session.bulletin import Bulletin
 from rtloop.session.display import ranking_dict
 from rtloop.session.ends import Append, Ends, Told
 from rtloop.session.line import Label, SignalLine, Trial, trial_dict
 from rtloop.session.looking import block_looked_at, early_measured, step_looked_at
+from rtloop.session.loopback import Loopback
 from rtloop.session.results import Results
+from rtloop.session.tally import News, Tally, uncommanded_words
 from rtloop.session.vigil import Vigil
 
 
@@ -46,12 +47,15 @@ class Loop:
     criteria : target -> what the operator holds a block against, by name (from the plan)
     results : writes the pages that a window reads
     show : called with each event after it was journalled (screen, simulated operator); must return at once
+    loopback : the delay from command to EEG that is expected
+    locked : why the participant is locked after an emergency; empty when not. Asked at each step of arming
     """
 
     def __init__(
         self, *, clock: Clock, ends: Ends, append: Append, interlock: Interlock, engine: e.Engine, line: SignalLine,
         vigil: Vigil, accounts: Accounts, show: Callable[[Event, View], None],
         criteria: Mapping[str, Mapping[str, Any]] | None = None, results: Results | None = None,
+        loopback: Loopback | None = None, locked: Callable[[], str] = lambda: "",
     ) -> None:  # fmt: skip
         self._clock, self._ends, self._append, self._show = clock, ends, append, show
         self._interlock, self._engine, self._line, self._vigil = interlock, engine, line, vigil
@@ -60,7 +64,9 @@ class Loop:
         line.meanwhile = self._alive
         self.inbox: queue.SimpleQueue[e.Said | Told] = queue.SimpleQueue()
         self._messages: list[e.Message] = []
-        self._blocks: dict[int, str] = {}
+        self._tally = Tally(accounts=accounts, loopback=loopback or Loopback())
+        self._locked = locked
+        self._blocks = self._tally.blocks
         self._open: set[int] = set()  # fired, not judged yet
         self._heard = 0
         self.view = View()
@@ -104,15 +110,11 @@ class Loop:
             self.fault(fault, detail)
         for fault in cleared:
             self._interlock.cleared(fault, now_s)
-        for row in self._accounts.overdue(now_s):
-            assert row.pulse is not None
-            self.emit(kinds.PULSE_NOT_SEEN, pulse_id=row.pulse.pulse_id)
-            self._settle(
-                row.pulse.pulse_id, row.pulse.target, self._blocks[row.pulse.pulse_id], accepted=False
-            )
-            self.fault(
-                Fault.PULSE_NOT_SEEN, f"pulse {row.pulse.pulse_id} was acknowledged and is not in the stream"
-            )
+        over = None if self._ends.gate is None else self._ends.gate.train_over()
+        if over is not None:
+            self._tell(self._tally.train_over(over))
+        for news in self._tally.look(now_s):
+            self._tell(news)
         self._tell_interlock()
         for kind, data in self._bulletin.standing(now_s, self._vigil.health, self._vigil.standing):
             self.emit(kind, **data)
@@ -125,6 +127,17 @@ class Loop:
         else:
             self._interlock.fault(fault, self._clock.now_s(), detail)
         self._tell_interlock()
+
+    def _tell(self, news: News | None) -> None:
+        """Write what the accounts say, and do what follows from it."""
+        if news is None:
+            return
+        self.emit(news.kind, **news.data)
+        if news.settles is not None:
+            pulse = news.settles
+            self._settle(pulse.pulse_id, pulse.target, self._blocks[pulse.pulse_id], accepted=False)
+        if news.fault is not None:
+            self.fault(*news.fault)
 
     def preflight_passed(self) -> None:
         """SAFE -> READY: everything the plan expects was found in order."""
@@ -157,17 +170,12 @@ class Loop:
         else:
             delay_s = None if row.t_sent_s is None else seen.t_s - row.t_sent_s
             self.emit(kinds.PULSE_SEEN, pulse_id=label.pulse_id, after_command_s=delay_s, **seen_dict(seen))
-            self._line.take(seen, label)
+            if row.pulse is None or row.pulse.n_pulses == 1:  # of a train or a pair no trial is made
+                self._line.take(seen, label)
+            for news in self._tally.saw(row, seen):
+                self._tell(news)
         if fault is not None:
-            self.fault(
-                fault,
-                f"a pulse at sample {seen.sample} was found ({seen.source.value}) that nobody commanded"
-                + (
-                    ", or every channel jumped at once (amplifier switched?)"
-                    if seen.source is Source.ARTIFACT
-                    else ""
-                ),
-            )
+            self.fault(fault, uncommanded_words(seen))
 
     def _label(self, pulse: Pulse | None) -> Label | None:
         """The block that a seen pulse belongs to: its command's, or when listening the one under way."""
@@ -230,15 +238,23 @@ class Loop:
 
     def _ask_arm(self, now_s: float) -> None:
         """Step one; it also acknowledges the faults whose cause no longer stands."""
+        if locked := self._locked():
+            self.emit("arm_requested", accepted=False, words=locked)
+            return
         for fault in [f for f in self._interlock.active if f not in self._vigil.standing]:
             if FAULTS[fault].action is not Action.TRIP:
                 self._interlock.cleared(fault, now_s)
+                if fault is Fault.LATENCY_OFF:
+                    self._tally.loopback.again()
         self._tell_interlock()
         step = self._interlock.arm_requested(now_s)
         self.emit("arm_requested", accepted=step.accepted, words=step.words)
 
     def _confirm(self, now_s: float) -> None:
         """Step two; then the unit is armed."""
+        if locked := self._locked():
+            self.emit("arm_confirmed", accepted=False, words=locked)
+            return
         step = self._interlock.arm_confirmed(now_s)
         self.emit("arm_confirmed", accepted=step.accepted, words=step.words)
         if not step.accepted or self._ends.gate is None:
@@ -292,11 +308,9 @@ class Loop:
         match order:
             case e.Ask():
                 if order.phase == "review":
-                    held_against = self._criteria.get(order.target, {})
-                    self.emit(
-                        "block_looked_at",
-                        **block_looked_at(self.view, self._line, order.target, "run", held_against),
-                    )
+                    criteria = self._criteria.get(order.target, {})
+                    looked = block_looked_at(self.view, self._line, order.target, "run", criteria)
+                    self.emit("block_looked_at", **looked)
                 about = {"block": order.block, "power_pct_mso": order.power_pct_mso}
                 self._phase(order.phase, order.target, order.words, *order.options, **about)
             case e.Enter():
@@ -311,12 +325,11 @@ class Loop:
                 self.emit(kinds.NOTE_WRITTEN, words=order.words, by="engine")
             case e.Looked():
                 step = order.step
-                held_against = self._criteria.get(step.target, {})
-                self.emit("block_looked_at", **step_looked_at(self.view, self._line, step, held_against))
+                criteria = self._criteria.get(step.target, {})
+                self.emit("block_looked_at", **step_looked_at(self.view, self._line, step, criteria))
             case e.AcceptTarget():
                 self.emit("target_accepted", target=order.target)
-                board = self._ends.board
-                durable = {name: board[name] for name in ("durable_sample", "durable_journal")}
+                durable = {name: self._ends.board[name] for name in ("durable_sample", "durable_journal")}
                 self.emit(kinds.RECORDING_CHECKED, sync=True, **durable)
             case e.Disarm():
                 self.disarm(order.reason)
@@ -353,13 +366,10 @@ class Loop:
         finally:
             self._alive()
         if isinstance(status, tuple):
-            self._refused({"power_pct_mso": power_pct_mso}, status)
+            self.emit("refused", power_pct_mso=power_pct_mso, words=[r.words() for r in status])
             self._messages.append(e.Failed(words="the power was refused"))
         else:
             self.emit("power_set", power_pct_mso=status.power_pct_mso)
-
-    def _refused(self, what: dict[str, Any], refusals: tuple[Refusal, ...]) -> None:
-        self.emit("refused", **what, words=[r.words() for r in refusals])
 
     def _give(self, pulse: Pulse, block: str) -> None:
         gate = self._ends.gate
@@ -372,22 +382,18 @@ class Loop:
             else gate.fire(pulse, permit)
         )
         self._alive()
-        self._closed(pulse, block, result)
+        self._closed(pulse, result)
 
     def intended(self, charge: dict[str, Any]) -> None:
         """The gate's own record of an intent: durable when this returns, before anything is sent."""
         self.emit(PULSE_INTENDED, sync=True, **charge)
 
-    def _closed(self, pulse: Pulse, block: str, result: GateResult) -> None:
+    def _closed(self, pulse: Pulse, result: GateResult) -> None:
         receipt, outcome = result.receipt, result.outcome
         sent_s = None if receipt is None else receipt.t_sent_s
         if outcome is Outcome.UNCERTAIN and sent_s is None:
             sent_s = self._clock.now_s()  # it may have gone out until now
-        self.emit(
-            kinds.PULSE_CLOSED if result.closing else "pulse_refused",
-            **closed_dict(pulse, block, result, sent_s),
-        )
-        self._accounts.closed(pulse, outcome, sent_s)
+        self._tell(self._tally.closed(pulse, result, sent_s))
         if outcome in (Outcome.FIRED, Outcome.UNCERTAIN) and sent_s is not None:
             self._open.add(pulse.pulse_id)
             self._ends.source.expect_pulse(sent_s)

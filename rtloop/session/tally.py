@@ -1,0 +1,92 @@
+"""Owns what is told of the accounts: closed records, pulses that are missing, a moved delay; owns no match and no fault table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtloop.model.pulse import Outcome, Pulse, PulseSeen, Source
+from rtloop.model.status import Fault
+from rtloop.record import kinds
+from rtloop.safety.gate import GateResult
+from rtloop.session.accounts import Account, Accounts, accounted_dict, closed_dict
+from rtloop.session.loopback import Loopback
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """One event to be written, and what follows from it: a fault with its detail, a pulse that is settled without a trial."""
+
+    kind: str
+    data: dict[str, Any]
+    fault: tuple[Fault, str] | None = None
+    settles: Pulse | None = None
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """The accounts of one session and its loopback delay. Every method returns what must be told; nothing is told twice."""
+
+    accounts: Accounts
+    loopback: Loopback = field(default_factory=Loopback)
+    blocks: dict[int, str] = field(default_factory=dict)  # pulse_id -> block
+
+    def closed(self, pulse: Pulse, result: GateResult, sent_s: float | None) -> News:
+        """A pulse left the gate. A train that was acknowledged is under way: it is closed when it is over."""
+        self.accounts.closed(pulse, result.outcome, sent_s, result.receipt)
+        data = closed_dict(pulse, self.blocks[pulse.pulse_id], result, sent_s)
+        if result.outcome is Outcome.FIRED and result.closing is None:
+            return News(kind=kinds.TRAIN_STARTED, data={k: v for k, v in data.items() if k != "delivery"})
+        return News(kind=kinds.PULSE_CLOSED if result.closing else "pulse_refused", data=data)
+
+    def train_over(self, result: GateResult) -> News | None:
+        """The gate closed the train that was under way: its bounds."""
+        row = self.accounts.unbounded
+        if row is None or row.pulse is None:
+            return None
+        fault = None if result.receipt is None else self.accounts.train_ended(result.receipt)
+        data = closed_dict(row.pulse, self.blocks[row.pulse.pulse_id], result, row.t_sent_s)
+        data |= {"t_reply_s": row.t_reply_s, "delivered_min": row.least, "delivered_max": row.most}
+        words = (
+            f"pulse {row.pulse.pulse_id}: {len(row.sightings)} seen, at most {row.most} can have been given"
+        )
+        return News(kind=kinds.PULSE_CLOSED, data=data, fault=None if fault is None else (fault, words))
+
+    def saw(self, row: Account, seen: PulseSeen) -> Iterator[News]:
+        """A commanded pulse was seen: what its delay says (of a train its first pulse)."""
+        if row.seen is not seen or not self.loopback.took(seen, row.t_sent_s):
+            return
+        words = self.loopback.words
+        fault = (Fault.LATENCY_OFF, words) if words else None
+        yield News(kind=kinds.LATENCY_MEASURED, data=self.loopback.numbers(), fault=fault)
+
+    def look(self, now_s: float) -> Iterator[News]:
+        """Pulses that are missing by now, and records that can be closed."""
+        for row in self.accounts.overdue(now_s):
+            assert row.pulse is not None
+            number, n = row.pulse.pulse_id, len(row.sightings)
+            detail = f"pulse {number} was acknowledged and is not in the stream"
+            if row.pulse.n_pulses > 1:
+                detail = f"pulse {number}: {n} of at least {row.expected_seen} were seen in the stream"
+            data = {"pulse_id": number, "seen": n, "expected": row.expected_seen}
+            yield News(
+                kind=kinds.PULSE_NOT_SEEN, data=data, fault=(Fault.PULSE_NOT_SEEN, detail), settles=row.pulse
+            )
+        for row in self.accounts.settled(now_s):
+            assert row.pulse is not None
+            data = accounted_dict(row, self.blocks[row.pulse.pulse_id])
+            single = row.pulse.train is None and row.pulse.pair is None
+            yield News(kind=kinds.PULSE_ACCOUNTED, data=data, settles=None if single else row.pulse)
+
+    def summary(self) -> News:
+        """The delay of the session, at its end."""
+        return News(kind=kinds.LATENCY_MEASURED, data=self.loopback.numbers())
+
+
+def uncommanded_words(seen: PulseSeen) -> str:
+    """A pulse that nobody commanded, for its fault."""
+    switched = (
+        ", or every channel jumped at once (amplifier switched?)" if seen.source is Source.ARTIFACT else ""
+    )
+    return f"a pulse at sample {seen.sample} was found ({seen.source.value}) that nobody commanded{switched}"
