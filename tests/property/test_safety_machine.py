@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -13,14 +12,20 @@ from safety_tools import Bench, health, pulse
 
 from rtloop.errors import NotReady
 from rtloop.model.event import Event
-from rtloop.model.pulse import Outcome, Pulse
+from rtloop.model.pulse import Outcome, Pair, Pulse, Purpose, Train
 from rtloop.model.status import Fault, Lamp, UnitStatus
 from rtloop.ports import Permit
+from rtloop.safety.gate import GateResult
 from rtloop.safety.interlock import FAULTS, Action
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import load_limits
 
-CAP = 6
+CAP, TREATMENT_CAP = 12, 8  # single pulses in a session; of treatment
+TRAIN = Train(frequency_hz=10.0, n_pulses=3)
+PAIR = Pair(power_b_pct_mso=40, interval_ms=3.0)
+SHAPES: list[tuple[Train | None, Pair | None]] = [(None, None)] * 4 + [(TRAIN, None)] * 4 + [(None, PAIR)]
+ENDS = ["exact"] * 6 + ["bounds", "unknown", "never", "raise", "nonsense"]
+PURPOSES = [Purpose.MAPPING, Purpose.TREATMENT]
 FIRES = ["deliver"] * 25 + ["refuse", "lost", "lost_undelivered", "raise", "nonsense"]
 POWERS = [55, 55, 55, 40, 71, 101, math.nan]
 FOLLOW = ["follow"] * 5 + ["other"]
@@ -34,23 +39,80 @@ BAD: list[dict[str, Any]] = [
 class GateMachine(RuleBasedStateMachine):
     """Every discharge of the fake unit is checked against what was permitted and true at that instant."""
 
-    @initialize(gap_s=st.sampled_from([0.5, 3.0]))
-    def start(self, gap_s: float) -> None:
-        self.b = Bench(limits=load_limits({"max_pulses_session": CAP}))
+    @initialize(gap_s=st.sampled_from([0.5, 3.0]), obeys=st.booleans())
+    def start(self, gap_s: float, obeys: bool) -> None:
+        caps = {"max_pulses_session": CAP, "max_treatment_pulses_session": TREATMENT_CAP}
+        self.b = Bench(limits=load_limits(caps))
+        self.b.unit.obeys_ea = obeys
+        self.of: dict[int, Pulse] = {}  # permit -> what it was minted for
+        self.unsure: set[int] = set()  # permits whose outcome is not known
+        self.open: int | None = None  # the permit of the train whose end was not yet heard
         self.held: list[tuple[Pulse, Permit]] = []
         self.minted: set[int] = set()
         self.tripped_at: int | None = None
-        self.allowed = 0
         self.b.unit.gap_s = gap_s
         self.get_armed()
 
-    def get_armed(self) -> None:
+    def get_armed(self, shape: tuple[Train | None, Pair | None] = (None, None)) -> None:
         """What an operator does after a fault; nothing of it helps after TRIPPED."""
         self.faults_clear()
         if self.b.lock.lamp is Lamp.HELD:
             self.b.lock.resume()
         self.b.gate.set_power(55)
+        if (self.b.unit.train, self.b.unit.pair) != shape:
+            self.b.gate.disarm("another shape")
+            self.hear_of_the_end(9.0)
+            self.b.gate.set_power(55)
+            self.b.gate.set_pair(shape[1]) if shape[1] is not None else self.b.gate.set_train(shape[0])
         self.arm_fully()
+
+    @rule(wait_s=st.sampled_from([0.0, 0.1, 0.35, 2.0]))
+    def hear_of_the_end(self, wait_s: float) -> None:
+        end_s = self.b.clock.now_s() + wait_s
+        while True:
+            over = self.b.gate.train_over()
+            if over is not None:
+                self._train_over(over)
+            if self.b.clock.now_s() >= end_s or self.open is None:
+                return
+            self.b.clock.advance(0.05)
+
+    def _train_over(self, over: GateResult) -> None:
+        assert over.closing is not None
+        assert over.receipt is not None
+        permit_id, self.open = over.closing["permit_id"], None
+        assert permit_id == over.closing["permit_id"]
+        self.b.journal.append(("pulse_closed", over.closing))
+        burst = self.given(permit_id)
+        assert over.closing["delivered_min"] <= burst <= over.closing["delivered_max"]
+        if over.outcome is Outcome.UNCERTAIN:
+            self.unsure.add(permit_id)
+            assert self.b.lock.lamp is Lamp.TRIPPED
+            assert self.b.unit.status().standby
+        else:
+            assert over.closing["delivered_max"] == burst
+
+    def given(self, permit_id: int) -> int:
+        """Pulses of this permit that have left the fake unit's coil."""
+        now_s = self.b.clock.now_s()
+        return sum(
+            t <= now_s for (_, permit, _), burst in zip(self.b.unit.discharges, self.b.unit.bursts, strict=True)
+            if permit == permit_id for t in burst
+        )  # fmt: skip
+
+    @rule(shape=st.sampled_from(SHAPES), how=st.sampled_from(["follow"] * 4 + ["other", "silent"]))
+    def set_shape(self, shape: tuple[Train | None, Pair | None], how: str) -> None:
+        unit, was = self.b.unit, (self.b.unit.train, self.b.unit.pair)
+        armed, unit.next_shape = unit.status().may_discharge, how
+        try:
+            said = self.b.gate.set_pair(shape[1]) if shape[1] is not None else self.b.gate.set_train(shape[0])
+        except NotReady:
+            assert unit.status().standby
+        else:
+            if armed or self.open is not None:
+                assert isinstance(said, tuple)
+                assert (unit.train, unit.pair) == was
+        unit.next_shape = "follow"
 
     @rule(dt_s=st.sampled_from([0.001, 0.06, 0.5, 2.0, 3.1, 12.0, 60.0]))
     def wait(self, dt_s: float) -> None:
@@ -84,7 +146,7 @@ class GateMachine(RuleBasedStateMachine):
         except NotReady:
             assert self.b.unit.status().standby
         else:
-            assert isinstance(said, UnitStatus) == (power in (55, 40))
+            assert isinstance(said, UnitStatus) == (power in (55, 40) and self.open is None)
         self.b.unit.next_power = "follow"
 
     @rule(
@@ -93,17 +155,31 @@ class GateMachine(RuleBasedStateMachine):
         late_s=st.sampled_from([0.0] * 6 + [0.06]),
         bad=st.sampled_from([{}] * 20 + BAD),
         meanwhile=st.sampled_from([""] * 8 + ["disarm", "slow"]),
+        shape=st.sampled_from(SHAPES),
+        other=st.sampled_from([False] * 6 + [True]),
+        purpose=st.sampled_from(PURPOSES),
+        end=st.sampled_from(ENDS),
     )
-    def shoot(self, how: str, wait_s: float, late_s: float, bad: dict[str, Any], meanwhile: str) -> None:
-        if self.b.lock.lamp is not Lamp.ARMED or self.b.unit.power != 55:
-            self.get_armed()
+    def shoot(
+        self, how: str, wait_s: float, late_s: float, bad: dict[str, Any], meanwhile: str,
+        shape: tuple[Train | None, Pair | None], other: bool, purpose: Purpose, end: str,
+    ) -> None:  # fmt: skip
+        unit = self.b.unit
+        if not other and (
+            (unit.train, unit.pair) != shape or self.b.lock.lamp is not Lamp.ARMED or unit.power != 55
+        ):
+            self.get_armed(shape)
         self.b.clock.advance(wait_s)
+        if self.open is None:
+            unit.next_end = end
         self.b.changes = bad
-        wanted = self.b.pulse()
+        wanted = self.b.pulse(train=shape[0], pair=shape[1], purpose=purpose)
         permit = self.b.gate.permit(wanted, self.b.clock.now_s())
         self.b.changes = {}
         if isinstance(permit, Permit):
             assert not bad
+            assert self.open is None
+            self.of[permit.permit_id] = wanted
             self.minted.add(permit.permit_id)
             self.held.append((wanted, permit))
             self.b.clock.advance(late_s)
@@ -123,6 +199,8 @@ class GateMachine(RuleBasedStateMachine):
         )
         permit = self.b.gate.permit(wanted, now_s)
         if isinstance(permit, Permit):
+            assert self.open is None
+            self.of[permit.permit_id] = wanted
             self.minted.add(permit.permit_id)
             self.held.append((wanted, permit))
 
@@ -147,9 +225,13 @@ class GateMachine(RuleBasedStateMachine):
             assert lamp is Lamp.ARMED
             assert self.b.unit.discharges[-1][0] <= wanted.deadline_s
             assert self.b.unit.power == wanted.power_pct_mso
+            assert len(self.b.unit.bursts[-1]) == wanted.n_pulses
+            assert self.open is None, "a discharge while a train was under way"
             assert result.outcome in (Outcome.FIRED, Outcome.UNCERTAIN)
+            if result.closing is None:
+                self.open = permit.permit_id
         if result.outcome is Outcome.UNCERTAIN:
-            self.allowed += not gone
+            self.unsure.add(permit.permit_id)
             assert self.b.lock.lamp is Lamp.TRIPPED
             assert self.b.unit.status().standby
 
@@ -192,6 +274,10 @@ class GateMachine(RuleBasedStateMachine):
             assert self.b.unit.status().standby
         self.b.unit.next_arm = "ready"
 
+    def _after(self, permit_id: int) -> int:
+        ids = [p for _, p, _ in self.b.unit.discharges]
+        return ids[ids.index(permit_id) + 1]
+
     @invariant()
     def what_may_never_happen(self) -> None:
         if not hasattr(self, "b"):
@@ -200,10 +286,22 @@ class GateMachine(RuleBasedStateMachine):
         ids = [permit_id for _, permit_id, _ in shots]
         assert len(ids) == len(set(ids)), "two discharges of one permit"
         assert set(ids) <= self.minted, "a discharge without a permit"
-        assert all(b[0] - a[0] >= max(1.0, self.b.unit.gap_s) for a, b in pairwise(shots)), "too soon"
-        assert len(shots) <= CAP, "over the cap"
+        unit, now_s = self.b.unit, self.b.clock.now_s()
+        for (_, permit_id, _), burst, later in zip(shots, unit.bursts, unit.bursts[1:], strict=False):
+            was_train, is_train = self.of[permit_id].train, self.of[self._after(permit_id)].train
+            gap_s = max(1.0, unit.gap_s if was_train is None else unit.gap_after_train_s)
+            gap_s = max(gap_s, 5.0 if was_train is not None and is_train is not None else 0.0)
+            assert later[0] - burst[-1] >= gap_s, "too soon"
+        for purpose, cap in ((Purpose.MAPPING, CAP), (Purpose.TREATMENT, TREATMENT_CAP)):
+            assert sum(self.given(p) for p in ids if self.of[p].purpose is purpose) <= cap, "over the cap"
         assert self.b.unit.unready_discharges == 0, "a command to fire to a unit that was not ready"
-        assert self.b.ledger.count() == len(shots) + self.allowed, "the ledger is not the dose"
+        counted = {p: self.b.ledger.count(permit_id=p) for p in self.minted}  # type: ignore[arg-type]
+        for p, n in counted.items():
+            assert n >= self.given(p), "the ledger is below the dose"
+            assert n == self.given(p) or p in self.unsure or p == self.open, "above it, and not uncertain"
+            assert n <= self.of[p].n_pulses
+        assert sum(counted.values()) == self.b.ledger.count() >= unit.given()
+        assert all(t <= now_s for burst in unit.bursts[:-1] for t in burst), "a train was fired into"
         if self.b.lock.lamp is Lamp.TRIPPED:
             if self.tripped_at is None:
                 self.tripped_at = len(shots)
@@ -221,10 +319,14 @@ TestGate = GateMachine.TestCase
 
 
 def test_the_machine_can_shoot() -> None:
-    """The machine would be worth nothing if its gate never let a pulse through."""
+    """The machine would be worth nothing if its gate never let a pulse, a train or a pair through."""
     machine = GateMachine()
-    machine.start(3.0)
-    for _ in range(3):
-        machine.shoot("deliver", 3.1, 0.0, {}, "")
+    machine.start(3.0, False)
+    for shape in ((None, None), (TRAIN, None), (None, PAIR), (TRAIN, None)):
+        machine.shoot("deliver", 3.1, 0.0, {}, "", shape, False, Purpose.MAPPING, "exact")
         machine.what_may_never_happen()
-    assert len(machine.b.unit.discharges) == 3
+        machine.hear_of_the_end(9.0)
+        machine.b.clock.advance(6.0)
+        machine.what_may_never_happen()
+    assert [len(burst) for burst in machine.b.unit.bursts] == [1, 3, 2, 3]
+    assert machine.b.ledger.count() == machine.b.unit.given() == 9
