@@ -22,9 +22,10 @@ from hardware_sim.background import background_loop, load_background
 from hardware_sim.faults import Fault, FaultKind, load_faults, parse_faults
 from hardware_sim.head import Head
 from hardware_sim.line import PtyLine, SocketLine
-from hardware_sim.magstim import Unit200
+from hardware_sim.magstim import MODELS, unit_of
 from hardware_sim.sampler import FAULTS, Sampler
 from hardware_sim.scene import load_scene
+from hardware_sim.unit import Unit
 from rtloop.clock import WALL
 from rtloop.errors import NotReady, RtloopError, ValidationProblem
 from rtloop.model.montage import Montage, names_for
@@ -48,6 +49,10 @@ class BedsideSpec:
     markers: bool = True
     transport: str = "socket"  # "socket", "pty" or "none" (listen-only: no unit is there)
     background: str | None = None
+    unit: str = "200"  # its model, see hardware_sim.magstim.MODELS
+    unit_options: dict[str, Any] = field(
+        default_factory=dict
+    )  # of that model, see hardware_sim.magstim.unit_of
     unit_faults: str = ""  # TOML, see hardware_sim.faults
     stream_faults: tuple[dict[str, Any], ...] = ()  # from the start, see hardware_sim.sampler.FAULTS
     auto_fire_s: tuple[float, float] | None = None  # an external stimulator fires with such intervals
@@ -61,6 +66,8 @@ class BedsideSpec:
         wrong = []
         if self.transport not in ("socket", "pty", "none"):
             wrong.append(f"transport {self.transport!r} (socket, pty or none)")
+        if self.unit not in MODELS:
+            wrong.append(f"unit {self.unit!r} ({', '.join(MODELS)})")
         if not 8 <= self.n_channels <= 256:
             wrong.append(f"n_channels {self.n_channels} (8 to 256)")
         if not 1000.0 <= self.rate_hz <= 25_000.0:
@@ -127,6 +134,12 @@ def unit_fault(fault: dict[str, Any]) -> Fault:
     return found
 
 
+def unit_at(spec: BedsideSpec, sampler: Sampler) -> Unit:
+    """The unit that the spec wants, its pulses seen by the amplifier."""
+    faults = load_faults(spec.unit_faults)
+    return unit_of(spec.unit, faults=faults, on_discharge=sampler.discharge, **spec.unit_options)
+
+
 class Served:
     """Amplifier and unit in this process, on the wall clock."""
 
@@ -142,7 +155,7 @@ class Served:
         )  # fmt: skip
         self.line: SocketLine | PtyLine | None = None
         if spec.transport != "none":
-            unit = Unit200(faults=load_faults(spec.unit_faults), on_discharge=self.sampler.discharge)
+            unit = unit_at(spec, self.sampler)
             self.line = SocketLine(unit, WALL) if spec.transport == "socket" else PtyLine(unit, WALL)
         self._external = ExternalStimulator(spec, WALL.now_s())
         self._ending = threading.Event()
@@ -178,21 +191,31 @@ class Served:
             return {name: self.sampler.head.truth(name) for name in self.sampler.head.scene.targets}
         elif what == "state":
             return self._state()
+        elif what in ("trigger_edge", "stop_input"):
+            self._input(what)
         elif what == "fire":
             self.sampler.discharge(WALL.now_s() + 0.001, self.spec.fire_power_pct_mso, "external")
         else:
             raise ValidationProblem(f"the simulated bedside does not know {what!r}")
         return None
 
+    def _line(self) -> SocketLine | PtyLine:
+        if self.line is None:
+            raise ValidationProblem("there is no unit at this bedside", found="transport none")
+        return self.line
+
+    def _input(self, what: str) -> None:
+        line = self._line()
+        with line.lock:
+            getattr(line.unit, what)(WALL.now_s())
+
     def _inject(self, fault: dict[str, Any]) -> None:
         if fault.get("kind") in FAULTS:
             self.sampler.inject(fault)
             return
-        found = unit_fault(fault)
-        if self.line is None:
-            raise ValidationProblem("there is no unit at this bedside", found="transport none")
-        with self.line.lock:
-            self.line.unit.inject(found, WALL.now_s())
+        found, line = unit_fault(fault), self._line()
+        with line.lock:
+            line.unit.inject(found, WALL.now_s())
 
     def _state(self) -> dict[str, Any]:
         out: dict[str, Any] = {

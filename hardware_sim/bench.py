@@ -19,10 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from hardware_sim.bedside import BedsideSpec, ExternalStimulator, Served, sampler_for, serve, unit_fault
-from hardware_sim.faults import load_faults
+from hardware_sim.bedside import (
+    BedsideSpec,
+    ExternalStimulator,
+    Served,
+    sampler_for,
+    serve,
+    unit_at,
+    unit_fault,
+)
 from hardware_sim.line import SteppedLine
-from hardware_sim.magstim import Unit200
 from hardware_sim.sampler import FAULTS
 from hardware_sim.scene import load_scene
 from hardware_sim.truth import truth_of
@@ -77,6 +83,14 @@ class Bedside:
     def fire(self) -> None:
         """One pulse of the external stimulator, now."""
         self._ask("fire")
+
+    def trigger_edge(self) -> None:
+        """An edge on the unit's trigger input, now."""
+        self._ask("trigger_edge")
+
+    def stop_input(self) -> None:
+        """The unit's hardware STOP, now."""
+        self._ask("stop_input")
 
     def discharges(self) -> list[dict[str, Any]]:
         """The simulator's own account of every pulse: t_s, power_pct_mso, target, sample, late_samples, by,
@@ -150,7 +164,7 @@ class SteppedBench:
         self.clock, self.spec = clock, spec
         self.sampler = sampler_for(spec, clock.now_s, 0.0)
         self.montage = self.sampler.head.montage
-        self.unit = Unit200(faults=load_faults(spec.unit_faults), on_discharge=self.sampler.discharge)
+        self.unit = unit_at(spec, self.sampler)
         self.line = SteppedLine(self.unit, clock)
         self._external = ExternalStimulator(spec, clock.now_s())
 
@@ -213,9 +227,13 @@ def run_forever(
         f"EEG stream {spec.stream_name!r}, id {spec.source_id} "
         f"({len(served.sampler.names)} columns, {spec.rate_hz:g} Hz)"
     )
-    say(f"stimulator: {served.port or 'none'}; coil on {served.sampler.target}")
+    say(
+        f"stimulator: {f'{spec.unit} at {served.port}' if served.port else 'none'}; coil on {served.sampler.target}"
+    )
     say(f"targets: {', '.join(scene.targets)}")
-    say('commands: place TARGET | fire | inject {"kind": ...} | state | pulses | truth | quit')
+    say(
+        'commands: place TARGET | fire | inject {"kind": ...} | trigger_edge | stop_input | state | pulses | truth | quit'
+    )
     try:
         for line in sys.stdin if lines is None else lines:
             word, _, rest = line.strip().partition(" ")
