@@ -21,7 +21,7 @@ from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import load_limits
 
 CAP, TREATMENT_CAP = 12, 8  # single pulses in a session; of treatment
-TRAIN = Train(frequency_hz=10.0, n_pulses=3)
+TRAIN = Train(frequency_hz=1.0, n_pulses=3)  # 3 s: time enough for everything else
 PAIR = Pair(power_b_pct_mso=40, interval_ms=3.0)
 SHAPES: list[tuple[Train | None, Pair | None]] = [(None, None)] * 4 + [(TRAIN, None)] * 4 + [(None, PAIR)]
 ENDS = ["exact"] * 6 + ["bounds", "unknown", "never", "raise", "nonsense"]
@@ -66,7 +66,7 @@ class GateMachine(RuleBasedStateMachine):
             self.b.gate.set_pair(shape[1]) if shape[1] is not None else self.b.gate.set_train(shape[0])
         self.arm_fully()
 
-    @rule(wait_s=st.sampled_from([0.0, 0.1, 0.35, 2.0]))
+    @rule(wait_s=st.sampled_from([0.0, 0.35, 2.0, 4.0]))
     def hear_of_the_end(self, wait_s: float) -> None:
         end_s = self.b.clock.now_s() + wait_s
         while True:
@@ -151,7 +151,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(
         how=st.sampled_from(FIRES),
-        wait_s=st.sampled_from([0.3, 1.1, 3.1, 3.1]),
+        wait_s=st.sampled_from([0.3, 1.1, 2.0, 3.1, 3.1, 5.1]),
         late_s=st.sampled_from([0.0] * 6 + [0.06]),
         bad=st.sampled_from([{}] * 20 + BAD),
         meanwhile=st.sampled_from([""] * 8 + ["disarm", "slow"]),
@@ -187,6 +187,24 @@ class GateMachine(RuleBasedStateMachine):
             self.b.journal_takes_s = 0.06 if meanwhile == "slow" else 0.0
             self._fire(wanted, permit, how)
             self.b.on_intent, self.b.journal_takes_s = None, 0.0
+
+    @rule(
+        steps=st.lists(
+            st.tuples(
+                st.sampled_from(SHAPES), st.booleans(), st.sampled_from([0.3, 3.1, 5.1, 8.2]),
+                st.sampled_from([0.0, 4.0]), st.sampled_from(PURPOSES),
+            ),
+            min_size=2, max_size=4,
+        )
+    )  # fmt: skip
+    def series(
+        self, steps: list[tuple[tuple[Train | None, Pair | None], bool, float, float, Purpose]]
+    ) -> None:
+        """One after the other, with nothing wrong but, now and then, the shape or the moment."""
+        for shape, other, wait_s, hear_s, purpose in steps:
+            self.shoot("deliver", wait_s, 0.0, {}, "", shape, other, purpose, "exact")
+            self.what_may_never_happen()
+            self.hear_of_the_end(hear_s)
 
     @rule(power=st.sampled_from([55, 40]), life_s=st.sampled_from([0.05, 4.0]))
     def only_permit(self, power: int, life_s: float) -> None:
