@@ -134,10 +134,13 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
         yield f"drop {sign}", lambda n: n.operand  # type: ignore[attr-defined]
     elif isinstance(node, ast.Constant):
         yield from _constants(node.value)
-    elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in _SIGN:
-        if not any(_says(n) for n in ast.walk(node)):
-            sign_op = _SIGN[type(node.op)]
-            yield f"{_SHOWN[type(node.op)]} -> {_SHOWN[sign_op]}", _signed(sign_op)
+    elif (
+        isinstance(node, ast.BinOp | ast.AugAssign)
+        and type(node.op) in _SIGN
+        and not any(_says(n) for n in ast.walk(node))
+    ):
+        sign_op = _SIGN[type(node.op)]
+        yield f"{_SHOWN[type(node.op)]} -> {_SHOWN[sign_op]}", _signed(sign_op)
     if isinstance(node, ast.Name) and node.id in _NAMES:
         yield f"{node.id} -> {_NAMES[node.id]}", lambda n: ast.Name(_NAMES[n.id], ast.Load())  # type: ignore[attr-defined]
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ENUMS:

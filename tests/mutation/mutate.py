@@ -97,7 +97,9 @@ class Copy:
         )  # fmt: skip
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        assert self._process is not None and self._process.stdin and self._process.stdout
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())

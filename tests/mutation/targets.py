@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-_GATE = ("tests/unit/test_safety_gate.py", "tests/property/test_safety_machine.py")
 _DRIVER = (
     "tests/unit/test_drivers_worker.py",
     "tests/contract/test_drivers_contract.py::TestStepped",
     "tests/unit/test_drivers_mutants.py",
 )
 _SAFETY = "tests/unit/test_safety_mutants.py"
+_GATE = "tests/unit/test_safety_gate.py"
 
 #: source file -> its tests (files or node ids), in the order in which they are tried
 TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/permits.py": ("tests/unit/test_drivers_mutants.py",),
-    "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, *_GATE),
-    "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, *_GATE),
-    "rtloop/safety/rules.py": ("tests/unit/test_safety_rules.py", _SAFETY, "tests/unit/test_safety_gate.py"),
+    "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE),
+    "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
+    "rtloop/safety/rules.py": ("tests/unit/test_safety_rules.py", _SAFETY, _GATE),
     "rtloop/safety/limits.py": ("tests/unit/test_safety_limits.py", _SAFETY),
     "rtloop/safety/train_rules.py": ("tests/unit/test_safety_train_rules.py", _SAFETY),
-    "rtloop/safety/gate.py": (
-        "tests/unit/test_safety_gate.py",
-        _SAFETY,
-        "tests/property/test_safety_machine.py",
-    ),
+    "rtloop/safety/gate.py": (_GATE, _SAFETY, "tests/property/test_safety_machine.py"),
     "drivers/worker.py": _DRIVER,
     "drivers/watch.py": _DRIVER,
     "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),

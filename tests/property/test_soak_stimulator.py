@@ -1,0 +1,56 @@
+"""Random operations with faults on gate, driver and simulated unit: no unpermitted discharge, a ledger that is never below.
+
+The long one is a command of its own: ``python tests/bench/soak_stimulator.py --operations 1000000``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from soak_tools import Broken, Soak
+
+from drivers.permits import PermitCheck
+from rtloop.model.pulse import Delivery
+from rtloop.safety.ledger import Ledger
+
+SEED, OPERATIONS = 20261122, 3000
+
+
+@pytest.mark.req("R-PERMIT")
+def test_operations_with_faults() -> None:
+    soak = Soak(SEED)
+    tally = soak.go(OPERATIONS)
+    print(f"seed {SEED}: {tally.words()}")
+    assert tally.operations == OPERATIONS
+    assert tally.discharges >= 20  # it would be worth nothing if nothing were ever fired
+    assert tally.uncertain >= 1
+    assert tally.runs >= 4
+    assert tally.outcomes["refused"] > 50
+
+
+def test_it_sees_a_driver_that_lets_any_permit_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PermitCheck, "refusal", lambda self, permit, *, now_s: "")
+    with pytest.raises((Broken, AttributeError)):  # the second: something that is no permit at all
+        Soak(1).go(2000)
+
+
+def test_it_sees_an_engine_that_may_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.watch.HEARTBEAT_FRESH_S", math.inf)
+    soak = Soak(2)
+    soak.weights = {"get_armed": 1.0, "freeze": 1.0}
+    with pytest.raises(Broken, match="hung"):
+        soak.go(200)
+
+
+def test_it_sees_a_ledger_that_forgets_the_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = Ledger.close
+
+    def forgets(self: Ledger, charge: Any, delivery: Delivery, *more: Any) -> Any:
+        given = Delivery.NOT_DELIVERED if delivery is Delivery.UNCERTAIN else delivery
+        return close(self, charge, given, *more)
+
+    monkeypatch.setattr(Ledger, "close", forgets)
+    with pytest.raises(Broken, match="the ledger says"):
+        Soak(SEED).go(OPERATIONS)

@@ -1,0 +1,447 @@
+"""Owns a soak: random operations with faults on the real gate, driver worker and simulated unit, on a stepped clock.
+
+What may never happen is checked at each discharge and after each operation; it owns no fault and no rule itself. The
+dose ledger goes on from run to run, as it does for a participant; each trip ends its run, and a new run follows.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from safety_tools import LIMITS, good
+
+from drivers.stepped import SteppedUnit
+from hardware_sim.faults import Fault as LineFault
+from hardware_sim.faults import FaultKind
+from hardware_sim.line import SteppedLine
+from hardware_sim.magstim import unit_of
+from rtloop.board import Board
+from rtloop.clock import SteppedClock
+from rtloop.errors import NotReady
+from rtloop.model.pulse import Delivery, Outcome, Pulse, Purpose
+from rtloop.model.status import Fault, Lamp, Mode
+from rtloop.ports import Permit
+from rtloop.safety.gate import Gate
+from rtloop.safety.interlock import FAULTS, Action, Interlock
+from rtloop.safety.ledger import Ledger
+from rtloop.safety.rules import Situation
+
+START_S = 1_700_000_000.0
+TICK_S = 0.1  # the engine of the soak beats this often
+LINE_S = 0.02  # three bytes at 9600 baud and the unit's own delay of a serial pulse
+FROZEN_S = 0.35  # 0.25 s without a heartbeat, then EA on the line
+OWN_WATCHDOG_S = 1.5  # a unit that hears nothing lets go by itself
+#: faults of the line and the unit; ``FIRE_WITHOUT_DISCHARGE`` is left out: the unit lies, and only the EEG can tell
+LINE_FAULTS: tuple[dict[str, Any], ...] = (
+    {"kind": FaultKind.MUTE, "end_s": 0.3}, {"kind": FaultKind.MUTE, "end_s": 1.5},
+    {"kind": FaultKind.MUTE, "only": "EH", "times": 1},
+    {"kind": FaultKind.BAD_CRC, "times": 1}, {"kind": FaultKind.BAD_CRC, "only": "EH", "times": 1},
+    {"kind": FaultKind.BAD_CRC, "end_s": 2.0},
+    {"kind": FaultKind.SHORT_REPLY, "times": 1, "n_bytes": 2},
+    {"kind": FaultKind.DELAYED_REPLY, "times": 1, "delay_s": 0.3},
+    {"kind": FaultKind.DELAYED_REPLY, "times": 2, "delay_s": 0.6},
+    {"kind": FaultKind.STRAY_BYTES, "times": 1, "data": b"\x00\xff"},
+    {"kind": FaultKind.UNSOLICITED_BYTES, "data": b"E\x8c?"},
+    {"kind": FaultKind.ANSWER_UNKNOWN, "times": 1}, {"kind": FaultKind.ANSWER_CONFLICT, "times": 1},
+    {"kind": FaultKind.ANSWER_UNKNOWN, "only": "EH", "times": 1},
+    {"kind": FaultKind.ANSWER_CONFLICT, "only": "EH", "times": 1},
+    {"kind": FaultKind.STUCK_BUSY, "end_s": 3.0}, {"kind": FaultKind.COIL_ABSENT, "end_s": 1.0},
+    {"kind": FaultKind.REPLACE_COIL, "end_s": 1.0}, {"kind": FaultKind.HOT_COIL, "temp_c": 41.0, "end_s": 2.0},
+    {"kind": FaultKind.ERROR_BIT, "end_s": 1.0}, {"kind": FaultKind.UNPLUG},
+    {"kind": FaultKind.UNCERTAIN_FIRE, "times": 1, "how": "lost"},
+    {"kind": FaultKind.UNCERTAIN_FIRE, "times": 1, "how": "bad_crc"},
+    {"kind": FaultKind.STANDBY_UNEXPECTEDLY},
+)  # fmt: skip
+NEAR = (48, 49, 50, 51)  # across a step of the unit's own gap; a large fall takes many seconds
+FAR = (0, 30, 79, 80, 100, -1, 101, 55.0, math.nan, None, True)
+
+
+class Broken(AssertionError):
+    """Something that may never happen, happened."""
+
+
+@dataclass
+class Tally:
+    """What a soak did."""
+
+    operations: int = 0
+    runs: int = 0
+    discharges: int = 0
+    uncertain: int = 0
+    uncertain_ungiven: int = 0  # counted as given, and was not
+    by_name: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    trips: Counter[str] = field(default_factory=Counter)
+
+    def words(self) -> str:
+        return (
+            f"{self.operations} operations in {self.runs} runs: {self.discharges} discharges, {self.uncertain} fires of unknown "
+            f"outcome ({self.uncertain_ungiven} of them gave nothing); outcomes {dict(self.outcomes)}; ends {dict(self.trips)}"
+        )
+
+
+class Soak:
+    """``go`` does so many operations. Raises Broken, with the seed and the last operations, when anything is wrong."""
+
+    def __init__(self, seed: int, *, model: str = "200") -> None:
+        self.seed, self.model = seed, model
+        self.random = random.Random(seed)
+        self.clock = SteppedClock(START_S)
+        self.ledger = Ledger()
+        self.tally = Tally()
+        self.weights = WEIGHTS
+        self.given = 0  # discharges over all runs: the simulator's own count
+        self.last: list[str] = []
+        self.now_firing: Permit | None = None
+        self._fired_of: Counter[tuple[str, int]] = Counter()
+
+    # ---- runs
+
+    def go(self, operations: int) -> Tally:
+        """So many operations more."""
+        until = self.tally.operations + operations
+        with tempfile.TemporaryDirectory() as folder:
+            while self.tally.operations < until:
+                self._run(Path(folder) / f"board-{self.tally.runs}", until)
+        return self.tally
+
+    def _run(self, path: Path, until: int) -> None:
+        self.tally.runs += 1
+        self.run_id = f"run-{self.tally.runs}"
+        self.key = self.random.randbytes(32)
+        self.clock._listeners.clear()  # the devices of the run before are gone
+        self.sim = unit_of(self.model, on_discharge=self._discharged, arming_s=0.2)
+        self.line = SteppedLine(self.sim, self.clock)
+        self.session = f"s-{self.tally.runs // 50}"
+        self.tripped_at: int | None = None
+        self.before_run = self.given
+        self.held: list[tuple[Pulse, Permit]] = []
+        self.changes: dict[str, Any] = {}
+        self.journal_fails = False
+        self.beating = True
+        self.pulse_id = 0
+        if self.tally.runs % 50 == 0:
+            self.clock.advance(86_400.0)  # the dose of a day has a cap
+        with Board.create(path, clock=self.clock) as board:
+            self.board = board
+            board.start("engine")
+            self.unit = SteppedUnit.open(
+                line=self.line,
+                clock=self.clock,
+                board=board,
+                run_id=self.run_id,
+                key=self.key,
+                model=self.model,
+            )
+            self.lock = Interlock(Mode.SIMULATED)
+            self.gate = Gate(
+                stimulator=self.unit, limits=LIMITS, interlock=self.lock, ledger=self.ledger, clock=self.clock,
+                run_id=self.run_id, session_id=self.session, key=self.key, record_intent=self._intent,
+                situation=self._situation,
+            )  # fmt: skip
+            try:
+                self._operate(until)
+            finally:
+                self.gate.close()
+            self._must(not self._sim_armed(), "armed after the end of its run")
+        path.unlink()
+
+    def _operate(self, until: int) -> None:
+        names, weights = zip(*self.weights.items(), strict=True)
+        ends_at = self.tally.operations + 2000
+        while self.tally.operations < min(until, ends_at):
+            name = self.random.choices(names, weights)[0]
+            self.tally.operations += 1
+            self.tally.by_name[name] += 1
+            self.last = [*self.last[-24:], f"{self.clock.now_s() - START_S:.3f} {name}"]
+            OPERATIONS[name](self)
+            self._look()
+            self._invariant()
+            if self.lock.lamp is Lamp.TRIPPED and self.random.random() < 0.1:
+                self.tally.trips[
+                    ",".join(str(f) for f in self.lock.active if FAULTS[f].action is Action.TRIP)
+                ] += 1
+                return
+        self.tally.trips["end"] += 1
+
+    # ---- what is always watched
+
+    def _discharged(self, t_s: float, power_pct_mso: int) -> None:
+        """Called by the simulated unit for every pulse of its coil."""
+        self.given += 1
+        self.tally.discharges += 1
+        permit, now_s = self.now_firing, self.clock.now_s()
+        self._must(permit is not None, "a discharge that nobody fired")
+        assert permit is not None
+        self._fired_of[permit.run_id, permit.permit_id] += 1
+        self._must(self._fired_of[permit.run_id, permit.permit_id] == 1, "two discharges of one permit")
+        self._must(
+            permit.genuine(self.key) and permit.run_id == self.run_id, "a discharge on a foreign permit"
+        )
+        self._must(
+            power_pct_mso == permit.power_pct_mso,
+            f"{power_pct_mso} % on a permit for {permit.power_pct_mso} %",
+        )
+        self._must(
+            now_s < permit.expires_s and t_s <= permit.expires_s + LINE_S, "a discharge after the deadline"
+        )
+        self._must(self.lock.lamp is Lamp.ARMED, f"a discharge in {self.lock.lamp}")
+        self._must(not self.board["stop_asked"], "a discharge after STOP")
+        self._must(self._counted() >= self.given, "not in the ledger before it was given")
+
+    def _must(self, true: bool, what: str) -> None:
+        if not true:
+            raise Broken(
+                f"{what} (seed {self.seed}, operation {self.tally.operations}); last: {'; '.join(self.last)}"
+            )
+
+    def _counted(self) -> int:
+        """What the ledger says over all runs; an entry of the tally, for the sum over every charge takes ever longer."""
+        return sum(self.ledger._tally["session", f"s-{i}"] for i in range(self.tally.runs // 50 + 1))
+
+    def _invariant(self) -> None:
+        self._must(
+            self._counted() >= self.given, f"the ledger says {self._counted()}, the unit gave {self.given}"
+        )
+        over = self._counted() - self.given
+        self._must(
+            over == self.tally.uncertain_ungiven,
+            f"{over} over, {self.tally.uncertain_ungiven} of them uncertain",
+        )
+        if self.lock.lamp is Lamp.TRIPPED:
+            self.tripped_at = self.given if self.tripped_at is None else self.tripped_at
+            self._must(self.given == self.tripped_at, "a discharge after TRIPPED")
+        else:
+            self._must(self.tripped_at is None, "TRIPPED went away")
+
+    def _sim_armed(self) -> bool:
+        """What the simulated unit itself knows; at the latest its own watchdog has disarmed it where no byte can pass."""
+        if self.unit.trouble() is not None or not self.line.is_open:
+            self._pass(OWN_WATCHDOG_S)
+        self.sim.tick(self.clock.now_s())
+        return self.sim.state().armed
+
+    def _look(self) -> None:
+        """What the loop of a session does between pulses: hears of the unit's trouble and of STOP."""
+        trouble = self.unit.trouble()
+        if trouble is not None and trouble.fault not in self.lock.active:
+            self.gate.fault(trouble.fault, trouble.what)
+        if self.board["stop_asked"] and Fault.STOP not in self.lock.active:
+            self.gate.fault(Fault.STOP)
+
+    # ---- the gate's surroundings
+
+    def _intent(self, data: dict[str, Any]) -> None:
+        if self.journal_fails:
+            raise OSError("the disk is full")
+
+    def _situation(self, pulse: Pulse, now_s: float) -> Situation:
+        calm = {"threshold": None, "rig": None, "eeg_simulated": True}
+        return replace(good(now_s, pulse=pulse), **(calm | self.changes))
+
+    def _pass(self, dt_s: float) -> None:
+        end_s = self.clock.now_s() + dt_s
+        while self.clock.now_s() < end_s:
+            if self.beating:
+                self.board.beat("engine")
+            self.clock.sleep_until(min(end_s, self.clock.now_s() + TICK_S))
+
+    # ---- operations
+
+    def wait(self) -> None:
+        self._pass(self.random.choice((0.001, 0.01, 0.05, 0.1)))
+
+    def get_armed(self) -> None:
+        """What a careful operator does."""
+        for fault in list(self.lock.active):
+            self.lock.cleared(fault, self.clock.now_s())
+        self.lock.preflight_ok()
+        if self.lock.lamp is Lamp.HELD:
+            self.lock.resume()
+        if self.lock.lamp in (Lamp.SAFE, Lamp.READY):
+            self._set(self.random.choice(NEAR))
+            self.lock.arm_requested(self.clock.now_s())
+            self.lock.arm_confirmed(self.clock.now_s())
+            self._arm()
+
+    def _arm(self) -> None:
+        try:
+            self.gate.arm()
+        except NotReady:
+            self._must(self.lock.lamp is not Lamp.ARMED, "armed though it failed")
+
+    def _set(self, power: Any) -> None:
+        try:
+            self.gate.set_power(power)
+        except (NotReady, ValueError, TypeError):  # the last two: a power that no unit has, a trip of its own
+            self._must(self.lock.lamp is not Lamp.ARMED, "armed though the power could not be set")
+
+    def arm_out_of_order(self) -> None:
+        step = self.random.choice(("request", "confirm", "arm", "resume", "hold"))
+        now_s = self.clock.now_s()
+        if step == "arm":
+            self._arm()
+        elif step == "request":
+            self.lock.arm_requested(now_s)
+        elif step == "confirm":
+            self.lock.arm_confirmed(now_s)
+        elif step == "resume":
+            self.lock.resume()
+        else:
+            self.lock.hold("a pause")
+
+    def set_power(self) -> None:
+        """Now and then what no unit has; while armed too."""
+        self._set(self.random.choice(FAR if self.random.random() < 0.03 else NEAR))
+
+    def _wanted(self, power: int) -> Pulse:
+        now_s, self.pulse_id = self.clock.now_s(), self.pulse_id + 1
+        return Pulse(
+            pulse_id=self.pulse_id, target=f"t{self.tally.runs % 7}", purpose=Purpose.MAPPING, power_pct_mso=power,
+            power_pct_rmt=None, due_s=now_s, deadline_s=now_s + self.random.choice((0.001, 0.05, 0.5)),
+        )  # fmt: skip
+
+    def shoot(self) -> None:
+        """A pulse as a session asks for it, now and then too soon, too late, or held up in the journal."""
+        if self.lock.lamp is not Lamp.ARMED and self.random.random() < 0.8:
+            self.get_armed()
+        power = self.unit.status().power_pct_mso
+        if power is None:
+            return
+        last_s = self.gate._last_pulse_t_s
+        if last_s is not None and self.random.random() < 0.9:
+            self._pass(max(0.0, last_s + max(1.0, self.gate._recharge_s) - self.clock.now_s() + 0.02))
+        wanted = self._wanted(power if self.random.random() < 0.97 else power + 1)
+        permit = self.gate.permit(wanted, self.clock.now_s())
+        if isinstance(permit, Permit):
+            self.held = [*self.held[-4:], (wanted, permit)]
+            if self.random.random() < 0.05:
+                self._pass(self.random.choice((0.002, 0.06, 0.6)))
+            if self.random.random() < 0.97:
+                self._fire(wanted, permit)
+
+    def fire_again(self) -> None:
+        """A permit that was spent or left lying, through the gate."""
+        if self.held:
+            self._fire(*self.random.choice(self.held))
+
+    def _fire(self, wanted: Pulse, permit: Permit) -> None:
+        before = self.given
+        self.now_firing = permit
+        try:
+            result = self.gate.fire(wanted, permit)
+        finally:
+            self.now_firing = None
+        gone = self.given - before
+        self.tally.outcomes[str(result.outcome)] += 1
+        if result.outcome is Outcome.FIRED:
+            self._must(gone == 1, f"acknowledged, and {gone} discharges")
+        elif result.outcome is Outcome.UNCERTAIN:
+            self.tally.uncertain += 1
+            self.tally.uncertain_ungiven += 1 - gone
+            self._must(self.lock.lamp is Lamp.TRIPPED, "an unknown outcome that did not trip")
+        else:
+            self._must(gone == 0, f"{result.outcome}, and {gone} discharges")
+
+    def cheat(self) -> None:
+        """Past the gate, to the driver itself: permits that are foreign, made up, expired, spent, of another power."""
+        now_s, power = self.clock.now_s(), self.unit.status().power_pct_mso
+        what: dict[str, Any] = {
+            "permit_id": 10**9, "run_id": self.run_id, "pulse_id": 1, "power_pct_mso": power, "expires_s": now_s + 0.5,
+        }  # fmt: skip
+        kind = self.random.choice(("run", "key", "expired", "never", "spent", "power", "none", "nan"))
+        changes: dict[str, dict[str, Any]] = {
+            "run": {"run_id": "run-0"}, "expired": {"expires_s": now_s}, "never": {"expires_s": math.inf},
+            "nan": {"expires_s": math.nan}, "power": {"power_pct_mso": 41},
+        }  # fmt: skip
+        what |= changes.get(kind, {})
+        permit: Any = Permit(**what, seal=Permit.seal_for(b"x" if kind == "key" else self.key, **what))
+        if kind == "none":
+            permit = self.random.choice((None, "permit", object()))
+        elif kind == "spent":
+            spent = [p for _, p in self.held if self._fired_of[p.run_id, p.permit_id]]
+            if not spent:
+                return
+            permit = spent[-1]
+        try:
+            receipt = self.unit.fire(permit)  # now_firing is None: a discharge would be Broken
+        except NotReady:
+            return
+        self._must(receipt.delivery is Delivery.NOT_DELIVERED, f"a {kind} permit: {receipt.delivery}")
+
+    def disarm(self) -> None:
+        self.gate.disarm("a wish")
+        self._must(self.lock.lamp not in (Lamp.ARMED, Lamp.HELD), "armed after disarm")
+        if self.unit.trouble() is None:
+            self._pass(0.05)
+            self._must(not self.sim.state().armed, "the unit is armed after disarm")
+
+    def stop(self) -> None:
+        self.board.ask_stop()
+        self._pass(0.05)
+        self._must(not self._sim_armed(), "armed 50 ms after STOP")
+
+    def freeze(self) -> None:
+        """The engine hangs: no heartbeat, and yet the clock goes on."""
+        self.beating = False
+        self._pass(self.random.choice((0.1, FROZEN_S, 2.0)))
+        frozen_s = self.board.age_s("engine")
+        if frozen_s >= FROZEN_S:
+            self._must(not self._sim_armed(), f"armed with an engine hung for {frozen_s:.2f} s")
+        self.beating = True
+        self.board.beat("engine")
+
+    def line_fault(self) -> None:
+        what = dict(self.random.choice(LINE_FAULTS))
+        if what["kind"] is FaultKind.UNPLUG and self.random.random() < 0.7:
+            return
+        self.sim.inject(LineFault(**what), self.clock.now_s())
+
+    def mend(self) -> None:
+        if not self.sim.unplugged(self.clock.now_s()):
+            self.sim.clear()
+
+    def fault(self) -> None:
+        some = [f for f in Fault if FAULTS[f].action is not Action.TRIP]
+        self.gate.fault(self.random.choice(some))
+        self._must(self.lock.lamp is not Lamp.ARMED, "armed under a fault")
+
+    def surroundings(self) -> None:
+        bad = (
+            {"recorder_age_s": 9.0}, {"durable_lag_s": math.nan}, {"stream": None}, {"operator_age_s": math.inf},
+            {"port_age_s": -9.0}, {"eeg_simulated": None},
+        )  # fmt: skip
+        self.changes = self.random.choice((*bad, {}, {}, {}, {}, {}, {}))
+
+    def journal(self) -> None:
+        self.journal_fails = self.random.random() < 0.03
+
+    def announce(self) -> None:
+        self.gate.announce(self.clock.now_s() + self.random.choice((-1.0, 0.0, 0.08, 1.0, math.nan)))
+
+    def refresh(self) -> None:
+        try:
+            self.unit.refresh()
+        except NotReady:
+            return
+
+
+OPERATIONS: dict[str, Callable[[Soak], None]] = {
+    name: getattr(Soak, name)
+    for name in (
+        "wait", "shoot", "cheat", "set_power", "get_armed", "arm_out_of_order", "fire_again", "disarm", "freeze",
+        "line_fault", "mend", "fault", "surroundings", "journal", "announce", "refresh", "stop",
+    )
+}  # fmt: skip
+WEIGHTS: dict[str, float] = {
+    "wait": 20, "shoot": 8, "cheat": 30, "set_power": 3, "get_armed": 3, "arm_out_of_order": 6, "fire_again": 10, "disarm": 3,
+    "freeze": 0.5, "line_fault": 2, "mend": 4, "fault": 1, "surroundings": 6, "journal": 3, "announce": 12, "refresh": 2,
+    "stop": 0.1,
+}  # fmt: skip
