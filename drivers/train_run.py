@@ -16,7 +16,7 @@ START_S = 0.05  # the first pulse comes at the latest this long after the comman
 NEAR_END_S = 0.12
 LOOK_NEAR_END_S = 0.02
 EA_TAKES_S = 0.01
-GIVE_UP_S = 0.6  # after its end: a unit that still says it runs, or says nothing
+GIVE_UP_S = 0.2  # after its end: a unit that still says it runs, or says nothing
 
 
 class TrainRun:

@@ -18,7 +18,7 @@ from drivers.magstim.ports import port_of
 from drivers.magstim.units import UnitFacts
 from drivers.requests import RE_ARM, Trip
 from drivers.train_run import TrainRun
-from drivers.trouble import Cut, LineTrouble, Lost, Refused
+from drivers.trouble import Cut, LineTrouble, Lost, Refused, Silent
 from rtloop.board import Board
 from rtloop.clock import Clock
 from rtloop.model.pulse import Delivery, FireReceipt, Pair, Train
@@ -109,7 +109,11 @@ class UnitWatch:
         """What comes before serving: EA if due; the second miss of a silence the request waited through."""
         if self.urgent():
             self.ea()
-        if self._miss is not None and self.misses and self.clock.now_s() - self._miss_s < MISS_FRESH_S:
+        if (
+            isinstance(self._miss, Silent)
+            and self.misses
+            and self.clock.now_s() - self._miss_s < MISS_FRESH_S
+        ):
             self._missed(self._miss)  # its caller has no time for another deadline
 
     def _engine_alive(self) -> bool:

@@ -146,10 +146,10 @@ class PortWorker:
 
     def _do(self, request: Request) -> UnitStatus:
         watch = self._watch
-        while watch.confirm_tries and watch.trip is None:
-            watch.confirm()
         if request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
+        while watch.confirm_tries and watch.trip is None:
+            watch.confirm()
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()
         if request.ask is not Ask.STATUS and watch.run is not None:

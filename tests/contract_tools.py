@@ -17,7 +17,7 @@ from hardware_sim.magstim import UNLOCK_CODE, unit_of
 from hardware_sim.unit import Unit
 from rtloop.board import Board
 from rtloop.clock import WALL, Clock, SteppedClock
-from rtloop.model.pulse import Pair, Train
+from rtloop.model.pulse import FireReceipt, Pair, Train
 from rtloop.ports import Permit
 
 KEY = b"k" * 32
@@ -33,6 +33,8 @@ class Bench:
         self.unit: Any = None
         self.beating = True
         self._permit_id = 0
+        #: how the driver keeps this unit alive: control by Q, from software 9 by its status
+        self.keep = b"x@" if coded(sim) else Q
 
     # ---- time
 
@@ -51,6 +53,13 @@ class Bench:
             assert self.clock.now_s() - start_s < within_s, f"not within {within_s} s"
             self.sleep(0.002)
         return self.clock.now_s() - start_s
+
+    def train_end(self, *, within_s: float) -> FireReceipt:
+        """What the driver tells of the train under way, once it tells it."""
+        self.until(lambda: self.unit.train_end() is not None, within_s=within_s)
+        found = self.unit.train_end()
+        assert isinstance(found, FireReceipt)
+        return found
 
     # ---- the unit
 
@@ -100,7 +109,7 @@ class Bench:
         mark_s, asked = self.clock.now_s(), []
 
         def ask(now_s: float) -> None:
-            if not asked and self.sent(Q, since_s=mark_s):
+            if not asked and self.sent(self.keep, since_s=mark_s):
                 asked.append(now_s)
                 self.board.ask_stop()
 
