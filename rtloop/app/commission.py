@@ -11,16 +11,29 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hardware_sim.bedside import BedsideSpec
+from hardware_sim.magstim import UNLOCK_CODE
 from rtloop.app.commission_bench import Stand, standing
 from rtloop.app.commission_child import ChildSpec
 from rtloop.app.commission_person import Person, Say, SimulatedPerson, TerminalPerson
-from rtloop.app.commission_steps import Walk, hardware_stop, identity, orphan, power, pulses, stop, unplug
+from rtloop.app.commission_steps import (
+    Walk,
+    hardware_stop,
+    identity,
+    orphan,
+    pair_setting,
+    power,
+    pulses,
+    stop,
+    train_and_disarm,
+    train_setting,
+    unplug,
+)
 from rtloop.app.commissioned import (
     FOLDER,
     limits_bound,
@@ -31,6 +44,7 @@ from rtloop.app.commissioned import (
 )
 from rtloop.app.config import Site, load_site
 from rtloop.app.runtime import Runtime
+from rtloop.app.setting import unit_options
 from rtloop.app.wiring import StreamWanted, UnitWanted, new_run_id, session_folder, simulated_bedside
 from rtloop.clock import WALL
 from rtloop.errors import OperatorAbort, RtloopError, UsageProblem
@@ -128,7 +142,7 @@ def _bedside_spec(request: CommissionRequest, site: Site, run_id: str) -> Bedsid
     os.environ.setdefault("RTLOOP_LSL_SESSION", f"rtloop-{run_id}")
     return BedsideSpec(
         n_channels=SIM_CHANNELS, rate_hz=SIM_RATE_HZ, stream_name=f"rtloop-sim-{run_id}", source_id=f"rtloop-sim-{run_id}",
-        markers=False,
+        markers=False, unit=site.unit.model,
     )  # fmt: skip
 
 
@@ -140,13 +154,14 @@ def _place(request: CommissionRequest, site: Site, run_id: str, bedside: Any, sa
     s, model = site.stream, site.unit.model
     if bedside is not None:
         stream = StreamWanted(name=bedside.stream_name, source_id=bedside.source_id, rate_hz=SIM_RATE_HZ)
-        unit = UnitWanted(model=model, port=bedside.port, simulated=True)
+        options = {"unlock_code": UNLOCK_CODE} if "rapid" in model else {}
+        unit = UnitWanted(model=model, port=bedside.port, simulated=True, options=options)
     else:
         stream = StreamWanted(
             name=s.name, source_id=s.source_id, rate_hz=s.rate_hz, markers=site.markers.name,
             channels=None if s.channels is None else len(s.channels),
         )  # fmt: skip
-        unit = UnitWanted(model=model, port=site.unit.port or "", simulated=False)
+        unit = UnitWanted(model=model, port=site.unit.port or "", simulated=False, options=unit_options(site))
     return _Place(
         request=request, site=site, mode=Mode.SIMULATED if bedside is not None else Mode.BENCH, run_id=run_id, stream=stream,
         unit=unit, bedside=bedside, root=Path(site.data_dir) / FOLDER, say=say,
@@ -175,6 +190,9 @@ def _walk(place: _Place, walk: Walk) -> _Found:
             ("identity", lambda: identity(walk, stand, place.unit.model)),
             ("power", lambda: power(walk, stand, can.power_high_pct_mso)),
             ("pulses", lambda: pulses(walk, stand)),
+            *([("pair_setting", lambda: pair_setting(walk, stand))] if can.pairs else []),
+            *([("train_setting", lambda: train_setting(walk, stand))] if can.trains else []),
+            *([("train_and_disarm", lambda: _train(walk, stand, found))] if can.trains else []),
             ("hardware_stop", lambda: hardware_stop(walk, stand)),
             ("stop", lambda: stop(walk, stand)),
         ):
@@ -186,6 +204,10 @@ def _walk(place: _Place, walk: Walk) -> _Found:
     with _run(place, "2") as stand:
         _tried(walk, "unplug", partial(unplug, walk, stand), stand)
     return found
+
+
+def _train(walk: Walk, stand: Stand, found: _Found) -> None:
+    found.stops_running_train = train_and_disarm(walk, stand)
 
 
 def _tried(walk: Walk, name: str, step: Callable[[], None], stand: Stand | None = None) -> None:
@@ -207,7 +229,7 @@ def _run(place: _Place, name: str) -> Iterator[Stand]:
     run_id = f"{place.run_id}-{name}"
     folder = session_folder(place.root, run_id)
     with standing(
-        folder=folder, run_id=run_id, stream=place.stream, unit=place.unit, bedside=place.bedside, mode=place.mode,
+        folder=folder, run_id=run_id, stream=place.stream, unit=_recorded(place, name), bedside=place.bedside, mode=place.mode,
         limits=place.site.limits(), say=place.say,
     ) as stand:  # fmt: skip
         stand.settle(Path(place.site.data_dir), place.say)
@@ -222,11 +244,17 @@ def _child(place: _Place, walk: Walk, name: str) -> Iterator[ChildSpec]:
     runtime = Runtime(folder, place.run_id + ("f" if name == "engine_frozen" else "e"))
     try:
         yield ChildSpec(
-            mode=place.mode, limits=place.site.limits(), unit=place.unit, board=runtime.board, run_id=run_id,
+            mode=place.mode, limits=place.site.limits(), unit=_recorded(place, name), board=runtime.board, run_id=run_id,
             key=secrets.token_bytes(32), power_pct_mso=walk.power_pct_mso,
         )  # fmt: skip
     finally:
         runtime.remove()
+
+
+def _recorded(place: _Place, name: str) -> UnitWanted:
+    """The unit, every byte of this run's line kept in a file beside the run folders."""
+    path = place.root / f"{place.run_id}-{name}.bytes.jsonl"
+    return replace(place.unit, options={**place.unit.options, "transcript": path})
 
 
 # -- the record ---------------------------------------------------------------------------------------------------
@@ -281,7 +309,7 @@ def _record(place: _Place, walk: Walk, found: _Found) -> tuple[str, dict[str, An
 
 def _transcripts(place: _Place) -> list[Path]:
     """The byte transcripts of this walk's runs."""
-    return sorted(place.root.glob(f"*{place.run_id}*.bytes.jsonl"))
+    return sorted(place.root.glob(f"{place.run_id}-*.bytes.jsonl"))
 
 
 def _hashes(paths: list[Path]) -> dict[str, str]:

@@ -16,8 +16,8 @@ from rtloop.app.preflight import checked
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, connected
 from rtloop.clock import WALL
 from rtloop.errors import NotReady, OperatorAbort
-from rtloop.model.pulse import Pulse, PulseSeen, Purpose
-from rtloop.model.status import Fault, Lamp, Mode
+from rtloop.model.pulse import Outcome, Pair, Pulse, PulseSeen, Purpose, Train
+from rtloop.model.status import Fault, Lamp, Mode, UnitStatus
 from rtloop.record import kinds
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal
@@ -25,7 +25,7 @@ from rtloop.safety.gate import Gate, GateResult
 from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import Limits
-from rtloop.safety.rules import Situation
+from rtloop.safety.rules import Refusal, Situation
 from rtloop.session.vigil import Vigil
 
 TICK_S = 0.001
@@ -34,6 +34,7 @@ STEADY_S = 1.0
 #: a permit's life: a pulse that is not sent by then is missed
 FIRE_WITHIN_S = 0.5
 READY_WITHIN_S = 0.3
+TRAIN_END_S = 5.0
 TARGET = "phantom"
 
 
@@ -77,7 +78,7 @@ class Stand:
             mode=self.mode, now_s=now_s, pulse=pulse, eeg_simulated=self.bench.bedside is not None,
             stream=self.vigil.health, recorder_age_s=board.age_s("recorder"),
             durable_lag_s=(source.head() - board["durable_sample"]) / source.rate_hz,
-            port_age_s=board.age_s("port"), operator_age_s=board.age_s("operator"), participant=TARGET,
+            port_age_s=board.age_s("port"), operator_age_s=board.age_s("operator"), participant=TARGET, lock="",
         )  # fmt: skip
 
     def tick(self) -> None:
@@ -152,9 +153,30 @@ class Stand:
         if not armed.ok:
             raise NotReady("not armed", found=armed.words, todo="look at the unit's display")
 
-    def fire(self, power_pct_mso: int, *, look_s: float = 1.0) -> Fired:
-        """One permit, one pulse, as soon as the rules allow; then look so long for it in the stream."""
+    def set_train(self, train: Train | None) -> None:
+        """Through the gate, read back by the driver; NotReady with every refusal."""
+        self._shaped(self.gate.set_train(train))
+
+    def set_pair(self, pair: Pair | None) -> None:
+        """Through the gate, read back by the driver; NotReady with every refusal."""
+        self._shaped(self.gate.set_pair(pair))
+
+    def _shaped(self, found: UnitStatus | tuple[Refusal, ...]) -> None:
+        self.vigil.waited(WALL.now_s())
+        if isinstance(found, tuple):
+            raise NotReady("the setting was refused", found="; ".join(str(r) for r in found))
+
+    def fire(
+        self, power_pct_mso: int, *, look_s: float = 1.0, train: Train | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Fired:  # fmt: skip
+        """One permit, one pulse (or train), as soon as the rules allow; then look so long for it in the stream.
+
+        ``meanwhile`` is called right after the command, before looking.
+        """
         gap_s = self.gate.min_interval_s(power_pct_mso) + self.limits.interval_margin_s
+        if train is not None:
+            gap_s = max(gap_s, self.limits.min_between_trains_s)
         due_s = max(WALL.now_s() + 0.1, self._last_s + gap_s)
         self.gate.announce(due_s)
         self.wait(due_s - WALL.now_s() + 1.0, lambda: WALL.now_s() >= due_s)
@@ -164,7 +186,7 @@ class Stand:
         self._pulses += 1
         pulse = Pulse(
             pulse_id=self._pulses, target=TARGET, purpose=Purpose.CONTROL, power_pct_mso=power_pct_mso, power_pct_rmt=None,
-            due_s=due_s, deadline_s=due_s + FIRE_WITHIN_S,
+            due_s=due_s, deadline_s=due_s + FIRE_WITHIN_S, train=train,
         )  # fmt: skip
         before = len(self.seen)
         permit = self.gate.permit(pulse, WALL.now_s())
@@ -174,9 +196,12 @@ class Stand:
         result = self.gate.fire(pulse, permit)
         self._last_s = WALL.now_s()
         self.vigil.waited(self._last_s)
+        meanwhile()
+        self.wait(look_s)
+        if train is not None:
+            result = self._train_end(result)
         if result.closing is not None:
             self._journal.append(kinds.PULSE_CLOSED, result.closing)
-        self.wait(look_s)
         self._timing = False
         seen = tuple(self.seen[before:])
         for one in seen:
@@ -186,6 +211,18 @@ class Stand:
             )
         available = [t_s for t_s, head in self._heads if seen and head > seen[0].sample]
         return Fired(result=result, seen=seen, available_s=available[0] if available else None)
+
+    def _train_end(self, result: GateResult) -> GateResult:
+        ends: list[GateResult] = []
+
+        def over() -> bool:
+            end = self.gate.train_over()
+            ends.extend([end] if end is not None else [])
+            return bool(ends)
+
+        if result.outcome is Outcome.FIRED and result.closing is None:
+            self.wait(TRAIN_END_S, over)
+        return ends[0] if ends else result
 
     @property
     def disarmed(self) -> bool:

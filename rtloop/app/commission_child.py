@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.client import MagstimUnit
-from rtloop.app.wiring import UnitWanted, open_unit
+from rtloop.app.unit_line import UnitWanted, open_unit
 from rtloop.board import Board
 from rtloop.clock import WALL
 from rtloop.errors import NotReady, RtloopError

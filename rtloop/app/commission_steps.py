@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import signal
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rtloop.app.commission_bench import Stand
 from rtloop.app.commission_child import ChildEngine, ChildSpec
@@ -14,7 +17,7 @@ from rtloop.app.commission_person import Person, Say
 from rtloop.board import Board
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError
-from rtloop.model.pulse import Outcome, Source
+from rtloop.model.pulse import Outcome, Pair, Source, Train
 from rtloop.model.status import Fault, Lamp
 from rtloop.record.commissioning import PULSES_LEAST, StepFound
 
@@ -23,12 +26,15 @@ PROGRAM = "program"
 DELAY_MS = (0.0, 60.0)
 DELAY_RANGE_MS = 20.0
 STOP_EA_MS = 50.0
-#: a killed or frozen engine: EA within 300 ms, and the status byte read back
-ORPHAN_MS = 500.0
+#: a killed or frozen engine: EA on the line, and the status byte read back
+ORPHAN_EA_MS, ORPHAN_MS = 300.0, 500.0
 HARDWARE_S = 45.0
-#: keep-alive (0.4 s) and the deadline of a reply (0.5 s)
-LOST_MS = 1000.0
+#: a port that vanishes is told at once; a unit that only falls silent, when its status is older than the limit (1 s)
+LOST_MS = 1200.0
 LETS_GO_S = 2.0
+#: short and slow enough for every model at the walk's power, and below the table of trains
+TRAIN = Train(frequency_hz=10.0, n_pulses=20)
+TRAIN_EA_S = 0.65
 STANDBY_ASKED = "Does the unit's own display show standby (not armed)?"
 
 
@@ -130,6 +136,67 @@ def pulses(walk: Walk, stand: Stand) -> None:
     walk.found("pulses", done, expected, words, all_seen and steady, numbers=numbers)
 
 
+def pair_setting(walk: Walk, stand: Stand) -> None:
+    """BiStim²: pairs in both resolutions and at once, each read back; then single pulses again."""
+    low = max(1, walk.power_pct_mso // 2)
+    wanted = [Pair(power_b_pct_mso=low, interval_ms=ms) for ms in (10.0, 2.5, 0.0)]
+    for pair in wanted:
+        stand.set_pair(pair)
+    stand.set_pair(None)
+    walk.found("pair_setting", "set pairs, read each back; single pulses again", "each read back as it was set",
+               f"{', '.join(f'{p.power_b_pct_mso} % after {p.interval_ms:g} ms' for p in wanted)} and single pulses read back",
+               True)  # fmt: skip
+
+
+def train_setting(walk: Walk, stand: Stand) -> None:
+    """Rapid²: trains set and read back; one beyond the unit's own rules refused; then single pulses again."""
+    for train in (Train(frequency_hz=5.0, n_pulses=10), TRAIN):
+        stand.set_train(train)
+    long = Train(frequency_hz=TRAIN.frequency_hz, n_pulses=6001)
+    refused = isinstance(stand.gate.set_train(long), tuple)
+    stand.set_train(None)
+    words = f"5 Hz x 10 and {TRAIN.frequency_hz:g} Hz x {TRAIN.n_pulses} and single pulses read back; 6001 pulses "
+    walk.found("train_setting", "set trains, read each back; ask for one beyond the rules", "each read back; 6001 pulses refused",
+               words + ("refused" if refused else "NOT refused"), refused)  # fmt: skip
+
+
+def train_and_disarm(walk: Walk, stand: Stand) -> bool | None:
+    """Rapid²: EA in the middle of a train. Returns whether it stops one, as seen in the EEG; None if that is not clear."""
+    stand.set_train(TRAIN)
+    stand.arm(
+        walk.person, f"a train of {TRAIN.n_pulses} pulses, disarmed in its middle: the unit will be ARMED"
+    )
+    asked: list[float] = []
+
+    def disarm() -> None:
+        stand.wait(TRAIN_EA_S)
+        asked.append(WALL.now_s())
+        stand.gate.disarm("in the middle of a train")
+
+    fired = stand.fire(walk.power_pct_mso, look_s=TRAIN.duration_s + 1.0, train=TRAIN, meanwhile=disarm)
+    stand.wait(2.0, lambda: stand.disarmed)
+    own = [p.t_s for p in fired.seen if p.source in (Source.TRIGGER, Source.ARTIFACT)]
+    late = [t_s for t_s in own if t_s > asked[0] + 2.0 / TRAIN.frequency_hz]
+    stops = None if len(own) < 3 else True if not late else False if len(own) >= TRAIN.n_pulses - 1 else None
+    receipt = fired.result.receipt
+    low = receipt.pulses_min if receipt is not None else None
+    high = receipt.pulses_max if receipt is not None else None
+    within = low is not None and high is not None and low <= len(own) <= high
+    told = {
+        True: "EA stops a running train",
+        False: "EA does NOT stop a running train",
+        None: "whether EA stops it is not clear",
+    }
+    words = f"{told[stops]}: {len(own)} of {TRAIN.n_pulses} pulses seen, {len(late)} of them well after EA; the driver says "
+    words += f"{low} to {high}; {'standby at the end' if stand.disarmed else 'NOT in standby at the end'}"
+    expected = "the pulses seen lie within the driver's bounds; standby at the end; whether EA stops a train is clear"
+    walk.found("train_and_disarm", f"{TRAIN.frequency_hz:g} Hz x {TRAIN.n_pulses}, EA after {TRAIN_EA_S:g} s", expected, words,
+               stops is not None and within and stand.disarmed,
+               numbers={"pulses_seen_in_train": len(own), "pulses_after_ea": len(late)})  # fmt: skip
+    stand.set_train(None)
+    return stops
+
+
 def hardware_stop(walk: Walk, stand: Stand) -> None:
     """The unit's own stop, pressed by the person while armed: the unit says standby, and so does its display."""
     stand.arm(walk.person, "the unit's own stop: the unit will be ARMED, nothing will be fired")
@@ -175,7 +242,7 @@ def unplug(walk: Walk, stand: Stand) -> None:
     """The cable pulled while armed: an error at once; the unit's own watchdog disarms it."""
     stand.arm(walk.person, "pulling the cable: the unit will be ARMED, nothing will be fired")
     walk.person.act("unplug", f"PULL THE UNIT'S SERIAL CABLE NOW (within {HARDWARE_S:g} s)")
-    lost = (Fault.UNIT_LOST, Fault.UNIT_SILENT)
+    lost = (Fault.UNIT_LOST, Fault.UNIT_SILENT, Fault.UNIT_STALE, Fault.PORT_DEAD)
     stand.wait(HARDWARE_S, lambda: any(f in lost for _, f, _ in stand.faults))
     told = [(t_s, f, w) for t_s, f, w in stand.faults if f in lost]
     since_ms = 1e3 * (told[0][0] - stand.gate.status().t_s) if told else math.nan
@@ -222,16 +289,29 @@ def orphan(walk: Walk, spec: ChildSpec, *, freeze: bool) -> None:
         while not (standby := _standby_since(board, t0_s)) and WALL.now_s() < end_s:
             WALL.sleep_until(WALL.now_s() + 0.002)
         after_ms = 1e3 * (board["unit_t"] * 1e-9 - t0_s) if standby else math.nan
+        ea_ms = 1e3 * (_first_ea_s(spec, t0_s) - t0_s)
         saw = walk.person.confirms("standby", STANDBY_ASKED, _nothing)
-        ok = was_armed and standby and after_ms <= ORPHAN_MS and saw
-        words = f"standby read back after {after_ms:.0f} ms" if standby else "standby NOT read back"
-        walk.found(step, done, f"EA and standby read back within {ORPHAN_MS:g} ms, display standby",
+        ok = was_armed and standby and ea_ms <= ORPHAN_EA_MS and after_ms <= ORPHAN_MS and saw
+        words = f"EA on the line after {ea_ms:.0f} ms, " if math.isfinite(ea_ms) else "EA NOT on the line, "
+        words += f"standby read back after {after_ms:.0f} ms" if standby else "standby NOT read back"
+        walk.found(step, done, f"EA within {ORPHAN_EA_MS:g} ms, standby read back within {ORPHAN_MS:g} ms and displayed",
                    f"{words}; display {_standby(saw)}", ok,
-               by=walk.person.name, numbers={"until_standby_ms": after_ms})  # fmt: skip
+               by=walk.person.name, numbers={"until_ea_ms": ea_ms, "until_standby_ms": after_ms})  # fmt: skip
     finally:
         child.close()
         _await_port(board)
         board.close()
+
+
+def _first_ea_s(spec: ChildSpec, t0_s: float) -> float:
+    """When EA was handed to the line after ``t0_s``, by the byte transcript; NaN when it was not."""
+    path = Path(spec.unit.options["transcript"])
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError, KeyError):  # a last line that is still being written
+            entry = json.loads(line)
+            if entry["t_s"] >= t0_s and bytes.fromhex(entry["sent"]).startswith(b"EA"):
+                return float(entry["t_s"])
+    return math.nan
 
 
 def _standby_since(board: Board, t_s: float) -> bool:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 FILE_NAME = "rtloop.toml"
 ENV_FILE = "RTLOOP_SITE"
 ENV_KEY = "RTLOOP_SITE_"
+MODELS = ("200", "bistim", "rapid", "super-rapid", "super-rapid-plus")
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -53,10 +53,16 @@ class Markers(_Table):
 
 
 class SiteUnit(_Table):
-    """``[unit]``: the stimulator of the site. ``port`` None: none is connected."""
+    """``[unit]``: the stimulator of the site. ``port`` None: none is connected. The rest: of a Rapid² only.
 
-    model: Annotated[str, Field(pattern=r"^200$")] = "200"
+    ``unlock_code`` is needed from software 9 and is nowhere printed; ``software_at_least`` refuses an older unit.
+    """
+
+    model: Annotated[str, Field(pattern=rf"^({'|'.join(MODELS)})$")] = "200"
     port: _Text | None = None
+    supply_v: Literal[115, 240] = 240
+    unlock_code: Annotated[str, Field(max_length=40)] = ""
+    software_at_least: Annotated[tuple[int, ...], Field(max_length=4)] = ()
 
 
 class Commissioning(_Table):
@@ -102,18 +108,10 @@ class Site(_Table):
 
     def limits(self) -> Limits:
         """The published limits, tightened by the caps of this site, with the rows that it has verified."""
-        from rtloop.safety.limits import load_limits
+        from rtloop.safety.limits import confirmed, load_limits
 
         limits = load_limits(self.caps)
-        if self.verified is None:
-            return limits
-        names = self.verified.limits
-        rows = tuple(replace(r, verified=r.verified or r.name in names) for r in limits.rows)
-        trains = tuple(
-            replace(t, verified=t.verified or f"train {t.hz:g} Hz {t.pct_mt:g} %" in names)
-            for t in limits.trains
-        )
-        return replace(limits, rows=rows, trains=trains)
+        return limits if self.verified is None else confirmed(limits, self.verified.limits)
 
 
 #: dotted key -> how its text (environment, command line) is read
@@ -217,6 +215,8 @@ def load_site(
     except ValidationError as wrong:
         problems += [_told(p, origin) for p in from_pydantic(wrong, (), _SPECIAL)]
     problems += _caps(tree.get("caps"), origin)
+    if made is not None and made.verified is not None and not problems:
+        problems += _names_of_limits(made)
     if problems or made is None:
         raise refuse(
             "site file" if found else "site settings", str(found[0]) if found else "(no file)", problems
@@ -228,7 +228,11 @@ def load_site(
 
 _SPECIAL = {
     "mode": ("the mode is not known", f"one of {', '.join(Mode)}", "write one of the modes"),
-    "unit.model": ("the unit is not supported", '"200" (Magstim 200²)', "use a supported unit"),
+    "unit.model": (
+        "the unit is not supported",
+        f"one of {', '.join(MODELS)} (200: Magstim 200²)",
+        "use a supported unit",
+    ),
 }
 
 
@@ -317,6 +321,16 @@ def _caps(caps: Any, origin: Mapping[str, str]) -> list[Problem]:
                 where="caps", what=wrong.what, expected=wrong.expected, found=wrong.found, todo=wrong.todo
             )
         ]
+    return []
+
+
+def _names_of_limits(site: Site) -> list[Problem]:
+    """A name that is no limit verifies nothing, and is told."""
+    try:
+        site.limits()
+    except ValidationProblem as wrong:
+        told = {"expected": wrong.expected, "found": wrong.found, "todo": wrong.todo or "correct the name"}
+        return [Problem(where="verified.limits", what=wrong.what, **told)]
     return []
 
 

@@ -100,6 +100,11 @@ def prepare(request: Request) -> Setting:
             update={"targets": tuple(t.model_copy(update={"coil_at": request.coil}) for t in plan.targets)}
         )
     mode = _mode(request, plan, site)
+    if not request.simulate and plan.unit is not None and plan.unit.model != site.unit.model:
+        raise ValidationProblem(
+            "the plan is for another unit", expected=f"the site's unit, {site.unit.model}", found=plan.unit.model,
+            todo="choose a plan for this unit, or correct [unit] in the site file",
+        )  # fmt: skip
     covering = covered(site) if mode is Mode.HUMAN else None
     if covering is not None:
         refuse_uncovered(covering)
@@ -249,7 +254,24 @@ def wanted(setting: Setting, bedside: Any) -> tuple[StreamWanted, UnitWanted | N
     )  # fmt: skip
     if setting.plan.kind is Kind.WATCH:
         return stream, None
-    return stream, UnitWanted(model=site.unit.model, port=site.unit.port or "", simulated=False)
+    record = None if setting.covering is None else setting.covering.record
+    stops = record is not None and record.stops_running_train is True
+    return stream, UnitWanted(
+        model=site.unit.model, port=site.unit.port or "", simulated=False,
+        options=unit_options(site) | ({"stops_running_train": True} if stops else {}),
+    )  # fmt: skip
+
+
+def unit_options(site: Site) -> dict[str, Any]:
+    """What the driver needs to know of the site's unit beside its model."""
+    if "rapid" not in site.unit.model:
+        return {}
+    unit = site.unit
+    return {
+        "supply_v": unit.supply_v,
+        "unlock_code": unit.unlock_code,
+        "software_at_least": unit.software_at_least,
+    }
 
 
 def to_recording(setting: Setting, bench: Bench, clock: Clock, say: Say) -> Setting:

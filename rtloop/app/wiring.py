@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from drivers.client import MagstimUnit
 from hardware_sim.bedside import BedsideSpec
 from hardware_sim.bench import Bedside, start_bedside
 from rtloop.app.runtime import Runtime
+from rtloop.app.unit_line import UnitWanted as UnitWanted
+from rtloop.app.unit_line import open_unit
 from rtloop.board import Board
 from rtloop.clock import WALL
 from rtloop.eeg.lsl import find_stream
@@ -32,15 +33,6 @@ class StreamWanted:
     rate_hz: float | None = None
     channels: int | None = None
     markers: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnitWanted:
-    """Which stimulator, on which line."""
-
-    model: str
-    port: str
-    simulated: bool
 
 
 class SimulatedBedside(Protocol):
@@ -137,13 +129,6 @@ def connected(
             board=board, source=source, stream=sender, unit=driver, bedside=bedside, key=key,
             pages=runtime.pages, link=runtime.socket,
         )  # fmt: skip
-
-
-def open_unit(unit: UnitWanted, *, board: Path, run_id: str, key: bytes) -> MagstimUnit:
-    """The unit behind a port process of its own, standby read back; the only way in which one is opened."""
-    return MagstimUnit.open(
-        port=unit.port, model=unit.model, board_path=board, run_id=run_id, key=key, simulated=unit.simulated
-    )
 
 
 def _end_recorder(recorder: RecorderHandle, say: Callable[[str], None]) -> None:

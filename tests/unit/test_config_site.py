@@ -125,7 +125,7 @@ def test_which_source_wins(
 def test_every_key_can_come_from_every_source(desk: Desk, key: str) -> None:
     texts = {
         "mode": ("LISTEN", "HUMAN"), "stream.rate_hz": ("5000", "2500"), "stream.channels": ("C3, Cz", "C4"),
-        "unit.model": ("200", "200"),
+        "unit.model": ("200", "bistim"), "commissioning.valid_days": ("180", "90"),
     }  # fmt: skip
     env, line = texts.get(key, ("one", "two"))
     desk.env["RTLOOP_SITE_" + key.replace(".", "_").upper()] = env

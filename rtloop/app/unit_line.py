@@ -1,0 +1,27 @@
+"""Owns which stimulator is wanted and the one way in which it is opened: a port process of its own; starts nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drivers.client import MagstimUnit
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitWanted:
+    """Which stimulator, on which line."""
+
+    model: str
+    port: str
+    simulated: bool
+    options: Mapping[str, Any] = field(default_factory=dict)  # as drivers.requests.Options has them
+
+
+def open_unit(unit: UnitWanted, *, board: Path, run_id: str, key: bytes) -> MagstimUnit:
+    """The unit behind a port process of its own, standby read back; NotReady in words otherwise."""
+    return MagstimUnit.open(
+        port=unit.port, model=unit.model, board_path=board, run_id=run_id, key=key, simulated=unit.simulated, **unit.options
+    )  # fmt: skip
