@@ -30,11 +30,11 @@ _PRIMARY = {
     "arm": "arm",
 }
 #: never among the question's own buttons: they are always there
-ALWAYS = ("pause", "stop", "note", "reconnect")
+ALWAYS = ("pause", "stop", "note", "reconnect", "emergency")
 PULSING = ("preview", "run", "control")
 CONFIRM_WINDOW_S = 10.0
 #: faults that ``arm`` acknowledges: their cause need not stand any more, and only the operator can know
-ACKNOWLEDGED = ("pulse_not_seen", "unit_silent", "unit_unexpected", "unit_hot")
+ACKNOWLEDGED = ("pulse_not_seen", "unit_silent", "unit_unexpected", "unit_hot", "latency_off")
 LOST = "stream_lost"
 
 
@@ -68,6 +68,8 @@ def why_not_arm(view: View, live: Live) -> str:
     """Why ``arm`` would be refused; empty when it would be taken."""
     if listens(view):
         return "no unit is connected"
+    if view.locked:
+        return "the participant is locked after an emergency"
     if live.stop_asked_s is not None or view.lamp == "TRIPPED":
         return "tripped: only a new run clears this"
     if view.lamp in ("ARMED", "HELD"):
@@ -149,7 +151,7 @@ def _why_not(word: str, view: View, live: Live) -> str:
             if view.phase == "paused":
                 return "it is paused"
             return "" if "pause" in view.options else "no pulses are given now"
-        case "stop" | "note":
+        case "stop" | "note" | "emergency":
             return ""
         case "reconnect":
             if view.lamp in ("ARMED", "HELD"):
@@ -224,7 +226,7 @@ def always_shown(view: View, live: Live) -> tuple[Button, ...]:
     """The words that are there in every phase; of a review none."""
     if live.review:
         return ()
-    words = ["pause", "note", "stop"] if not listens(view) else ["note", "stop"]
+    words = ["pause", "note", "stop", "emergency"] if not listens(view) else ["note", "stop", "emergency"]
     if not why_no_seat(view, live):
         words.insert(0, SEAT)
     return tuple(button(w, view, live) for w in words)

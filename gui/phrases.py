@@ -16,6 +16,7 @@ WORDS = {
     "placed": ("Coil is placed", "F2"), "go": ("Go", "F3"), "accept": ("Accept", "F4"), "next": ("Next target", "F4"),
     "arm": ("Arm", "F6"), "redo": ("Do it again", "F7"), "confirm": ("Confirm arming", "F8"), "skip": ("Skip target", "F9"),
     "resume": ("Resume", "F5"), "pause": ("Pause", "F11"), "stop": ("End the session", "Ctrl+E"), "note": ("Note …", "Ctrl+N"),
+    "emergency": ("Emergency", "Ctrl+Shift+E"),
     "reconnect": ("Open the stream again", "Ctrl+R"),
     SEAT: ("Take the seat", "Ctrl+K"),
 }  # fmt: skip

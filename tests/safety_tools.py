@@ -57,7 +57,7 @@ def good(now_s: float = START_S, **changes: Any) -> Situation:
         "unit_simulated": True, "eeg_simulated": True, "stream": health(now_s), "recorder_age_s": 0.1,
         "durable_lag_s": 0.1, "port_age_s": 0.1, "operator_age_s": 0.1, "last_pulse_t_s": now_s - 4.0,
         "min_interval_s": 3.0, "armed_since_s": now_s - 10.0, "today": TODAY,
-        "participant": "P01", "rig": RIG, "threshold": threshold(),
+        "participant": "P01", "lock": "", "rig": RIG, "threshold": threshold(),
         "capabilities": Capabilities(trains=True, pairs=True), "shape": (None, None), "train_under_way": False,
         "unit_says": (),
     }  # fmt: skip

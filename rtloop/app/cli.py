@@ -279,6 +279,31 @@ def stop(
     _tell(stop_sessions(folder, site, data_dir), json_)
 
 
+@app.command()
+def emergency(
+    folder: Annotated[Path | None, typer.Argument(help="A running session's folder; else all that run.")] = None,
+    words: Annotated[str, typer.Option("--words", help="What happened.")] = "no words were given",
+    participant: Code = None, site: Site = None, data_dir: DataDir = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """Seizure or syncope: STOP, lock the participant until a named person unlocks, tell the time and the last pulses."""
+    from rtloop.app.lock import emergency as procedure
+
+    _tell(procedure(folder, site, data_dir, participant, words), json_)
+
+
+@app.command()
+def unlock(
+    person: Annotated[str, typer.Option("--person", help="Your name: who unlocks.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why this participant may be stimulated again.")],
+    participant: Code = None, site: Site = None, data_dir: DataDir = None, json_: Json = False,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Vouch for a damaged file of locks; lifts no lock.")] = False,
+) -> None:  # fmt: skip
+    """Lift the lock of a participant after an emergency; who, when and why are kept for ever."""
+    from rtloop.app.lock import unlock_participant
+
+    _tell(unlock_participant(site, data_dir, participant, person, reason, damaged=damaged), json_)
+
+
 @config_app.command("show")
 def config_show(site: Site = None) -> None:
     """Every setting, its value and where it comes from."""

@@ -1,12 +1,16 @@
-"""Owns the look for what a participant was given before a session begins; owns no count and no cap (that is the ledger)."""
+"""Owns the look for what stands in a participant's way before a session begins: earlier dose, a lock after an emergency.
+
+It owns no count, no cap (that is the ledger) and no lock.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from rtloop.app.halt import folder_runs
-from rtloop.errors import NotReady
+from rtloop.errors import NotReady, SafetyStop
 from rtloop.safety.ledger import Ledger
+from rtloop.safety.locked import UNLOCK, read_locks
 from rtloop.session.earlier import earlier_events
 
 
@@ -14,8 +18,9 @@ def ledger_of(data_dir: Path, participant: str, *, simulated: bool) -> Ledger:
     """Every pulse this participant was given before in this data directory; simulated and real are kept apart.
 
     IntegrityProblem when an earlier journal is damaged, NotReady while another session of this participant runs: either
-    way the dose is not known.
+    way the dose is not known. SafetyStop when the participant is locked after an emergency.
     """
+    refuse_locked(data_dir, participant)
     ledger = Ledger()
     for folder, events in earlier_events(data_dir, participant, simulated=simulated):
         if folder_runs(folder.path):
@@ -26,3 +31,11 @@ def ledger_of(data_dir: Path, participant: str, *, simulated: bool) -> Ledger:
         for event in events:
             ledger.apply(event.kind, event.data)
     return ledger
+
+
+def refuse_locked(data_dir: Path, participant: str) -> None:
+    """SafetyStop when nothing may be armed for this participant in this data directory until a named person unlocks."""
+    if why := read_locks(data_dir).why(participant):
+        raise SafetyStop(
+            "the participant is locked", expected="no lock after an emergency", found=why, todo=UNLOCK
+        )

@@ -32,6 +32,17 @@ def stop_sessions(
 
     Exit 0 when every unit was disarmed, else 5; NotReady when nothing runs.
     """
+    asked = ask_sessions(folder, site, data_dir)
+    if not asked:
+        raise NotReady(
+            "no session is running", expected=f"a running session in {folder or data_dir or 'any data directory'}",
+            found="none", todo=f"name its folder, or its --data-dir. {HARDWARE}",
+        )  # fmt: skip
+    return confirmed_by(asked)
+
+
+def ask_sessions(folder: Path | None, site: Path | None, data_dir: Path | None) -> list[tuple[str, Board]]:
+    """Ask every session that is meant for STOP, at once; (name, board) of those that run. For ``confirmed_by``."""
     asked: list[tuple[str, Board]] = []
     for name, path in _boards(folder, site, data_dir):
         with contextlib.suppress(RtloopError, OSError):  # it ended under our hands, or is no board
@@ -41,11 +52,11 @@ def stop_sessions(
                 asked.append((name, board))
             else:
                 board.close()
-    if not asked:
-        raise NotReady(
-            "no session is running", expected=f"a running session in {folder or data_dir or 'any data directory'}",
-            found="none", todo=f"name its folder, or its --data-dir. {HARDWARE}",
-        )  # fmt: skip
+    return asked
+
+
+def confirmed_by(asked: list[tuple[str, Board]]) -> tuple[str, dict[str, Any], int]:
+    """Wait, with deadlines, for what became of the STOP at each of them; as ``stop_sessions``."""
     lines, data, code = [], [], 0
     for name, board in asked:
         words, served, confirmed = _await(board)

@@ -33,24 +33,28 @@ class Hearing:
 
     Parameters
     ----------
+    lock : locks the participant after an emergency, in the words given; returns why it could not, or ""
     person : whether a person answers: then ``placed`` moves the simulated coil (a simulated operator moves it himself)
     """
 
     def __init__(
-        self, loop: Loop, interlock: Interlock, vigil: Vigil, bench: Bench, say: Callable[[str], None], *, person: bool
+        self, loop: Loop, interlock: Interlock, vigil: Vigil, bench: Bench, say: Callable[[str], None], *, person: bool,
+        lock: Callable[[str], str] = lambda words: "no lock can be kept here",
     ) -> None:  # fmt: skip
         self._loop, self._interlock, self._vigil, self._bench, self._say = loop, interlock, vigil, bench, say
-        self._person = person
+        self._person, self._lock = person, lock
         self._errands: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._phase, self._target = "", ""
         self._reconnecting: threading.Thread | None = None
 
     def take(self, word: str, args: tuple[str, ...] = ()) -> str:
-        """Take a word; returns why not, or "". ``halt`` asks for STOP at once: the loop may be waiting for the unit."""
+        """Take a word; returns why not, or "". ``halt`` and ``emergency`` ask for STOP at once."""
         said = Said(word=word.lower(), args=tuple(args))
-        if said.word == "halt":
+        if said.word in ("halt", "emergency"):
             self._bench.board.ask_stop()
         why = self._why_not(said)
+        if said.word == "emergency":  # STOP came first; the lock is on disk before the word is answered
+            why = self._lock(" ".join(said.args).strip() or "no words were given") or why
         if not why:
             if said.word == "reconnect":
                 self._errands.put(("reconnect", None))

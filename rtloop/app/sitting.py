@@ -47,6 +47,7 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal
 from rtloop.safety.gate import Gate
 from rtloop.safety.interlock import FAULTS, Action, Interlock
+from rtloop.safety.locked import Watch, lock
 from rtloop.safety.rules import MotorThreshold, Rig, Situation
 from rtloop.session.accounts import Accounts
 from rtloop.session.display import decision_dict
@@ -139,6 +140,7 @@ class Sitting:
             clock,
         )
         plan, limits = setting.plan, setting.limits
+        self.lock = Watch(setting.site.data_dir, setting.participant)
         self.commissioned = self._commissioned()
         self.interlock = Interlock(
             setting.mode, confirm_window_s=limits.confirm_window_s, commissioned=self.commissioned
@@ -176,10 +178,12 @@ class Sitting:
             show=self.progress.take,
             criteria=criteria_of(plan),
             results=self.results,
+            locked=self.lock.why,
         )
         self.hearing = Hearing(
-            self.loop, self.interlock, self.vigil, bench, self.progress.say, person=self.operator is None
-        )
+            self.loop, self.interlock, self.vigil, bench, self.progress.say, person=self.operator is None,
+            lock=self._lock_now,
+        )  # fmt: skip
 
     def _commissioned(self) -> bool:
         """Whether the record covers a person with exactly the unit and amplifier that answer; SafetyStop if one is needed."""
@@ -214,13 +218,22 @@ class Sitting:
             durable_lag_s=(source.head() - board["durable_sample"]) / source.rate_hz,
             port_age_s=board.age_s("port"),
             operator_age_s=board.age_s("operator"),
-            participant=self.setting.participant, commissioned=self.commissioned,
+            participant=self.setting.participant, lock=self.lock.why(), commissioned=self.commissioned,
             rig=None if unit is None else Rig(unit_model=unit.model, coil=unit.coil, waveform=unit.waveform),
             threshold=None if t is None or unit is None else MotorThreshold(
                 participant=t.participant or "", pct_mso=t.pct_mso, date=t.date.isoformat(), method=t.method,
                 coil=t.coil, waveform=t.waveform, unit_model=unit.model,
             ),
         )  # fmt: skip
+
+    def _lock_now(self, words: str) -> str:
+        """An emergency at this bedside: lock the participant, durably; returns why not, or ""."""
+        try:
+            data_dir, session = self.setting.site.data_dir, self.folder.path.name
+            lock(data_dir, self.setting.participant, words=words, session=session, clock=self.clock)
+        except RtloopError as err:
+            return str(err)
+        return ""
 
     def _operator(self) -> SimulatedOperator | None:
         request = self.setting.request
@@ -280,6 +293,7 @@ class Sitting:
         """Disarm, then say so: the last records of the session."""
         self._ending()
         self.loop.disarm("the session ends")
+        self.loop.end_of_pulses()
         plan = self.setting.plan
         if plan.kind is Kind.MAP:
             wanted = {t.name: (t.pulses_wanted, t.pulses_max or t.pulses_wanted) for t in plan.targets}

@@ -61,6 +61,7 @@ class View:
     power_pct_mso: int | None = None  # as last read back
     notes: tuple[Mapping[str, Any], ...] = ()
     loopback: Mapping[str, Any] | None = None  # the newest latency_measured of fire command to EEG
+    locked: str = ""  # why nothing may be armed for this participant, after an emergency
     n_events: int = 0
 
 
@@ -205,6 +206,8 @@ def fold(view: View, event: Event) -> View:
             return _pulse(view, d["pulse_id"], not_seen=True)
         case "pulse_accounted":
             return _pulse(view, d["pulse_id"], account=dict(d))
+        case "participant_locked":
+            return _note(replace(view, locked=str(d["words"])), event)
         case "latency_measured" if d.get("name") == "loopback":
             return replace(view, loopback=dict(d))
         case "trial_judged":

@@ -16,6 +16,7 @@ from rtloop.model.status import Capabilities, Lamp, Mode, StreamHealth
 from rtloop.model.waiver import Waiver
 from rtloop.safety.ledger import NO_PULSES, Counts
 from rtloop.safety.limits import Limits
+from rtloop.safety.locked import not_locked
 from rtloop.safety.situation import MotorThreshold, Refusal, Rig, Rule, Said, Situation, refuse, within
 from rtloop.safety.train_rules import SHAPE_RULES, TRAIN_RULES, TREATMENT_RULES, train_under_way, unit_shape
 
@@ -226,7 +227,7 @@ WISH_RULES: tuple[Rule, ...] = (*INTENSITY_RULES, *SHAPE_RULES)
 PLAN_RULES: tuple[Rule, ...] = (*WISH_RULES, interval, dose, *TRAIN_RULES, *TREATMENT_RULES)
 LAST_RULES: tuple[Rule, ...] = (lamp_armed, deadline, train_under_way)
 RULES: tuple[Rule, ...] = (
-    mode_allows, commissioned, *LAST_RULES, armed_recently, calendar, *PLAN_RULES,
+    mode_allows, commissioned, not_locked, *LAST_RULES, armed_recently, calendar, *PLAN_RULES,
     unit_fresh, unit_ready, unit_power, unit_shape, coil_cool, stream_alive, stream_good,
     recorder_alive, record_durable, port_alive, operator_present,
 )  # fmt: skip

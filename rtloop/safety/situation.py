@@ -102,6 +102,7 @@ class Situation:
     armed_since_s: float | None = None  # *
     today: str = ""  # * UTC date
     participant: str = ""
+    lock: str | None = None  # why the participant is locked; "": nothing locks, None: nobody looked
     rig: Rig | None = None
     threshold: MotorThreshold | None = None
     commissioned: bool = False

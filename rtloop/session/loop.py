@@ -6,6 +6,7 @@ event, journalled before it is shown. ``step`` never waits but for the gate, who
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,10 +20,11 @@ from rtloop.model.view import View, fold
 from rtloop.plan.expand import Listen
 from rtloop.record import kinds
 from rtloop.safety.gate import GateResult
-from rtloop.safety.interlock import FAULTS, Action, Interlock
+from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
 from rtloop.session import engine as e
 from rtloop.session.accounts import Accounts, seen_dict
+from rtloop.session.arming import Arming
 from rtloop.session.bulletin import Bulletin
 from rtloop.session.display import ranking_dict
 from rtloop.session.ends import Append, Ends, Told
@@ -65,7 +67,10 @@ class Loop:
         self.inbox: queue.SimpleQueue[e.Said | Told] = queue.SimpleQueue()
         self._messages: list[e.Message] = []
         self._tally = Tally(accounts=accounts, loopback=loopback or Loopback())
-        self._locked = locked
+        self._arming = Arming(
+            interlock=interlock, gate=ends.gate, vigil=vigil, loopback=self._tally.loopback, emit=self.emit,
+            tell=self._tell_interlock, alive=self._alive, locked=locked,
+        )  # fmt: skip
         self._blocks = self._tally.blocks
         self._open: set[int] = set()  # fired, not judged yet
         self._heard = 0
@@ -110,6 +115,7 @@ class Loop:
             self.fault(fault, detail)
         for fault in cleared:
             self._interlock.cleared(fault, now_s)
+        self._watch_lock(now_s)
         over = None if self._ends.gate is None else self._ends.gate.train_over()
         if over is not None:
             self._tell(self._tally.train_over(over))
@@ -127,6 +133,17 @@ class Loop:
         else:
             self._interlock.fault(fault, self._clock.now_s(), detail)
         self._tell_interlock()
+
+    def _watch_lock(self, now_s: float) -> None:
+        """A lock that somebody set meanwhile ends the giving of pulses as STOP does."""
+        words = self._arming.newly_locked(now_s, str(self.view.started.get("participant")))
+        if words and self._ends.gate is not None:
+            self.fault(Fault.STOP, words)
+
+    def end_of_pulses(self) -> None:
+        """The session ends: a lock and the delay of the session are told, if they were not."""
+        self._watch_lock(math.inf)
+        self._tell(self._tally.summary())
 
     def _tell(self, news: News | None) -> None:
         """Write what the accounts say, and do what follows from it."""
@@ -222,12 +239,12 @@ class Loop:
             self.emit(kinds.COMMAND_RECEIVED, word=said.word, args=list(said.args))
             match said.word:
                 case "arm":
-                    self._ask_arm(now_s)
+                    self._arming.ask(now_s)
                 case "confirm":
-                    self._confirm(now_s)
+                    self._arming.confirm(now_s)
                 case "take_out" | "reinstate":
                     self._move_trial(said)
-                case "halt":
+                case "halt" | "emergency":
                     self._ends.board.ask_stop()
                 case "note":
                     self.emit(kinds.NOTE_WRITTEN, words=" ".join(said.args), by="operator")
@@ -235,38 +252,6 @@ class Loop:
                     pass  # done beside the loop; what came of it is told
                 case _:
                     self._messages.append(said)
-
-    def _ask_arm(self, now_s: float) -> None:
-        """Step one; it also acknowledges the faults whose cause no longer stands."""
-        if locked := self._locked():
-            self.emit("arm_requested", accepted=False, words=locked)
-            return
-        for fault in [f for f in self._interlock.active if f not in self._vigil.standing]:
-            if FAULTS[fault].action is not Action.TRIP:
-                self._interlock.cleared(fault, now_s)
-                if fault is Fault.LATENCY_OFF:
-                    self._tally.loopback.again()
-        self._tell_interlock()
-        step = self._interlock.arm_requested(now_s)
-        self.emit("arm_requested", accepted=step.accepted, words=step.words)
-
-    def _confirm(self, now_s: float) -> None:
-        """Step two; then the unit is armed."""
-        if locked := self._locked():
-            self.emit("arm_confirmed", accepted=False, words=locked)
-            return
-        step = self._interlock.arm_confirmed(now_s)
-        self.emit("arm_confirmed", accepted=step.accepted, words=step.words)
-        if not step.accepted or self._ends.gate is None:
-            return
-        try:
-            armed = self._ends.gate.arm()
-        except RtloopError as err:  # the gate has disarmed and told the interlock
-            self._tell_interlock(str(err))
-            return
-        finally:
-            self._alive()
-        self._tell_interlock(armed.words)
 
     def _move_trial(self, said: e.Said) -> None:
         into = said.word == "reinstate"

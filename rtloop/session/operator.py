@@ -10,7 +10,7 @@ from rtloop.session.engine import Said
 #: what an operator may type
 WORDS = (
     "placed", "arm", "confirm", "go", "redo", "accept", "next", "skip", "pause", "resume", "take_out", "reinstate", "stop",
-    "halt", "preview", "note", "reconnect", "inject",
+    "halt", "emergency", "preview", "note", "reconnect", "inject",
 )  # fmt: skip
 #: characters of a note
 NOTE_MAX = 500

@@ -37,6 +37,8 @@ ONE_WRONG: list[tuple[str, dict[str, Any]]] = [
     ("mode_allows", {**HUMAN, "unit_simulated": False, "eeg_simulated": True}),
     ("mode_allows", {**HUMAN, "unit_simulated": False, "eeg_simulated": None}),
     ("commissioned", {"mode": Mode.HUMAN, "unit_simulated": False, "eeg_simulated": False}),
+    ("not_locked", {"lock": "P01 is locked since yesterday"}),
+    ("not_locked", {"lock": None}),
     *[("lamp_armed", {"lamp": lamp}) for lamp in Lamp if lamp is not Lamp.ARMED],
     ("armed_recently", {"armed_since_s": START_S - 56.0, "last_pulse_t_s": None}),
     ("armed_recently", {"armed_since_s": None}),
@@ -113,7 +115,7 @@ def test_every_rule_has_a_case_and_runs() -> None:
 def test_what_is_left_unsaid_refuses() -> None:
     said = {r.rule for r in refusals(Situation(mode=Mode.HUMAN, now_s=START_S, pulse=pulse()), LIMITS)}
     assert said >= {
-        "mode_allows", "commissioned", "lamp_armed", "armed_recently", "calendar", "threshold_known",
+        "mode_allows", "commissioned", "not_locked", "lamp_armed", "armed_recently", "calendar", "threshold_known",
         "unit_fresh", "unit_ready", "unit_power", "coil_cool", "stream_alive", "stream_good",
         "recorder_alive", "record_durable", "port_alive", "operator_present",
     }  # fmt: skip
