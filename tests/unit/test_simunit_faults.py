@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from simunit_tools import Bench, packet, ready_bench
 
@@ -235,3 +238,28 @@ def test_a_fault_made_in_code_is_checked_too() -> None:
         Fault(kind=FaultKind.MUTE, start_s=float("nan"))
     with pytest.raises(ValidationProblem):
         Fault(kind=FaultKind.DELAYED_REPLY)
+
+
+def test_the_documented_file_format_is_the_one_that_is_read() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "simulated-units.md").read_text(encoding="utf-8")
+    example = text.split("```toml")[1].split("```")[0]
+    assert [fault.kind for fault in load_faults(example)] == ["port_back", "bad_crc", "two_owners"]
+    values = {
+        "delay_s": 0.1,
+        "data": "00",
+        "temp_c": 41,
+        "n_bytes": 1,
+        "only": "EH",
+        "times": 1,
+        "fatal": True,
+    }
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ?([^|]*)\|$", text.split("## Fault file")[1], re.MULTILINE)
+    assert len(rows) == len(FaultKind)
+    assert {kind for kind, _ in rows} == set(FaultKind)
+    for kind, keys in rows:
+        table = {"kind": kind, "start_s": 0.0} | ({} if "no `end_s`" in keys else {"end_s": 1.0})
+        named = set(re.findall(r"`(\w+)`", keys.replace("no `end_s`", ""))) & set(values)
+        parse_faults([table | {key: values[key] for key in named}])
+        for key in re.findall(r"\*\*`(\w+)`\*\*", keys):
+            with pytest.raises(ValidationProblem):
+                parse_faults([{k: v for k, v in (table | {n: values[n] for n in named}).items() if k != key}])
