@@ -6,6 +6,7 @@ It owns neither the pace of the script nor its presence: the script's own thread
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 from collections.abc import Callable
@@ -14,22 +15,23 @@ from typing import Any
 from rtloop.app.wiring import Bench
 from rtloop.clock import Clock
 from rtloop.errors import IntegrityProblem, RtloopError, SafetyStop
-from rtloop.model.pulse import Outcome, Pulse, Source
+from rtloop.model.pulse import Outcome, Pulse, PulseSeen, Source
 from rtloop.model.status import Fault
 from rtloop.record import kinds
 from rtloop.record.journal import Journal
 from rtloop.safety.gate import Gate, GateResult
 from rtloop.safety.interlock import FAULTS, Action, Interlock, Step
 from rtloop.safety.ledger import PULSE_INTENDED
-from rtloop.session.accounts import Accounts, closed_dict, seen_dict
+from rtloop.session.accounts import Accounts, seen_dict
 from rtloop.session.bulletin import Bulletin
+from rtloop.session.tally import News, Tally, uncommanded_words
 from rtloop.session.vigil import Vigil
 
 TICK_S = 0.002
 PRESENT_EVERY_S = 0.02
 END_WITHIN_S = 3.0
-#: pulses given last may still be on their way through the stream when the script ends
-SETTLE_S = 1.2
+#: the pulses given last may still be on their way through the stream when the script ends, or a train's end be unknown
+SETTLE_S = 2.0
 NO_EEG_WORDS = "no EEG is used in this script: the simulated stand-in cannot show a real unit's pulse"
 
 
@@ -59,11 +61,13 @@ class ScriptLoop:
         self._bench, self._interlock, self._vigil, self._journal = bench, interlock, vigil, journal
         self._clock, self._sees, self._show = clock, sees, show
         self.gate = gate_of(lambda charge: self.emit(PULSE_INTENDED, sync=True, **charge))
-        self._accounts = Accounts()
+        self._tally = Tally(accounts=Accounts())
         self._bulletin = Bulletin(interlock, bench.board)
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._told = threading.Event()
-        self._outstanding: set[int] = set()  # fired, neither seen nor missing yet
+        self._outstanding: set[int] = set()  # given, and its record not closed yet
+        self._train_end_s = -math.inf  # when the last train is over at the latest, by its own length
+        self.closings: dict[int, dict[str, Any]] = {}  # pulse_id -> its closing record
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rtloop-script-loop")
 
@@ -107,7 +111,7 @@ class ScriptLoop:
     def end(self, words: str, *, clean: bool) -> None:
         """Disarm at once, let the last pulses be seen, write the last record, end the thread; every wait has a deadline."""
         done = self.gate.disarm("the script ends")
-        end_s = self._clock.now_s() + SETTLE_S
+        end_s = max(self._clock.now_s(), self._train_end_s) + SETTLE_S
         while self._outstanding and self.failure is None and self._clock.now_s() < end_s:
             self._clock.sleep_until(self._clock.now_s() + TICK_S)
         self._told.set()
@@ -218,8 +222,8 @@ class ScriptLoop:
 
     def fire(self, pulse: Pulse) -> GateResult:
         """Through the gate, once; journalled whatever comes of it."""
+        self._tally.blocks[pulse.pulse_id] = "script"
         permit = self.gate.permit(pulse, self._clock.now_s())
-        refused = isinstance(permit, tuple)
         result = (
             GateResult(outcome=Outcome.REFUSED, refusals=permit)
             if isinstance(permit, tuple)
@@ -229,47 +233,60 @@ class ScriptLoop:
         sent_s = None if result.receipt is None else result.receipt.t_sent_s
         if result.outcome is Outcome.UNCERTAIN and sent_s is None:
             sent_s = self._clock.now_s()  # it may have gone out until now
-        kind = "pulse_refused" if refused or result.closing is None else kinds.PULSE_CLOSED
-        self.emit(kind, **closed_dict(pulse, "script", result, sent_s))
+        news = self._tally.closed(pulse, result, sent_s)
         if sent_s is not None and result.outcome in (Outcome.FIRED, Outcome.UNCERTAIN):
-            self._given(pulse, result.outcome, sent_s)
+            self._outstanding.add(pulse.pulse_id)
+            if pulse.train is not None:
+                self._train_end_s = sent_s + pulse.train.duration_s
+            if self._sees:
+                self._bench.source.expect_pulse(sent_s)
+        self._tell_news(news)
         return result
 
-    # -- what the stream shows ---------------------------------------------------------------------------------
+    # -- what became of the pulses -----------------------------------------------------------------------------
 
-    def _given(self, pulse: Pulse, outcome: Outcome, sent_s: float) -> None:
-        if not self._sees:
-            self.emit(kinds.PULSE_NOT_SEEN, pulse_id=pulse.pulse_id, words=NO_EEG_WORDS)
+    def _tell_news(self, news: News | None) -> None:
+        """Write what the accounts say, and do what follows from it."""
+        if news is None:
             return
-        self._accounts.closed(pulse, outcome, sent_s)
-        self._outstanding.add(pulse.pulse_id)
-        self._bench.source.expect_pulse(sent_s)
+        self.emit(news.kind, **news.data)
+        number = int(news.data.get("pulse_id", 0))
+        if news.kind == kinds.PULSE_CLOSED:
+            self.closings[number] = news.data
+            if number in self._outstanding and not self._sees:
+                self._outstanding.discard(number)
+                self.emit(kinds.PULSE_NOT_SEEN, pulse_id=number, words=NO_EEG_WORDS)
+        elif news.kind in (kinds.PULSE_NOT_SEEN, kinds.PULSE_ACCOUNTED):
+            self._outstanding.discard(number)
+        if news.fault is not None:
+            self.fault(*news.fault)
 
     def _look_for_pulses(self, now_s: float) -> None:
+        over = self.gate.train_over()
+        if over is not None:
+            self._tell_news(self._tally.train_over(over))
         found = self._bench.source.pulses(now_s)
         if not self._sees:
             return
         for t_s, value in self._bench.source.take_markers():
             self.emit("marker_received", t_marker_s=t_s, value=value)
         for seen in found:
-            row, fault = self._accounts.saw(seen)
-            if seen.source is Source.HOST:
-                continue  # only our own fire time: nothing was observed
-            if row.pulse is None:
-                dose = self.gate.uncommanded(seen.sample)
-                self.emit(kinds.PULSE_UNCOMMANDED, pulse_id=-1 - seen.sample, **dose, **seen_dict(seen))
-            else:
-                self._outstanding.discard(row.pulse.pulse_id)
-                delay_s = None if row.t_sent_s is None else seen.t_s - row.t_sent_s
-                self.emit(
-                    kinds.PULSE_SEEN, pulse_id=row.pulse.pulse_id, after_command_s=delay_s, **seen_dict(seen)
-                )
-            if fault is not None:
-                self.fault(fault, f"a pulse at sample {seen.sample} that nobody commanded")
-        for row in self._accounts.overdue(now_s):
-            assert row.pulse is not None
-            self._outstanding.discard(row.pulse.pulse_id)
-            self.emit(kinds.PULSE_NOT_SEEN, pulse_id=row.pulse.pulse_id)
-            self.fault(
-                Fault.PULSE_NOT_SEEN, f"pulse {row.pulse.pulse_id} was acknowledged and is not in the stream"
-            )
+            self._seen(seen)
+        for news in self._tally.look(now_s):
+            self._tell_news(news)
+
+    def _seen(self, seen: PulseSeen) -> None:
+        row, fault = self._tally.accounts.saw(seen)
+        if seen.source is Source.HOST:
+            return  # only our own fire time: nothing was observed
+        if row.pulse is None:
+            dose = self.gate.uncommanded(seen.sample)
+            self.emit(kinds.PULSE_UNCOMMANDED, pulse_id=-1 - seen.sample, **dose, **seen_dict(seen))
+        else:
+            delay_s = None if row.t_sent_s is None else seen.t_s - row.t_sent_s
+            number = row.pulse.pulse_id
+            self.emit(kinds.PULSE_SEEN, pulse_id=number, after_command_s=delay_s, **seen_dict(seen))
+            for news in self._tally.saw(row, seen):
+                self._tell_news(news)
+        if fault is not None:
+            self.fault(fault, uncommanded_words(seen))

@@ -21,13 +21,15 @@ from typing import Any
 from drivers.magstim.units import facts_of
 from hardware_sim.bedside import BedsideSpec
 from hardware_sim.bench import Bedside
+from hardware_sim.magstim import UNLOCK_CODE
 from rtloop import __version__
-from rtloop.app.config import load_site
+from rtloop.app.config import Site, load_site
 from rtloop.app.dose import ledger_of
 from rtloop.app.opening import dose_before
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, new_run_id
 from rtloop.clock import WALL, Clock
 from rtloop.errors import SafetyStop, UsageProblem, ValidationProblem
+from rtloop.model.pulse import Purpose
 from rtloop.model.status import Mode
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import NAMES, Limits, tightest
@@ -55,6 +57,8 @@ class ScriptSetting:
     data_dir: str
     threshold: MotorThreshold | None
     rig: Rig | None
+    purpose: Purpose
+    unit_options: Mapping[str, Any]  # as drivers.requests.Options has them
     say: Say
 
     @property
@@ -73,7 +77,7 @@ class ScriptSetting:
 
 def decide(
     port: str, *, participant: str, model: str | None, caps: Mapping[str, float] | None, eeg: str | None,
-    mode: str | None, threshold: MotorThreshold | None, rig: Rig | None, data_dir: str | Path | None,
+    mode: str | None, threshold: MotorThreshold | None, rig: Rig | None, purpose: str, data_dir: str | Path | None,
     site: str | Path | None, say: Say,
 ) -> ScriptSetting:  # fmt: skip
     """Check everything; UsageProblem, ValidationProblem or SafetyStop before anything is touched."""
@@ -93,12 +97,29 @@ def decide(
         raise UsageProblem(
             "the dose belongs to somebody", expected='participant="..."', found=repr(participant)
         )
+    if purpose not in (Purpose.PROBE, Purpose.TREATMENT):
+        raise UsageProblem("no such purpose of a script", expected="probe or treatment", found=repr(purpose))
     found = load_site(site, overrides={"data_dir": None if data_dir is None else str(data_dir)})
     return ScriptSetting(
         port=port, model=named, simulated=simulated, eeg=eeg, mode=_mode(mode, simulated), participant=participant,
         limits=_tightened(found.limits(), caps or {}), run_id=new_run_id(), data_dir=found.data_dir,
         ledger=ledger_of(Path(found.data_dir), participant, simulated=simulated), threshold=threshold, rig=rig, say=say,
+        purpose=Purpose(purpose), unit_options=_options(found, named, simulated),
     )  # fmt: skip
+
+
+def _options(site: Site, model: str, simulated: bool) -> dict[str, Any]:
+    """What a Rapid² needs beside its model: from the site file, or what the simulated unit is known to want."""
+    if "rapid" not in model:
+        return {}
+    if simulated:
+        return {"unlock_code": UNLOCK_CODE}
+    unit = site.unit
+    return {
+        "supply_v": unit.supply_v,
+        "unlock_code": unit.unlock_code,
+        "software_at_least": unit.software_at_least,
+    }
 
 
 def _mode(asked: str | None, simulated: bool) -> Mode:
@@ -147,7 +168,9 @@ def ends_for(setting: ScriptSetting, bedside: Bedside | None) -> tuple[StreamWan
     else:
         stream = StreamWanted(name=bedside.stream_name, source_id=bedside.source_id, rate_hz=RATE_HZ)
     port = bedside.port if setting.simulated and bedside is not None else setting.port
-    return stream, UnitWanted(model=setting.model, port=port, simulated=setting.simulated)
+    return stream, UnitWanted(
+        model=setting.model, port=port, simulated=setting.simulated, options=setting.unit_options
+    )
 
 
 def started(setting: ScriptSetting, bench: Bench) -> dict[str, Any]:
