@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gui.kept import kept, kept_each
@@ -29,6 +30,10 @@ LATE = (
     "due instant to fire command",
     "how much later than planned the command left; past its deadline a pulse is missed",
 )
+LOOPBACK = (
+    "fire command to pulse in the EEG",
+    "the loopback: from the last byte of the fire command to the pulse as trigger channel or artifact show it",
+)
 _ALL = Mapping[int, Mapping[str, Any]]
 
 
@@ -40,26 +45,41 @@ def pulses_shown(view: View) -> Pulses:
 
 _COUNTED = (
     "commanded", "permitted", "sent", "acknowledged", "trigger", "artifact", "marker", "refused", "missed", "uncertain",
-    "not_seen", "uncommanded", "alarm", "heard",
+    "not_seen", "uncommanded", "alarm", "heard", "seen", "no_artifact", "no_trigger",
 )  # fmt: skip
+_SOURCES = ("trigger", "artifact", "marker")
+#: of a train each pulse counts
+_EACH = ("commanded", "permitted", "sent", "acknowledged")
 
 
 @kept_each
 def _counted(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, ...]:
     """Everything that a pulse counts as."""
-    outcome, source = p.get("outcome"), p.get("source")
+    outcome, n = p.get("outcome"), int(p.get("n_pulses") or 1)
     commanded = pulse_id > 0 and ("permit_id" in p or outcome is not None)
     return tuple(
         name
         for name, counts in (
             ("commanded", commanded), ("permitted", pulse_id > 0 and "permit_id" in p), ("sent", p.get("t_sent_s") is not None),
-            ("acknowledged", p.get("t_reply_s") is not None and outcome == "fired"), (str(source), source in _COUNTED),
+            ("acknowledged", p.get("t_reply_s") is not None and outcome == "fired"),
+            ("no_artifact", _without(p, "no artifact")), ("no_trigger", _without(p, "no edge")),
             (str(outcome), outcome in ("refused", "missed", "uncertain")),
+            *(("seen", True) for _ in range(int(p.get("n_seen", "sample" in p)))),
             ("not_seen", bool(p.get("not_seen")) and "sample" not in p), ("uncommanded", pulse_id < 0),
             ("heard", pulse_id > 0 and not commanded), ("alarm", bool(p.get("alarm"))),
         )
         if counts
-    )  # fmt: skip
+        for _ in range(n if name in _EACH else 1)
+    ) + tuple(name for name in _SOURCES for _ in range(_seen_by(p, name)))  # fmt: skip
+
+
+def _seen_by(p: Mapping[str, Any], source: str) -> int:
+    """How many of the pulses this source showed."""
+    return int(p.get(f"seen_{source}", source in (p.get("source"), p.get("checked_by"))))
+
+
+def _without(p: Mapping[str, Any], words: str) -> bool:
+    return words in str(p.get("alarm") or "")
 
 
 @kept
@@ -123,6 +143,12 @@ def _mismatch(c: Mapping[str, int], listening: bool) -> Line:
                 wrong.append(f"{c[key]} pulse{'s' if c[key] > 1 else ''} {words}: {FAULTS[fault].todo}")
     if wrong:
         return Line(text="; ".join(wrong), tone=Tone.BAD)
+    alone = [f"{c[key]} pulse{'s' if c[key] > 1 else ''} {words}" for key, words in (
+        ("no_artifact", "in the trigger channel without artifact in the EEG: check coil, electrodes, trigger cable"),
+        ("no_trigger", "with artifact and without edge in the trigger channel: check the trigger cable"),
+    ) if c[key]]  # fmt: skip
+    if alone:
+        return Line(text="; ".join(alone), tone=Tone.ATTENTION)
     if c["alarm"]:
         return Line(text=f"{c['alarm']} pulse(s) whose instant two sources place differently: check trigger cable and threshold",
                     tone=Tone.ATTENTION)  # fmt: skip
@@ -130,7 +156,7 @@ def _mismatch(c: Mapping[str, int], listening: bool) -> Line:
         return Line(text="no pulse heard yet" if not c["heard"] else "", tone=Tone.PLAIN)
     if not c["sent"]:
         return Line(text="no pulse yet")
-    return Line(text="every pulse that was sent was seen" if c["sent"] == c["trigger"] + c["artifact"] + c["marker"]
+    return Line(text="every pulse that was sent was seen" if c["sent"] == c["seen"]
                 else "the newest pulse is on its way", tone=Tone.GOOD)  # fmt: skip
 
 
@@ -170,7 +196,7 @@ def latency_shown(view: View) -> tuple[LatencyRow, ...]:
         for stage, (name, budget_ms, meaning) in STAGES.items()
         if (tuple_of := view.timings_s.get(stage, ()))
     ]
-    return (*rows, *_fire(view.pulses))
+    return (*rows, *_fire(view.pulses), *_looped(view.pulses, view.loopback))
 
 
 @kept_each
@@ -190,6 +216,33 @@ def _fire(pulses: _ALL) -> tuple[LatencyRow, ...]:
     return tuple(
         _row_of(s, name, None, meaning) for s, (name, meaning) in ((late, LATE), (answered, FIRE)) if s
     )
+
+
+@kept_each
+def _loop_s(pulse_id: int, p: Mapping[str, Any]) -> float | None:
+    """From the fire command to the pulse in the EEG, s."""
+    return p.get("after_command_s") if pulse_id > 0 and p.get("source") in ("trigger", "artifact") else None
+
+
+@kept
+def _looped(pulses: _ALL, told: Mapping[str, Any] | None) -> tuple[LatencyRow, ...]:
+    """The loopback delay, against what is expected once that is known."""
+    seconds = tuple(s for s in _loop_s(pulses) if s is not None)
+    if not seconds:
+        return ()
+    name, meaning = LOOPBACK
+    expected_s = None if told is None else told.get("expected_s")
+    if told is None or expected_s is None:
+        return (_row_of(seconds, name, None, meaning),)
+    band = f"{expected_s * 1e3:.1f} ± {told['off_s'] * 1e3:.0f} ms"
+    whose = "as this session's first pulses took" if told.get("learnt") else "as commissioned"
+    row = _row_of(
+        seconds,
+        f"{name}, expected {band}",
+        None,
+        f"{meaning}; {whose}; the newest {told['newest']} are compared",
+    )
+    return (replace(row, tone=Tone.GOOD if told.get("ok") else Tone.BAD),)
 
 
 def _row_of(seconds: tuple[float, ...], name: str, budget_ms: float | None, meaning: str) -> LatencyRow:

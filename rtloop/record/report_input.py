@@ -69,11 +69,12 @@ class PulseRow:
     permitted: bool | None
     outcome: str
     unit_reply: str = ""
-    seen_source: str = ""  # empty: not seen
+    seen_source: str = ""  # every source that showed it; empty: not seen
     sample: int | None = None
     disagreement_samples: float | None = None
     verdict: str = ""  # accepted, rejected, not judged
     reasons: str = ""
+    delivered: str = ""  # bounds of a train, or of an uncertain pulse, in words
 
 
 @dataclass(frozen=True, kw_only=True)

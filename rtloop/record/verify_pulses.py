@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from rtloop.model.event import Event
 from rtloop.model.pulse import Outcome
-from rtloop.record.kinds import PULSE_CLOSED, PULSE_INTENDED, PULSE_NOT_SEEN, PULSE_SEEN, PULSE_UNCOMMANDED
+from rtloop.record.kinds import (
+    PULSE_ACCOUNTED,
+    PULSE_CLOSED,
+    PULSE_INTENDED,
+    PULSE_NOT_SEEN,
+    PULSE_SEEN,
+    PULSE_UNCOMMANDED,
+)
 from rtloop.record.verify_xdf import Out
 
 #: outcomes that count as delivered
@@ -52,11 +60,39 @@ def check_pulses(events: Sequence[Event], end_sample: int | None, out: Out) -> N
     for pulse_id, data in closes.items():
         if pulse_id not in intents and data.get("outcome") in _DELIVERED:
             out.problem(f"pulse {pulse_id} was closed as {data.get('outcome')} but never intended")
+    _check_accounts(events, closes, out)
     _check_samples(events, end_sample, out)
     counts["seen_only"] = len(set(seen) - set(intents))  # listening: nobody commands
     counts["uncommanded"] = sum(e.kind == PULSE_UNCOMMANDED for e in events)
     out.counts |= {f"pulses_{name}": value for name, value in counts.items()}
     out.fact("pulses: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))
+
+
+def _check_accounts(events: Sequence[Event], closes: dict[int, dict[str, Any]], out: Out) -> None:
+    """Hold each closed record (its last one) against the sightings before it, and against its own bounds."""
+    seen: Counter[int] = Counter()
+    last: dict[int, dict[str, Any]] = {}
+    for event in events:
+        pulse_id = event.data.get("pulse_id")
+        if event.kind == PULSE_SEEN and pulse_id is not None:
+            seen[int(pulse_id)] += 1
+        elif event.kind == PULSE_ACCOUNTED and pulse_id is not None:
+            last[int(pulse_id)] = dict(event.data)
+    for pulse_id, data in sorted(last.items()):
+        what = f"pulse {pulse_id}: "
+        low, high, n = (data.get(name) for name in ("delivered_min", "delivered_max", "seen"))
+        if pulse_id not in closes and int(data.get("commanded", 1)) == 1:
+            out.problem(f"{what}its account is closed and the pulse itself never was")
+        if not (isinstance(low, int) and isinstance(high, int) and isinstance(n, int) and 0 <= low <= high):
+            out.problem(f"{what}an account that cannot be: delivered {low} to {high}, {n} seen")
+        elif n < seen[pulse_id]:
+            out.note(f"{what}seen again after its account was closed")
+        elif n > seen[pulse_id]:
+            out.problem(f"{what}its account says {n} seen, the journal holds {seen[pulse_id]}")
+        elif n > high:
+            out.problem(f"{what}{n} seen, at most {high} can have been given")
+        elif high > 1 or low != high:
+            out.fact(f"{what}{data.get('words', '')}, {n} seen")
 
 
 def _by_id(events: Sequence[Event], kind: str, out: Out, *, once: bool = True) -> dict[int, dict[str, Any]]:

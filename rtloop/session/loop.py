@@ -143,6 +143,8 @@ class Loop:
     def end_of_pulses(self) -> None:
         """The session ends: a lock and the delay of the session are told, if they were not."""
         self._watch_lock(math.inf)
+        for news in self._tally.look(self._clock.now_s()):
+            self._tell(news)
         self._tell(self._tally.summary())
 
     def _tell(self, news: News | None) -> None:

@@ -36,6 +36,8 @@ STAGES = {
     "scores": ("all scores with exact jackknife", None),
     "sample_to_scores": ("last sample to every result", 10.0),
 }
+#: shown beside them
+LOOPBACK = {"loopback": ("fire command to pulse in the EEG", None)}
 
 
 def result_dict(view: View, reason: str, head_hash: str) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def report_input(
         decision_words=tuple(decision_words(view)[:1]),
         trial_note=TRIAL_NOTE if is_map else "",
         pulses=tuple(_pulse(p) for p in view.pulses.values()),
-        timings=tuple(_timings(view.timings_s)),
+        timings=tuple(_timings(_with_loopback(view))),
         history=tuple(
             HistoryRow(t_s=h["t_s"] - first_s, what=h["kind"].replace("_", " "), words=_history_words(h))
             for h in view.history
@@ -150,12 +152,28 @@ def _pulse(p: Mapping[str, Any]) -> PulseRow:
         purpose=str(p.get("purpose") or p.get("block") or "not commanded"),
         power_pct_mso=p.get("power_pct_mso"), commanded_s=p.get("t_sent_s"),
         permitted="permit_id" in p if "outcome" in p else None,
-        outcome=str(p.get("outcome", "heard")), unit_reply=str(p.get("reason", "")) or _reply(p),
-        seen_source=str(p.get("source", "")), sample=p.get("sample"),
+        outcome=str(p.get("outcome", "heard")), delivered=_delivered(p), unit_reply=str(p.get("reason", "")) or _reply(p),
+        seen_source=_seen_by(p), sample=p.get("sample"),
         disagreement_samples=p.get("disagreement_samples"),
         verdict="not judged" if accepted is None else "accepted" if accepted else "rejected",
         reasons="; ".join(x for x in (str(p.get("verdict", "")), str(p.get("alarm", "")), "; ".join(p.get("refusals", []))) if x),
     )  # fmt: skip
+
+
+def _seen_by(p: Mapping[str, Any]) -> str:
+    """Every source that showed the pulse; of a train with how many."""
+    n = int(p.get("n_seen", 0))
+    told = [(s, int(p.get(f"seen_{s}", 0))) for s in ("trigger", "artifact", "marker")]
+    words = [s if n == 1 else f"{s} {k}" for s, k in told if k]
+    return ", ".join(words) or str(p.get("source", ""))
+
+
+def _delivered(p: Mapping[str, Any]) -> str:
+    """What the closed record says of a train or pair, or of an uncertain pulse; empty where the outcome says it all."""
+    account = p.get("account")
+    if account is None or (account["commanded"] == 1 and p.get("outcome") != "uncertain"):
+        return ""
+    return f"{account['words']} of {account['commanded']}, {account['seen']} seen"
 
 
 def _reply(p: Mapping[str, Any]) -> str:
@@ -163,9 +181,17 @@ def _reply(p: Mapping[str, Any]) -> str:
     return "" if sent is None or reply is None else f"acknowledged after {(reply - sent) * 1e3:.1f} ms"
 
 
+def _with_loopback(view: View) -> dict[str, tuple[float, ...]]:
+    """The timings of the view, with the delay from fire command to EEG of each pulse that trigger or artifact showed."""
+    took = [
+        p.get("after_command_s") for p in view.pulses.values() if p.get("source") in ("trigger", "artifact")
+    ]
+    return {**view.timings_s, "loopback": tuple(s for s in took if s is not None)}
+
+
 def _timings(timings_s: Mapping[str, tuple[float, ...]]) -> list[TimingRow]:
     rows = []
-    for stage, (name, budget_ms) in STAGES.items():
+    for stage, (name, budget_ms) in {**STAGES, **LOOPBACK}.items():
         ms = 1e3 * np.array(timings_s.get(stage, ()))
         if len(ms):
             p = [float(np.percentile(ms, q)) for q in (50, 95, 99)]
@@ -199,6 +225,14 @@ def _conditions(view: View, line: SignalLine) -> dict[str, str]:
     }
     if s.get("scene"):
         out["simulated scene"] = str(s["scene"])
+    if view.loopback is not None and view.loopback.get("expected_s") is not None:
+        b = view.loopback
+        whose = "this session's first pulses" if b["learnt"] else "commissioning"
+        out["fire command to EEG"] = b["words"] or (
+            f"as expected: {b['expected_s'] * 1e3:.1f} ± {b['off_s'] * 1e3:.0f} ms by {whose} (median of {b['newest']})"
+        )
+    if view.locked:
+        out["EMERGENCY"] = view.locked
     stages = ("bridge", "decay", "detrend", "average_reference", "quality")
     out["chain"] = ", ".join(
         f"{n.replace('_', ' ')} {'on' if getattr(line.spec, n) else 'off'}" for n in stages
