@@ -7,15 +7,15 @@ the first byte is written.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from drivers.magstim.magpy_port import Reply
+from drivers.outputs import Trigger
 from drivers.pacing import Pace
 from drivers.permits import PermitCheck
+from drivers.reading import wrong_with
 from drivers.requests import Trip
 from drivers.train_run import TrainRun
 from drivers.trouble import Cut, LineTrouble, Lost, Refused
-from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch, wrong_with
+from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
 from rtloop.model.pulse import Delivery, FireReceipt
 from rtloop.model.status import Fault, UnitStatus
 from rtloop.ports import Permit
@@ -23,14 +23,6 @@ from rtloop.ports import Permit
 STATUS_FRESH_S = 1.0
 LOOK_AFTER_S = 0.05
 TRIGGER_TAKES_S = 0.005  # from the edge to a status byte that shows it
-
-
-class Trigger(Protocol):
-    """Another way to fire (``drivers.trigger``)."""
-
-    def fire(self, *, not_after_s: float = ...) -> float: ...
-
-    def close(self) -> None: ...
 
 
 class Firing:

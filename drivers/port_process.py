@@ -14,11 +14,12 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from drivers.client import MagstimUnit
-from drivers.firing import Trigger
 from drivers.magstim.line import Line, OwnedLine
 from drivers.magstim.transcript import RecordingLine
 from drivers.magstim.units import facts_of
+from drivers.outputs import Trigger
 from drivers.requests import Answer, Options, Request, Trip
+from drivers.stop_line import StopLine
 from drivers.trigger import OutputSetting, TriggerLine
 from drivers.watch import FAILED
 from drivers.worker import POLL_S, PortWorker
@@ -57,6 +58,7 @@ def main(
             worker = PortWorker(
                 line=line, facts=facts, board=board, clock=WALL, run_id=run_id, key=key, options=options,
                 parent_alive=_parent_watch(parent_pid), make_trigger=_trigger_of(options.trigger, port),
+                stop_line=_stop_line_of(options),
             )  # fmt: skip
             signal.signal(signal.SIGTERM, lambda *_: worker.leave("SIGTERM"))
             try:
@@ -79,6 +81,12 @@ def _trigger_of(
     if setting is None:
         return None
     return lambda standby: TriggerLine.open(setting, unit_port=port, standby=standby, clock=WALL)
+
+
+def _stop_line_of(options: Options) -> StopLine | None:
+    if options.stop_line is None:
+        return None
+    return StopLine(options.stop_line, clock=WALL, stop_level=options.stop_level)
 
 
 def _loop(conn: Connection, worker: PortWorker) -> None:

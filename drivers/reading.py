@@ -20,3 +20,12 @@ def status_on(board: Board) -> UnitStatus:
 def firmware_of(software: tuple[int, ...]) -> str:
     """As an identity tells it."""
     return ".".join(map(str, software)) or "not reported by this model"
+
+
+def wrong_with(status: UnitStatus) -> str:
+    """What forbids a pulse, in words; "" when nothing does."""
+    wrong = {
+        "no coil": not status.coil_present, "the coil must be replaced": status.replace_coil,
+        "an error": status.error or status.error_fatal, "remote control is lost": not status.remote,
+    }  # fmt: skip
+    return ", ".join(words for words, true in wrong.items() if true)

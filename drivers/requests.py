@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from drivers.trigger import OutputSetting
 from drivers.trouble import UnitProblem
@@ -63,6 +64,7 @@ class Options:
     software_at_least : what the site says of a Rapid²; an older one is not opened
     stops_running_train : whether commissioning saw that EA stops a train on this unit
     trigger : fire by this second line instead of ``EH``
+    stop_line : stop the unit by its hardware input as well, on this line; ``stop_level``: the level that stops
     transcript : every byte on the line goes to this new file
     """
 
@@ -71,6 +73,8 @@ class Options:
     software_at_least: tuple[int, ...] = ()
     stops_running_train: bool = False
     trigger: OutputSetting | None = None
+    stop_line: OutputSetting | None = None
+    stop_level: Literal["low", "high"] = "low"
     transcript: Path | None = None
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from drivers.firing import Trigger
 from drivers.magstim.line import READ_TIMEOUT_S, Line
 from drivers.magstim.transcript import RecordingLine
 from drivers.magstim.units import UnitFacts, facts_of, train_refusals
+from drivers.outputs import Stop, Trigger
 from drivers.reading import firmware_of, status_on
 from drivers.refusals import refuse_pair, refuse_train, wrong_options
 from drivers.requests import Answer, Ask, Opened, Options, Request
@@ -45,11 +45,12 @@ class SteppedUnit:
     @classmethod
     def open(
         cls, *, line: Line, clock: SteppedClock, board: Board, run_id: str, key: bytes, model: str = "200",
-        port: str = "stepped", trigger: Trigger | None = None, **options: Any,
+        port: str = "stepped", trigger: Trigger | None = None, stop_line: Stop | None = None, **options: Any,
     ) -> SteppedUnit:  # fmt: skip
         """Take control of the unit behind ``line``; the board must live on the same clock.
 
-        ``trigger``: fire by this instead of ``EH``. ``options``: as of ``drivers.requests.Options``.
+        ``trigger``: fire by this instead of ``EH``. ``stop_line``: as of
+        ``PortWorker``. ``options``: as of ``drivers.requests.Options``.
         """
         known = Options(**options)
         facts = facts_of(model, supply_v=known.supply_v, stops_running_train=known.stops_running_train)
@@ -63,7 +64,7 @@ class SteppedUnit:
         worker = PortWorker(
             line=line, facts=facts, board=board, clock=clock, run_id=run_id, key=key, options=known,
             while_waiting=lambda: made._engine_waits(),
-            make_trigger=None if trigger is None else lambda standby: trigger,
+            make_trigger=None if trigger is None else lambda standby: trigger, stop_line=stop_line,
         )  # fmt: skip
         board.start("port")
         identity = UnitIdentity(model=model, port=port, simulated=True)

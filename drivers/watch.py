@@ -1,11 +1,10 @@
 """Owns the watch over one unit: when EA goes out, keep-alives, readings, the trip; owns no pulse.
 
-One thread, one command in flight. EA goes out at once, also in the middle of waiting for a reply, when:
-STOP or disarm is asked on the board, the engine's heartbeat is stale while the unit may discharge, the
-parent is gone, this process is told to end, the unit is silent or says something unexpected. All but the
-plain disarm trip: nothing more is armed or fired in this run, unless arming anew clears the trip (RE_ARM). In
-standby a stale heartbeat only ends the
-keep-alives: nothing can discharge.
+One thread, one command in flight. EA goes out at once, also in the middle of waiting for a reply, when: STOP or
+disarm is asked on the board, the engine's heartbeat is stale while the unit may discharge, the parent is gone, this
+process is told to end, the unit is silent or says something unexpected. All but the plain disarm trip: nothing more
+is armed or fired in this run, unless arming anew clears the trip (RE_ARM). In standby a stale heartbeat only ends
+the keep-alives: nothing can discharge.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from drivers.magstim.line import Line
 from drivers.magstim.magpy_port import Reply
 from drivers.magstim.ports import port_of
 from drivers.magstim.units import UnitFacts
+from drivers.outputs import Stop
+from drivers.reading import wrong_with
 from drivers.requests import RE_ARM, Trip
 from drivers.train_run import TrainRun
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, Silent
@@ -63,6 +64,7 @@ class UnitWatch:
         self.temp_c: float | None = None
         self.setting: Train | Pair | None = None  # None: single pulses
         self.setting_known = False  # read back
+        self.stop_line: Stop | None = None  # stops the unit by its hardware input, beside EA
         self.run: TrainRun | None = None  # a train under way
         self.train_receipt: FireReceipt | None = None  # what was given of the last one
         self._disarm_served = board["disarm_done"]
@@ -73,8 +75,6 @@ class UnitWatch:
         self.due_s = float("-inf")
         self.look_at_s = self._read_at_s = clock.now_s()
         self._read_power_next = False
-
-    # ---- opening and ending
 
     def opened(self) -> None:
         """The unit was found well (``drivers.opening``): from here on it is watched."""
@@ -102,8 +102,8 @@ class UnitWatch:
         finally:
             self.unit.close()
             self.board["port_state"] = CLOSED
-
-    # ---- urgency
+            if self.run is not None:
+                self.run.fail("the line was closed")
 
     def before_request(self) -> None:
         """What comes before serving: EA if due; the second miss of a silence the request waited through."""
@@ -173,6 +173,8 @@ class UnitWatch:
         self.armed = False
         if self.trip is None:
             self.trip = trip or (reason if isinstance(reason, Trip) else None)
+        if self.trip is not None and self.stop_line is not None:
+            self.stop_line.assert_stop()
         self.confirm_tries = CONFIRM_TRIES
 
     def announced(self, due_s: float) -> None:
@@ -188,6 +190,8 @@ class UnitWatch:
         final = self.lost or self.leaving or self.board["stop_asked"]
         if self.trip is not None and self.trip.fault in RE_ARM and not final:
             self.trip = None
+        if self.trip is None and not final and self.stop_line is not None:
+            self.stop_line.release()
 
     def trip_with(self, fault: Fault, words: str) -> None:
         """EA at once, and nothing more in this run."""
@@ -201,6 +205,8 @@ class UnitWatch:
             self.board["stop_confirmed"] = -1
         words = f"{err}; the unit disarms itself after about {self.facts.lets_go_armed_s:g} s of silence"
         self.trip = self.trip or Trip(fault=Fault.UNIT_LOST, words=words, t_s=self.clock.now_s())
+        if self.stop_line is not None:
+            self.stop_line.assert_stop()
         if self.run is not None:
             self.run.fail(str(err))
 
@@ -358,6 +364,8 @@ class UnitWatch:
         if run is None or not run.over(self.clock.now_s()):
             return
         self.run, self.train_receipt = None, run.receipt(self.status)
+        if self._shut:
+            return
         self.look_at_s = self.clock.now_s()
         if self.train_receipt.delivery is Delivery.UNCERTAIN and self.trip is None and not run.was_cut:
             self.trip_with(Fault.UNCERTAIN_PULSE, f"a train of unknown outcome: {self.train_receipt.reason}")
@@ -389,12 +397,3 @@ class UnitWatch:
         reply = self.unit.temperature()
         self.temp_c = reply.coil_temp_c
         self._publish(reply)
-
-
-def wrong_with(status: UnitStatus) -> str:
-    """What forbids a pulse, in words; "" when nothing does."""
-    wrong = {
-        "no coil": not status.coil_present, "the coil must be replaced": status.replace_coil,
-        "an error": status.error or status.error_fatal, "remote control is lost": not status.remote,
-    }  # fmt: skip
-    return ", ".join(words for words, true in wrong.items() if true)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from drivers.firing import Firing, Trigger
+from drivers.firing import Firing
 from drivers.magstim.line import Line
 from drivers.magstim.units import UnitFacts
 from drivers.opening import open_unit
+from drivers.outputs import Stop, Trigger
 from drivers.permits import PermitCheck
+from drivers.reading import wrong_with
 from drivers.refusals import refuse_train
 from drivers.requests import Answer, Ask, Opened, Options, Request, Trip
 from drivers.settings import set_setting
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
-from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch, wrong_with
+from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
 from rtloop.board import Board
 from rtloop.clock import Clock
 from rtloop.model.pulse import FireReceipt, Train
@@ -30,7 +32,8 @@ class PortWorker:
 
     Parameters as ``UnitWatch``; ``run_id`` and ``key`` are those of the permits.
     ``make_trigger`` opens the trigger line once the unit is in standby; ``standby`` asks the unit itself. With it
-    pulses go out by the trigger and the unit's next status byte must show that one did.
+    pulses go out by the trigger and the unit's next status byte must show that one did. ``stop_line``: an
+    output to the unit's STOP input; it stops at every trip and lets go on the way to arming.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class PortWorker:
         options: Options | None = None, parent_alive: Callable[[], bool] = lambda: True,
         while_waiting: Callable[[], None] = lambda: None,
         make_trigger: Callable[[Callable[[], UnitStatus]], Trigger] | None = None,
+        stop_line: Stop | None = None,
     ) -> None:  # fmt: skip
         self._options = options or Options()
         self._watch = UnitWatch(
@@ -45,6 +49,7 @@ class PortWorker:
             parent_alive=parent_alive, while_waiting=while_waiting,
         )  # fmt: skip
         self._board, self._clock = board, clock
+        self._watch.stop_line = stop_line
         self._firing = Firing(self._watch, permits=PermitCheck(run_id=run_id, key=key))
         self._make_trigger = make_trigger
         self._told: FireReceipt | None = None
@@ -56,6 +61,8 @@ class PortWorker:
     @property
     def train_receipt(self) -> FireReceipt | None:
         """What was given of the last train; None while it is under way, or there was none."""
+        if self._watch.run is not None:
+            self._watch.follow_train()
         return self._watch.train_receipt
 
     def train_news(self) -> FireReceipt | None:
@@ -107,6 +114,8 @@ class PortWorker:
         self._watch.shut()
         if self._firing.trigger is not None:
             self._firing.trigger.close()
+        if self._watch.stop_line is not None:
+            self._watch.stop_line.close()
 
     def serve(self, request: Request) -> Answer | None:
         """Answer one request; never raises. ANNOUNCE has no answer."""
@@ -148,7 +157,7 @@ class PortWorker:
         watch = self._watch
         if request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
-        while watch.confirm_tries and watch.trip is None:
+        while watch.confirm_tries and watch.trip is None and watch.run is None:
             watch.confirm()
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()

@@ -23,7 +23,7 @@ from hardware_sim.magstim import Unit200
 from rtloop.board import Board
 from rtloop.clock import WALL, SteppedClock
 from rtloop.errors import NotReady
-from rtloop.model.pulse import Delivery
+from rtloop.model.pulse import Delivery, Train
 from rtloop.model.status import Fault
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -272,3 +272,41 @@ def test_a_mute_unit_does_not_open_and_leaves_nothing(tmp_path: Path) -> None:
         assert problem.value.fault is Fault.UNIT_SILENT
     finally:
         line.close()
+
+
+def test_a_port_process_that_dies_in_mid_train_leaves_bounds_and_a_unit_that_lets_go(tmp_path: Path) -> None:
+    train = Train(frequency_hz=10, n_pulses=10)
+    transcript = tmp_path / "bytes.jsonl"
+    with bench(
+        "socket", tmp_path, model="rapid", arming_s=0.1, power_pct_mso=40, driver={"transcript": transcript}
+    ) as b:
+        b.unit.set_train(train)
+        assert b.unit.arm().ready
+        assert b.unit.fire(b.permit(40, train=train)).delivery is Delivery.DELIVERED
+        fired_s = time.monotonic()
+        b.sleep(0.2)
+        os.kill(b.unit.pid, signal.SIGKILL)
+        assert b.unit.train_end() is None  # nobody knows yet
+        end = b.train_end(within_s=2.0)
+        assert time.monotonic() - fired_s <= train.duration_s + 1.0
+        assert (end.delivery, end.pulses_min, end.pulses_max) == (Delivery.UNCERTAIN, 0, 10)
+        assert b.unit.train_end() == end
+        b.until(lambda: not b.armed(), within_s=1.5)
+    lines = transcript.read_text().splitlines()
+    assert '"end"' not in lines[-1]  # cut off, and to be seen as such
+    assert any('"sent": "4548' in line for line in lines)
+
+
+def test_closing_in_mid_train_sends_ea_and_leaves_bounds(tmp_path: Path) -> None:
+    train = Train(frequency_hz=10, n_pulses=10)
+    with bench("socket", tmp_path, model="rapid", version=(7, 1), arming_s=0.1, power_pct_mso=40) as b:
+        b.unit.set_train(train)
+        b.unit.arm()
+        b.unit.fire(b.permit(40, train=train))
+        b.sleep(0.3)
+        mark_s = time.monotonic()
+        b.unit.close()
+        assert b.sent(EA, since_s=mark_s)
+        end = b.train_end(within_s=2.0)
+        assert end.pulses_min <= b.discharges <= end.pulses_max
+        b.until(lambda: not b.armed(), within_s=2.0)

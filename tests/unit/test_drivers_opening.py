@@ -322,3 +322,59 @@ def test_a_pair_permit_on_a_unit_without_pairs(tmp_path: Path) -> None:
         assert b.unit.fire(b.permit(40, pair=pair)).delivery is Delivery.NOT_DELIVERED
         assert b.unit.fire(b.permit(40, train=TRAIN)).delivery is Delivery.NOT_DELIVERED
         assert not b.sent(EH)
+
+
+# ---- the STOP line
+
+
+class FakeStop:
+    """What the driver asks of a STOP line, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def assert_stop(self) -> bool:
+        self.asked.append("stop")
+        return True
+
+    def release(self) -> None:
+        self.asked.append("release")
+
+    def close(self) -> None:
+        self.asked.append("close")
+
+
+def test_the_stop_line_stops_at_trips_and_lets_go_only_on_the_way_to_arming(tmp_path: Path) -> None:
+    stop = FakeStop()
+    with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40, driver={"stop_line": stop}) as b:
+        assert stop.asked == []
+        b.ready(40)
+        assert set(stop.asked) == {"release"}
+        b.unit.disarm()  # a plain disarm is no stop
+        b.unit.arm()
+        stop.asked.clear()
+        b.inject(FaultKind.MUTE, times=3)
+        b.sleep(1.5)
+        assert "stop" in stop.asked
+        stop.asked.clear()
+        b.unit.arm()  # clears the trip
+        assert stop.asked[0] == "release"
+        stop.asked.clear()
+        b.board.ask_stop()
+        b.sleep(0.5)
+        assert set(stop.asked) == {"stop"}
+        for ask in (b.unit.arm, lambda: b.unit.set_power(30)):
+            with pytest.raises(UnitProblem):
+                ask()
+        assert "release" not in stop.asked
+    assert stop.asked[-1] == "close"
+
+
+def test_the_stop_line_stops_when_the_unit_is_unplugged(tmp_path: Path) -> None:
+    stop = FakeStop()
+    with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40, driver={"stop_line": stop}) as b:
+        b.ready(40)
+        stop.asked.clear()
+        b.inject(FaultKind.UNPLUG)
+        b.sleep(1.0)
+        assert "stop" in stop.asked
