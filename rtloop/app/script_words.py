@@ -43,7 +43,8 @@ class Receipt:
     def of(cls, pulse: Pulse, closing: Mapping[str, Any]) -> Receipt:
         """From the pulse and its closing record."""
         sent_s, reply_s = closing.get("t_sent_s"), closing.get("t_reply_s")
-        said = [*closing.get("refusals", ()), closing.get("reason", "")]
+        whole = closing["outcome"] == "fired" and closing.get("delivered_min") == pulse.n_pulses
+        said = [] if whole else [*closing.get("refusals", ()), str(closing.get("reason", "")).strip("; ")]
         return cls(
             pulse_id=pulse.pulse_id, outcome=str(closing["outcome"]), power_pct_mso=pulse.power_pct_mso,
             n_pulses=pulse.n_pulses, delivered_min=int(closing.get("delivered_min", 0)),
