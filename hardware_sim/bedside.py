@@ -50,9 +50,7 @@ class BedsideSpec:
     transport: str = "socket"  # "socket", "pty" or "none" (listen-only: no unit is there)
     background: str | None = None
     unit: str = "200"  # its model, see hardware_sim.magstim.MODELS
-    unit_options: dict[str, Any] = field(
-        default_factory=dict
-    )  # of that model, see hardware_sim.magstim.unit_of
+    unit_options: dict[str, Any] = field(default_factory=dict)  # of that model, see magstim.unit_of
     unit_faults: str = ""  # TOML, see hardware_sim.faults
     stream_faults: tuple[dict[str, Any], ...] = ()  # from the start, see hardware_sim.sampler.FAULTS
     auto_fire_s: tuple[float, float] | None = None  # an external stimulator fires with such intervals

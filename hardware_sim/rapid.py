@@ -114,6 +114,9 @@ class UnitRapid(Unit):
             [] if version and all(type(v) is int and v >= 0 for v in version) else [f"version {version!r}"]
         )
         wrong += ["an unlock code before software 9"] if code and not coded else []
+        wrong += (
+            ["an unlock code of other than Latin-1 letters"] if max(map(ord, code), default=0) > 255 else []
+        )
         if wrong:
             raise ValidationProblem("there is no such simulated Rapid²", found="; ".join(wrong))
         self.model = RAPID_MODELS[family]

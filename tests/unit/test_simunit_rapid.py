@@ -343,7 +343,13 @@ def test_families_and_wrong_options() -> None:
     plus = RapidBench("super-rapid-plus", version=(9,))
     plus.ask(TAKE)
     assert plus.ask(b"x@") == packet(b"x\x89\x78\x00\x01")
-    for wrong in ({"supply_v": 230}, {"version": ()}, {"version": (7,), "unlock_code": "x"}, {"colour": 1}):
+    for wrong in (
+        {"supply_v": 230},
+        {"version": ()},
+        {"version": (7,), "unlock_code": "x"},
+        {"colour": 1},
+        {"unlock_code": "€"},
+    ):
         with pytest.raises(ValidationProblem):
             unit_of("rapid", **wrong)
     with pytest.raises(ValidationProblem):
