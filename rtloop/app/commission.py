@@ -201,8 +201,13 @@ def _walk(place: _Place, walk: Walk) -> _Found:
         name = "engine_frozen" if freeze else "engine_killed"
         with _child(place, walk, name) as spec:
             _tried(walk, name, partial(orphan, walk, spec, freeze=freeze))
-    with _run(place, "2") as stand:
-        _tried(walk, "unplug", partial(unplug, walk, stand), stand)
+    try:
+        with _run(place, "2") as stand:
+            _tried(walk, "unplug", partial(unplug, walk, stand), stand)
+    except OperatorAbort:
+        raise
+    except RtloopError as err:
+        walk.broke("unplug", "the unit is opened anew", err)
     return found
 
 

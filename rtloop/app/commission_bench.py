@@ -35,6 +35,7 @@ STEADY_S = 1.0
 FIRE_WITHIN_S = 0.5
 READY_WITHIN_S = 0.3
 TRAIN_END_S = 5.0
+TRIES = 4
 TARGET = "phantom"
 
 
@@ -174,26 +175,14 @@ class Stand:
 
         ``meanwhile`` is called right after the command, before looking.
         """
-        gap_s = self.gate.min_interval_s(power_pct_mso) + self.limits.interval_margin_s
-        if train is not None:
-            gap_s = max(gap_s, self.limits.min_between_trains_s)
-        due_s = max(WALL.now_s() + 0.1, self._last_s + gap_s)
-        self.gate.announce(due_s)
-        self.wait(due_s - WALL.now_s() + 1.0, lambda: WALL.now_s() >= due_s)
-        self.wait(
-            READY_WITHIN_S, lambda: self.gate.status().ready
-        )  # it recharges; a pulse late for that is no fault
-        self._pulses += 1
-        pulse = Pulse(
-            pulse_id=self._pulses, target=TARGET, purpose=Purpose.CONTROL, power_pct_mso=power_pct_mso, power_pct_rmt=None,
-            due_s=due_s, deadline_s=due_s + FIRE_WITHIN_S, train=train,
-        )  # fmt: skip
         before = len(self.seen)
-        permit = self.gate.permit(pulse, WALL.now_s())
-        if isinstance(permit, tuple):
-            raise NotReady("the pulse was refused", found="; ".join(str(r) for r in permit))
-        self._heads, self._timing = [], True
-        result = self.gate.fire(pulse, permit)
+        for left in reversed(range(TRIES)):
+            pulse, result, why = self._once(power_pct_mso, train)
+            if result is not None and result.outcome in (Outcome.FIRED, Outcome.UNCERTAIN):
+                break
+            if not left or self.lock.lamp not in (Lamp.ARMED, Lamp.HELD):
+                raise NotReady("the pulse was refused", found=why)
+        assert result is not None
         self._last_s = WALL.now_s()
         self.vigil.waited(self._last_s)
         meanwhile()
@@ -211,6 +200,29 @@ class Stand:
             )
         available = [t_s for t_s, head in self._heads if seen and head > seen[0].sample]
         return Fired(result=result, seen=seen, available_s=available[0] if available else None)
+
+    def _once(self, power_pct_mso: int, train: Train | None) -> tuple[Pulse, GateResult | None, str]:
+        """One pulse wanted, as in a session: a moment's hold (a late sample) refuses it, and the next one is tried."""
+        gap_s = self.gate.min_interval_s(power_pct_mso) + self.limits.interval_margin_s
+        if train is not None:
+            gap_s = max(gap_s, self.limits.min_between_trains_s)
+        due_s = max(WALL.now_s() + 0.1, self._last_s + gap_s)
+        self.gate.announce(due_s)
+        self.wait(due_s - WALL.now_s() + 1.0, lambda: WALL.now_s() >= due_s)
+        self.wait(READY_WITHIN_S, lambda: self.gate.status().ready)  # it recharges: late for that is no fault
+        self._pulses += 1
+        pulse = Pulse(
+            pulse_id=self._pulses, target=TARGET, purpose=Purpose.CONTROL, power_pct_mso=power_pct_mso, power_pct_rmt=None,
+            due_s=due_s, deadline_s=due_s + FIRE_WITHIN_S, train=train,
+        )  # fmt: skip
+        permit = self.gate.permit(pulse, WALL.now_s())
+        if isinstance(permit, tuple):
+            return pulse, None, "; ".join(str(r) for r in permit)
+        self._heads, self._timing = [], True
+        result = self.gate.fire(pulse, permit)
+        if result.outcome in (Outcome.REFUSED, Outcome.MISSED) and result.closing is not None:
+            self._journal.append(kinds.PULSE_CLOSED, result.closing)
+        return pulse, result, "; ".join(str(r) for r in result.refusals)
 
     def _train_end(self, result: GateResult) -> GateResult:
         ends: list[GateResult] = []

@@ -26,7 +26,7 @@ from rtloop.safety.limits import Limits
 from rtloop.safety.rules import Situation
 
 BEAT_S = 0.01
-START_S = 15.0
+START_S = 40.0
 ARMED_S = 6.0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rtloop.app.config import Site, load_site
 from rtloop.errors import RtloopError
+from rtloop.model.status import Mode
 
 #: below this no session starts (rtloop.app.preflight); an hour of 64 channels at 5 kHz takes 4.6 GB
 FREE_GB = 1.0
@@ -56,7 +57,13 @@ def list_devices(wanted: Wanted) -> tuple[str, dict[str, Any], int]:
         },
     )  # fmt: skip
     listings = [] if wanted.simulate else _listings()
-    rows = [*_streams(site, wanted, listings), *_unit(site, wanted), _disk(Path(site.data_dir)), _clock()]
+    rows = [
+        *_streams(site, wanted, listings),
+        *_unit(site, wanted),
+        *_commissioning(site, wanted),
+        _disk(Path(site.data_dir)),
+        _clock(),
+    ]
     code = 0 if all(r.ok for r in rows) else 4
     data = {
         "devices": [asdict(r) for r in rows],
@@ -214,6 +221,21 @@ def _owner(port: str) -> str | None:
         if int(lock_inode) == inode:
             return f"process {pid}" if int(pid) > 0 else "another session"
     return None
+
+
+def _commissioning(site: Site, wanted: Wanted) -> list[Found]:
+    """Only where the site works in mode HUMAN: the record that this needs."""
+    if wanted.kind == "watch" or wanted.simulate or site.mode is not Mode.HUMAN or site.unit.port is None:
+        return []
+    from rtloop.app.commissioned import covered
+
+    found = covered(site)
+    return [
+        Found(
+            name="commissioning", ok=found.ok, expected="a record that covers this unit, software and site", found=found.words,
+            todo="" if found.ok else "rtloop commission (docs/commissioning.md), or work in mode BENCH on a phantom",
+        )
+    ]  # fmt: skip
 
 
 # -- this computer ------------------------------------------------------------------------------------------------

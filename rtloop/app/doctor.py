@@ -9,9 +9,12 @@ import platform
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtloop.clock import WALL
+
+if TYPE_CHECKING:
+    from rtloop.app.config import Site
 
 OK, NOTE, BAD = "ok", "note", "BAD"
 
@@ -22,8 +25,8 @@ def examine(site: Path | None) -> tuple[str, dict[str, Any], int]:
 
     settings = load_site(site)
     found = [
-        _python(), _packages(), _clock(), _lsl(), _compiler_cache(), _disk(Path(settings.data_dir)), *_limits(),
-        _scratch(), _recordings(), _qt(),
+        _python(), _packages(), _clock(), _lsl(), _compiler_cache(), _disk(Path(settings.data_dir)), *_limits(settings),
+        _commissioning(settings), _scratch(), _recordings(), _qt(),
     ]  # fmt: skip
     lines = [f"[{level:4s}] {name}: {words}" for level, name, words in found]
     code = 4 if any(level == BAD for level, _, _ in found) else 0
@@ -96,10 +99,10 @@ def _disk(data_dir: Path) -> tuple[str, str, str]:
     return (OK if free_gb > 10 else NOTE), "disk", words
 
 
-def _limits() -> list[tuple[str, str, str]]:
-    from rtloop.safety.limits import load_limits
-
-    names = load_limits().unverified
+def _limits(site: Site) -> list[tuple[str, str, str]]:
+    names = site.limits().unverified
+    if not names:
+        return [(OK, "limits", "every limit was checked against its source by this site")]
     return [
         (
             NOTE,
@@ -107,6 +110,16 @@ def _limits() -> list[tuple[str, str, str]]:
             f"{len(names)} limits were typed from memory and verified by nobody: {', '.join(names[:4])} ...",
         )
     ]
+
+
+def _commissioning(site: Site) -> tuple[str, str, str]:
+    from rtloop.app.commissioned import covered
+
+    if site.unit.port is None:
+        return NOTE, "commissioning", "no unit is named: nothing can be covered; mode HUMAN refuses"
+    found = covered(site)
+    words = found.words if found.ok else f"mode HUMAN refuses: {found.words}"
+    return (OK if found.ok else NOTE), "commissioning", words
 
 
 def _recordings() -> tuple[str, str, str]:
