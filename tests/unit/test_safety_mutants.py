@@ -205,6 +205,14 @@ def test_the_closing_record_bounds_what_was_given(delivery: Delivery, low: int, 
     assert ledger.count() == high
 
 
+def test_bounds_that_contradict_themselves_bound_nothing() -> None:
+    train = charge(n_pulses=10, train=Train(frequency_hz=10.0, n_pulses=10))
+    ledger = Ledger()
+    ledger.charge(train)
+    data = ledger.close(train, Delivery.DELIVERED, (5, 3))
+    assert (data["delivered_min"], data["delivered_max"]) == (0, 10)
+
+
 def test_a_train_that_nobody_closed_may_still_go_on_today() -> None:
     ledger = Ledger()
     ledger.charge(charge(1, day="2023-11-13", n_pulses=100, train=Train(frequency_hz=10.0, n_pulses=100)))
