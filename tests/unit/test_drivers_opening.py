@@ -378,3 +378,13 @@ def test_the_stop_line_stops_when_the_unit_is_unplugged(tmp_path: Path) -> None:
         b.inject(FaultKind.UNPLUG)
         b.sleep(1.0)
         assert "stop" in stop.asked
+
+
+@pytest.mark.parametrize("version", [(9, 0, 0), (5, 0, 0)])
+def test_the_error_code_of_a_rapid_can_be_read(tmp_path: Path, version: tuple[int, ...]) -> None:
+    with bench("stepped", tmp_path, model="rapid", version=version) as b:
+        unit = b.unit._worker._watch.unit
+        with b.unit._at_work():
+            assert unit.error_code() == "000"
+            b.inject(FaultKind.ERROR_BIT)
+            assert unit.error_code() == "101"
