@@ -1,0 +1,155 @@
+"""`rtloop emergency` and `rtloop unlock` at the command line, and what the window shows and offers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gui_state_tools import at, buttons, journal, live, shown, told
+
+from rtloop.app.cli import main
+from rtloop.safety.locked import lock, read_locks
+
+
+def rtloop(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit code and everything that was said."""
+    code = 0
+    try:
+        main(list(arguments))
+    except SystemExit as end:
+        code = int(end.code or 0)
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory with one ended session."""
+    monkeypatch.chdir(tmp_path)
+    home = journal()[1]
+    shutil.copytree(home, tmp_path / "data" / home.name)
+    return tmp_path / "data"
+
+
+def participant() -> str:
+    return str(next(e.data["participant"] for e in journal()[0] if e.kind == "session_started"))
+
+
+def test_emergency_after_the_session_locks_its_participant_and_tells_the_last_pulses(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    who = participant()
+    code, said = rtloop(capsys, "emergency", "--words", "seizure", "--data-dir", str(data_dir))
+    assert code == 0
+    assert said.startswith("TAKE THE COIL AWAY")
+    assert "time (UTC): " in said
+    assert f"locked: participant {who} and session {journal()[1].name}" in said
+    assert said.count("45 % MSO") == 10
+    assert "seizure" in read_locks(data_dir).why(who)
+    code, said = rtloop(capsys, "unlock", "--person", "Dr A", "--reason", "examined", "--data-dir", str(data_dir))
+    assert code == 0
+    assert "still locked: nobody" in said
+    assert read_locks(data_dir).why(who) == ""
+
+
+def test_emergency_without_any_session_needs_a_participant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = rtloop(capsys, "emergency", "--data-dir", str(tmp_path))
+    assert code == 5
+    assert "NOBODY IS LOCKED" in said
+    code, said = rtloop(capsys, "emergency", "--participant", "P3", "--data-dir", str(tmp_path), "--json")
+    assert code == 0
+    assert json.loads(said)["locked"][0]["participant"] == "P3"
+    assert read_locks(tmp_path).why("P3")
+
+
+def test_a_lock_that_cannot_be_written_is_no_success(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data_dir / "locks.jsonl").mkdir()
+    code, said = rtloop(capsys, "emergency", "--data-dir", str(data_dir))
+    assert code == 5
+    assert "NOT LOCKED" in said
+    assert "NOBODY IS LOCKED" in said
+
+
+@pytest.mark.parametrize("missing", ["--person", "--reason"])
+def test_unlock_needs_a_name_and_a_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
+    lock(tmp_path, "P1", words="x")
+    given = {"--person": "A", "--reason": "b"} | {missing: " "}
+    code, _ = rtloop(capsys, "unlock", *[w for pair in given.items() for w in pair], "--data-dir", str(tmp_path))
+    assert code == 2
+    assert read_locks(tmp_path).why("P1")
+
+
+def test_with_two_locked_the_one_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for who in ("P1", "P2"):
+        lock(tmp_path, who, words="x")
+    asked = ("unlock", "--person", "A", "--reason", "b", "--data-dir", str(tmp_path))
+    code, said = rtloop(capsys, *asked)
+    assert code == 2
+    assert "P1, P2" in said
+    code, said = rtloop(capsys, *asked, "--participant", "P2")
+    assert code == 0
+    assert "still locked: P1" in said
+
+
+def test_a_damaged_file_is_vouched_for_by_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock(tmp_path, "P1", words="x")
+    with (tmp_path / "locks.jsonl").open("ab") as file:
+        file.write(b"torn")
+    asked = ("unlock", "--person", "A", "--reason", "power cut", "--data-dir", str(tmp_path), "--damaged")
+    assert rtloop(capsys, *asked)[0] == 0
+    assert read_locks(tmp_path).why("P9") == ""
+    assert read_locks(tmp_path).why("P1")
+
+
+# -- the window -----------------------------------------------------------------------------------------------------
+
+
+def always(view: Any, look: Any) -> dict[str, Any]:
+    return buttons(shown(view, look))
+
+
+def test_the_window_has_the_word_in_every_phase_while_it_has_the_seat() -> None:
+    for kind in ("phase_entered", "arm_confirmed", "pulse_seen"):
+        view, look = at(kind)
+        button = always(view, look)["emergency"]
+        assert button.enabled
+        assert button.key == "Ctrl+Shift+E"
+        assert not button.primary
+
+
+def test_the_window_tells_a_lock_first_and_offers_no_arming() -> None:
+    view, look = at("phase_entered", phase="arm")
+    view = told(view, "participant_locked", look.now_s, participant="P1", words="P1 is locked since today (seizure)")
+    screen = shown(view, live(view, look.now_s))
+    assert screen.status.what.startswith("EMERGENCY: P1 is locked")
+    assert "coil away" in screen.status.todo
+    assert not buttons(screen)["arm"].enabled
+    assert "locked" in buttons(screen)["arm"].why_not
+
+
+def test_the_latency_panel_shows_the_loopback_against_what_is_expected() -> None:
+    view, look = at("session_ended")
+    (row,) = [r for r in shown(view, look).latency if r.name.startswith("fire command to pulse in the EEG")]
+    assert row.n == sum("sample" in p for p in view.pulses.values())
+    assert "expected 1" in row.name
+    assert row.tone.value == "good"
+    moved = {**(view.loopback or {}), "ok": False, "words": "the last 5 pulses came late"}
+    view = told(view, "latency_measured", look.now_s, **moved)
+    (row,) = [r for r in shown(view, look).latency if r.name.startswith("fire command to pulse in the EEG")]
+    assert row.tone.value == "bad"
+
+
+def test_trigger_and_artifact_are_counted_apart() -> None:
+    view, look = at("session_ended")
+    facts = {f.name: f.value for f in shown(view, look).pulses.facts}
+    assert facts["seen by trigger"] == facts["seen by artifact"] == facts["sent"]
+    last = max(view.pulses)
+    pulses = {**view.pulses, last: {**view.pulses[last], "seen_artifact": 0, "alarm": "no artifact in the EEG"}}
+    from dataclasses import replace
+
+    screen = shown(replace(view, pulses=pulses), look)
+    assert "1 pulse in the trigger channel without artifact" in screen.pulses.mismatch.text
+    assert {f.name: f.value for f in screen.pulses.facts}["seen by artifact"] == str(int(facts["sent"]) - 1)
