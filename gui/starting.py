@@ -15,7 +15,8 @@ KINDS = {"map": "Mapping", "probe": "Probe M1", "watch": "Listen only"}
 #: first choice of plan, of the simulated bedside and of the real one
 PLANS = {"map": ("bedside", "map-200"), "probe": ("probe-m1-quick", "probe-m1"), "watch": ("watch", "watch")}
 HUMAN_NOT = (
-    "Mode HUMAN needs a commissioning record of this unit, this software and this site; this version cannot make one. "
+    "Mode HUMAN needs a commissioning record of this unit, this software and this site (rtloop commission), and is started "
+    "from a terminal (--mode human), not from this window. "
     "Use BENCH with the coil on a phantom, or listen only beside any stimulator."
 )
 _CODE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")
