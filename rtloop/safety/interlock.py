@@ -60,7 +60,6 @@ FAULTS: dict[Fault, FaultRow] = {
     Fault.UNCERTAIN_PULSE: _row(_T, "a pulse may have been given", "it is counted; start a new run"),
     Fault.PULSE_NOT_SEEN: _row(_D, "an acknowledged pulse is not in the EEG", "check coil and trigger"),
     Fault.PULSE_UNCOMMANDED: _row(_T, "a pulse nobody commanded", "coil away, unit off, find the cause"),
-    Fault.LATENCY_OFF: _row(_D, "pulses come at another delay than before", "check trigger and cables, arm again"),
     Fault.LATENCY_OFF: _row(_D, "the delay from fire command to EEG has moved", "check amplifier, trigger and load; arm again"),
     Fault.CLOCK_JUMP: _row(_D, "the clock jumped", "check the computer's time service, then arm again"),
     Fault.BUG: _row(_T, "the software failed", "start a new run; report the journal"),

@@ -17,8 +17,6 @@ from typing import Any
 
 from rtloop.clock import WALL, Clock
 from rtloop.errors import IntegrityProblem, UsageProblem
-from rtloop.safety.limits import Limits
-from rtloop.safety.situation import Said, Situation, refuse
 
 if os.name == "posix":
     import fcntl
@@ -63,12 +61,6 @@ def read_locks(data_dir: str | Path) -> Locks:
     except OSError as err:
         return Locks(locked={}, damage=f"{path} cannot be read ({err})")
     return _fold(data, path)
-
-
-def not_locked(s: Situation, limits: Limits) -> Said:
-    """The rule of the gate: nobody who was locked after an emergency is given a pulse; nobody looked refuses too."""
-    found = "nobody looked for a lock" if s.lock is None else s.lock
-    return refuse("not_locked", "no lock after an emergency", found, UNLOCK) if found else None
 
 
 class Watch:

@@ -16,7 +16,6 @@ from rtloop.model.status import Capabilities, Lamp, Mode, StreamHealth
 from rtloop.model.waiver import Waiver
 from rtloop.safety.ledger import NO_PULSES, Counts
 from rtloop.safety.limits import Limits
-from rtloop.safety.locked import not_locked
 from rtloop.safety.situation import MotorThreshold, Refusal, Rig, Rule, Said, Situation, refuse, within
 from rtloop.safety.train_rules import SHAPE_RULES, TRAIN_RULES, TREATMENT_RULES, train_under_way, unit_shape
 
@@ -131,6 +130,13 @@ def mode_allows(s: Situation, limits: Limits) -> Said:
 def commissioned(s: Situation, limits: Limits) -> Said:
     ok, todo = s.mode is not Mode.HUMAN or s.commissioned is True, "commission the unit on a phantom first"
     return None if ok else refuse("commissioned", "a commissioning record of unit and site", "none", todo)
+
+
+def not_locked(s: Situation, limits: Limits) -> Said:
+    """Nobody who was locked after an emergency is given a pulse; that nobody looked refuses too."""
+    found = "nobody looked for a lock" if s.lock is None else s.lock
+    todo = "a named person unlocks: rtloop unlock --person NAME --reason WORDS --participant CODE"
+    return refuse("not_locked", "no lock after an emergency", found, todo) if found else None
 
 
 def lamp_armed(s: Situation, limits: Limits) -> Said:
