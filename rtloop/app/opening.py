@@ -7,6 +7,7 @@ from typing import Any
 
 from rtloop.plan.expand import Control, Listen, Preview, Run, Step
 from rtloop.plan.schema import Plan
+from rtloop.record.commissioning import StepFound
 from rtloop.safety.ledger import Ledger
 
 
@@ -45,6 +46,12 @@ def criteria_of(plan: Plan) -> dict[str, dict[str, Any]]:
 def places_of(plan: Plan) -> dict[str, str]:
     """Target -> where the coil goes, in words."""
     return {t.name: t.coil_at if isinstance(t.coil_at, str) else "the given point" for t in plan.targets}
+
+
+def expected_delay_s(steps: Sequence[StepFound]) -> float | None:
+    """The delay from fire command to EEG that was commissioned, s; None where no walk measured it."""
+    found = [s.numbers.get("pulse_delay_ms_median") for s in steps if s.step == "pulses" and s.passed]
+    return found[-1] * 1e-3 if found and found[-1] is not None else None
 
 
 def dose_before(ledger: Ledger, day_utc: str) -> dict[str, Any]:

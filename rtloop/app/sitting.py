@@ -16,7 +16,7 @@ from rtloop import __version__
 from rtloop.app.hearing import Hearing
 from rtloop.app.leaving import Sat, close
 from rtloop.app.log import LOGGER, close_log, log_event, open_log
-from rtloop.app.opening import criteria_of, dose_before, places_of, steps_dict
+from rtloop.app.opening import criteria_of, dose_before, expected_delay_s, places_of, steps_dict
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
 from rtloop.app.setting import (
@@ -55,6 +55,7 @@ from rtloop.session.ends import Ends
 from rtloop.session.engine import Engine, Finish
 from rtloop.session.line import SignalLine
 from rtloop.session.loop import Loop
+from rtloop.session.loopback import Band, Loopback
 from rtloop.session.operator import SimulatedOperator
 from rtloop.session.replay import layout_dict, spots_dict
 from rtloop.session.results import Results
@@ -179,6 +180,7 @@ class Sitting:
             criteria=criteria_of(plan),
             results=self.results,
             locked=self.lock.why,
+            loopback=Loopback(Band(expected_s=self._expected_delay_s())),
         )
         self.hearing = Hearing(
             self.loop, self.interlock, self.vigil, bench, self.progress.say, person=self.operator is None,
@@ -225,6 +227,12 @@ class Sitting:
                 coil=t.coil, waveform=t.waveform, unit_model=unit.model,
             ),
         )  # fmt: skip
+
+    def _expected_delay_s(self) -> float | None:
+        """As commissioned, where the record covers what is connected; else the session's own first pulses tell."""
+        covering = self.setting.covering
+        record = covering.record if covering is not None and self.commissioned else None
+        return None if record is None else expected_delay_s(record.steps)
 
     def _lock_now(self, words: str) -> str:
         """An emergency at this bedside: lock the participant, durably; returns why not, or ""."""

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from rtloop.app.opening import expected_delay_s
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, FireReceipt, Outcome, Pair, Pulse, PulseSeen, Purpose, Source, Train
 from rtloop.model.status import Fault
 from rtloop.model.view import View, fold
+from rtloop.record.commissioning import StepFound
 from rtloop.safety.gate import GateResult
 from rtloop.session.accounts import BOUNDS_WITHIN_S, NOT_SEEN_AFTER_S, Accounts, accounted_dict, seen_dict
 from rtloop.session.loopback import NEWEST, OFF_S, Band, Loopback
@@ -258,3 +260,14 @@ def test_a_train_is_started_then_closed_with_its_bounds() -> None:
     assert closed is not None
     assert (closed.kind, closed.data["delivered_min"], closed.data["t_sent_s"]) == ("pulse_closed", 10, 2.0)
     assert tally.train_over(over) is None
+
+
+def test_what_was_commissioned_is_what_is_expected() -> None:
+    def step(name: str, passed: bool = True, **numbers: float) -> StepFound:
+        return StepFound(step=name, done="", expected="", found="", passed=passed, observed_by="program",
+                         utc="2026-01-01T00:00:00+00:00", numbers=numbers)  # fmt: skip
+
+    walk = [step("identity"), step("pulses", pulse_delay_ms_median=7.5), step("stop")]
+    assert expected_delay_s(walk) == pytest.approx(0.0075)
+    assert expected_delay_s([step("pulses", passed=False, pulse_delay_ms_median=7.5)]) is None
+    assert expected_delay_s([step("pulses")]) is None
