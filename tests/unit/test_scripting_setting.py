@@ -17,7 +17,8 @@ from rtloop.model.status import Mode
 
 def decided(tmp_path: Path, port: str = "sim:200", **changes: Any) -> Any:
     fields: dict[str, Any] = {
-        "participant": "P001", "model": None, "caps": None, "eeg": None, "mode": None, "threshold": None, "rig": None, "purpose": "probe",
+        "participant": "P001", "model": None, "caps": None, "eeg": None, "mode": None, "threshold": None, "rig": None,
+        "purpose": "probe",
         "data_dir": tmp_path, "site": None, "say": print,
     }  # fmt: skip
     return decide(port, **(fields | changes))
