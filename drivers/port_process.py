@@ -18,6 +18,7 @@ from drivers.magstim.line import Line, OwnedLine
 from drivers.magstim.transcript import RecordingLine
 from drivers.magstim.units import facts_of
 from drivers.outputs import Trigger
+from drivers.priority import go_first
 from drivers.requests import Answer, Options, Request, Trip
 from drivers.stop_line import StopLine
 from drivers.trigger import OutputSetting, TriggerLine
@@ -47,6 +48,7 @@ def main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Board(board_path, clock=WALL) as board:
         board.start("port")
+        go_first()  # where that is refused the doctor command says so
         try:
             options = options or Options()
             facts = facts_of(

@@ -26,3 +26,11 @@ def go_first(pid: int = 0) -> str:
     except OSError as err:
         return f"no real-time scheduling: {err.strerror}; on a busy machine EA may come late (give the user rtprio {REAL_TIME})"
     return ""
+
+
+def why_not_first() -> str:
+    """Whether ``go_first`` would be granted, tried on this process and taken back at once; "" or why not."""
+    why = go_first()
+    if not why:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    return why

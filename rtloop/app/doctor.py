@@ -26,7 +26,7 @@ def examine(site: Path | None) -> tuple[str, dict[str, Any], int]:
     settings = load_site(site)
     found = [
         _python(), _packages(), _clock(), _lsl(), _compiler_cache(), _disk(Path(settings.data_dir)), *_limits(settings),
-        _commissioning(settings), _scratch(), _recordings(), _qt(),
+        _commissioning(settings), _port_place(), _scratch(), _recordings(), _qt(),
     ]  # fmt: skip
     lines = [f"[{level:4s}] {name}: {words}" for level, name, words in found]
     code = 4 if any(level == BAD for level, _, _ in found) else 0
@@ -120,6 +120,13 @@ def _commissioning(site: Site) -> tuple[str, str, str]:
     found = covered(site)
     words = found.words if found.ok else f"mode HUMAN refuses: {found.words}"
     return (OK if found.ok else NOTE), "commissioning", words
+
+
+def _port_place() -> tuple[str, str, str]:
+    from drivers.priority import why_not_first
+
+    why = why_not_first()
+    return (NOTE, "port process", why) if why else (OK, "port process", "goes before all ordinary programs")
 
 
 def _recordings() -> tuple[str, str, str]:
