@@ -235,3 +235,18 @@ def test_a_marker_from_while_the_stream_was_away_keeps_its_own_time(bed: Bed, la
     assert (pulse.source, pulse.t_s) == (Source.MARKER, marked_s)
     assert abs(pulse.sample - head) <= 10
     assert "samples are missing around it" in pulse.alarm
+
+
+def test_two_markers_in_one_gap_are_two_pulses_with_samples_of_their_own(bed: Bed) -> None:
+    """The number of an uncommanded pulse is made from its sample: two pulses must never share one."""
+    bed.bench.inject({"kind": "die"})
+    marked_s = [bed.clock.now_s() + 0.4, bed.clock.now_s() + 0.9]
+    for t_s in marked_s:
+        bed.source.push_marker(t_s, "pulse")
+    bed.run(2.0)
+    bed.bench.inject({"kind": "return"})
+    bed.run(0.1)
+    bed.source.reopen(1.0)
+    bed.run(1.0)
+    assert [p.t_s for p in bed.pulses] == marked_s
+    assert len({p.sample for p in bed.pulses}) == 2
