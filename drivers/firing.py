@@ -144,8 +144,13 @@ class Firing:
         self, permit: Permit | None, delivery: Delivery, why: str, sent_s: float | None = None,
         reply_s: float | None = None, status: UnitStatus | None = None,
     ) -> FireReceipt:  # fmt: skip
-        """Bounds are told for trains and pairs: all when acknowledged, none when not sent, else between them."""
+        """Bounds of trains and pairs: none when not sent, all when acknowledged, else between them.
+
+        A train that was acknowledged has none yet: they come with its end.
+        """
         several = None if permit is None else permit.train or permit.pair
+        if permit is not None and permit.train is not None and delivery is Delivery.DELIVERED:
+            several = None
         n = permit.train.n_pulses if permit is not None and permit.train is not None else 2
         return FireReceipt(
             delivery=delivery, t_sent_s=sent_s, t_reply_s=reply_s, status=status or self._watch.status,

@@ -10,7 +10,6 @@ import math
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from rtloop.app.wiring import Bench
@@ -234,7 +233,7 @@ class ScriptLoop:
         sent_s = None if result.receipt is None else result.receipt.t_sent_s
         if result.outcome is Outcome.UNCERTAIN and sent_s is None:
             sent_s = self._clock.now_s()  # it may have gone out until now
-        news = self._tally.closed(pulse, _not_over_yet(pulse, result), sent_s)
+        news = self._tally.closed(pulse, result, sent_s)
         if sent_s is not None and result.outcome in (Outcome.FIRED, Outcome.UNCERTAIN):
             self._outstanding.add(pulse.pulse_id)
             if pulse.train is not None:
@@ -291,10 +290,3 @@ class ScriptLoop:
                 self._tell_news(news)
         if fault is not None:
             self.fault(fault, uncommanded_words(seen))
-
-
-def _not_over_yet(pulse: Pulse, result: GateResult) -> GateResult:
-    """A train that was acknowledged is not given yet: how much of it was comes at its end."""
-    if pulse.train is None or result.receipt is None or result.outcome is not Outcome.FIRED:
-        return result
-    return replace(result, receipt=replace(result.receipt, pulses_min=None, pulses_max=None))
