@@ -336,7 +336,8 @@ class UnitWatch:
 
     def _judge(self, status: UnitStatus) -> None:
         if status.may_discharge and not self.armed:
-            self.trip_with(Fault.UNIT_UNEXPECTED, "the unit is armed though nobody asked for it")
+            if self.run is None or not self.run.was_cut:  # a train may go on after EA
+                self.trip_with(Fault.UNIT_UNEXPECTED, "the unit is armed though nobody asked for it")
         elif self.armed:
             wrong = wrong_with(status)
             if wrong:

@@ -159,6 +159,8 @@ class PortWorker:
             watch.forgive()
         while watch.confirm_tries and watch.trip is None and watch.run is None:
             watch.confirm()
+        if watch.confirm_tries:  # the reply to an EA is still on its way
+            watch.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()
         if request.ask is not Ask.STATUS and watch.run is not None:

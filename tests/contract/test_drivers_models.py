@@ -32,7 +32,7 @@ class SomeTrains:
         assert b.unit.arm().ready
         assert b.unit.train_end() is None
         receipt = b.unit.fire(b.permit(40, train=SHORT))
-        assert (receipt.delivery, receipt.pulses_min, receipt.pulses_max) == (Delivery.DELIVERED, 6, 6)
+        assert (receipt.delivery, receipt.pulses_min, receipt.pulses_max) == (Delivery.DELIVERED, None, None)
         assert b.unit.train_end() is None  # it is under way
         end = b.train_end(within_s=SHORT.duration_s + 1.0)
         assert (end.delivery, end.pulses_min, end.pulses_max) == (Delivery.DELIVERED, 6, 6), end
@@ -99,7 +99,9 @@ class Trains(SomeTrains):
         _armed(b, TRAIN)
         assert b.unit.fire(b.permit(40, train=TRAIN)).delivery is Delivery.DELIVERED
         b.sleep(0.5)
-        assert b.unit.fire(b.permit(40, train=TRAIN)).delivery is Delivery.NOT_DELIVERED
+        second = b.unit.fire(b.permit(40, train=TRAIN))
+        assert (second.delivery, second.t_sent_s) == (Delivery.NOT_DELIVERED, None)
+        assert "under way" in second.reason
         for ask in (lambda: b.unit.set_power(30), lambda: b.unit.set_train(None), b.unit.arm):
             with pytest.raises(UnitProblem, match="under way"):
                 ask()
@@ -218,6 +220,16 @@ class Trains(SomeTrains):
         b.until(lambda: b.board["stop_confirmed"] == 1, within_s=1.5)
         assert not b.armed()
         assert b.unit.trouble().fault is Fault.STOP
+
+    def test_a_unit_that_ignores_ea_in_mid_train_can_still_be_asked(self, b: Bench) -> None:
+        _armed(b, TRAIN)
+        b.unit.fire(b.permit(40, train=TRAIN))
+        b.sleep(0.3)
+        b.unit.disarm()
+        asked_s = b.clock.now_s()
+        assert not b.unit.refresh().standby
+        assert b.clock.now_s() - asked_s < 0.5  # long before the train is over
+        assert b.unit.trouble() is None
 
     def test_a_train_that_the_unit_ends_by_itself_trips(self, b: Bench) -> None:
         _armed(b, TRAIN)
