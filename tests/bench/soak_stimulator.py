@@ -18,7 +18,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 from soak_tools import Broken, Soak  # noqa: E402
 
-SLICE = 10_000
+SLICE = 2000
 
 
 def soak(seed: int, operations: int, end_s: float) -> tuple[int, str]:
