@@ -78,8 +78,13 @@ def _pulse(view: View, pulse_id: int, **more: Any) -> View:
 def _seen(view: View, d: Mapping[str, Any]) -> View:
     """One more sighting of a pulse. Of a train the row keeps the first one's instant, and counts them all, by source."""
     before = view.pulses.get(d["pulse_id"], {})
-    told = d.get("sources") or [d.get("source"), d.get("checked_by")]  # older journals name two sources at most
-    counts = {f"seen_{s}": before.get(f"seen_{s}", 0) + (s in told) for s in ("trigger", "artifact", "marker")}
+    told = d.get("sources") or [
+        d.get("source"),
+        d.get("checked_by"),
+    ]  # older journals name two sources at most
+    counts = {
+        f"seen_{s}": before.get(f"seen_{s}", 0) + (s in told) for s in ("trigger", "artifact", "marker")
+    }
     counts["n_seen"] = before.get("n_seen", 0) + 1
     if before.get("n_seen"):
         alarms = dict.fromkeys(a for a in (before.get("alarm"), d.get("alarm")) if a)
