@@ -85,7 +85,14 @@ def status_shown(view: View, live: Live) -> Status:
         items.append((1, Tone.BAD, f"the record of this session is damaged: {live.damaged}",
                       "trust nothing below; STOP if a unit is connected; rtloop verify the folder"))  # fmt: skip
     if view.locked and not live.review:
-        items.append((1, Tone.BAD, f"EMERGENCY: {view.locked}", "coil away, unit off at its own switch, help the person"))
+        items.append(
+            (
+                1,
+                Tone.BAD,
+                f"EMERGENCY: {view.locked}",
+                "coil away, unit off at its own switch, help the person",
+            )
+        )
     _engine(view, live, items)
     _seat(view, live, items)
     _faults(view, live, items)

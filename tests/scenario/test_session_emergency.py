@@ -25,7 +25,9 @@ def test_the_word_locks_the_session_mid_run_and_every_later_one(tmp_path: Path) 
         if given == 3 and not done:
             done.append(given)
             assert sitting.hearing.take("emergency", ("seizure", "after", "pulse", "3")) == ""
-            assert "seizure after pulse 3" in read_locks(tmp_path / "data").why("P7")  # on disk before the answer
+            assert "seizure after pulse 3" in read_locks(tmp_path / "data").why(
+                "P7"
+            )  # on disk before the answer
         if done:
             for word in ("arm", "confirm", "resume"):
                 sitting.loop.inbox.put(Said(word=word))

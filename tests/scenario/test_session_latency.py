@@ -36,7 +36,9 @@ def test_a_normal_session_tells_its_delay_and_keeps_an_account_of_each_pulse(tmp
     assert told[-1]["ok"]
     assert told[-1]["n"] == len(held.bench.discharges)
     accounts = held.kinds("pulse_accounted")
-    assert [a["pulse_id"] for a in accounts] == [d["pulse_id"] for d in held.kinds("pulse_closed") if d["t_sent_s"]]
+    assert [a["pulse_id"] for a in accounts] == [
+        d["pulse_id"] for d in held.kinds("pulse_closed") if d["t_sent_s"]
+    ]
     assert all(a["ok"] and a["delivered_min"] == a["delivered_max"] == a["seen"] == 1 for a in accounts)
     assert all(a["seen_trigger"] == a["seen_artifact"] == 1 for a in accounts)
     report = held.folder.report.read_text()

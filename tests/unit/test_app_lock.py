@@ -49,13 +49,17 @@ def test_emergency_after_the_session_locks_its_participant_and_tells_the_last_pu
     assert f"locked: participant {who} and session {journal()[1].name}" in said
     assert said.count("45 % MSO") == 10
     assert "seizure" in read_locks(data_dir).why(who)
-    code, said = rtloop(capsys, "unlock", "--person", "Dr A", "--reason", "examined", "--data-dir", str(data_dir))
+    code, said = rtloop(
+        capsys, "unlock", "--person", "Dr A", "--reason", "examined", "--data-dir", str(data_dir)
+    )
     assert code == 0
     assert "still locked: nobody" in said
     assert read_locks(data_dir).why(who) == ""
 
 
-def test_emergency_without_any_session_needs_a_participant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_emergency_without_any_session_needs_a_participant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, said = rtloop(capsys, "emergency", "--data-dir", str(tmp_path))
     assert code == 5
     assert "NOBODY IS LOCKED" in said
@@ -65,7 +69,9 @@ def test_emergency_without_any_session_needs_a_participant(tmp_path: Path, capsy
     assert read_locks(tmp_path).why("P3")
 
 
-def test_a_lock_that_cannot_be_written_is_no_success(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lock_that_cannot_be_written_is_no_success(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (data_dir / "locks.jsonl").mkdir()
     code, said = rtloop(capsys, "emergency", "--data-dir", str(data_dir))
     assert code == 5
@@ -74,10 +80,14 @@ def test_a_lock_that_cannot_be_written_is_no_success(data_dir: Path, capsys: pyt
 
 
 @pytest.mark.parametrize("missing", ["--person", "--reason"])
-def test_unlock_needs_a_name_and_a_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
+def test_unlock_needs_a_name_and_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
     lock(tmp_path, "P1", words="x")
     given = {"--person": "A", "--reason": "b"} | {missing: " "}
-    code, _ = rtloop(capsys, "unlock", *[w for pair in given.items() for w in pair], "--data-dir", str(tmp_path))
+    code, _ = rtloop(
+        capsys, "unlock", *[w for pair in given.items() for w in pair], "--data-dir", str(tmp_path)
+    )
     assert code == 2
     assert read_locks(tmp_path).why("P1")
 
@@ -94,7 +104,9 @@ def test_with_two_locked_the_one_is_named(tmp_path: Path, capsys: pytest.Capture
     assert "still locked: P1" in said
 
 
-def test_a_damaged_file_is_vouched_for_by_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_file_is_vouched_for_by_a_person(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lock(tmp_path, "P1", words="x")
     with (tmp_path / "locks.jsonl").open("ab") as file:
         file.write(b"torn")
@@ -122,7 +134,9 @@ def test_the_window_has_the_word_in_every_phase_while_it_has_the_seat() -> None:
 
 def test_the_window_tells_a_lock_first_and_offers_no_arming() -> None:
     view, look = at("phase_entered", phase="arm")
-    view = told(view, "participant_locked", look.now_s, participant="P1", words="P1 is locked since today (seizure)")
+    view = told(
+        view, "participant_locked", look.now_s, participant="P1", words="P1 is locked since today (seizure)"
+    )
     screen = shown(view, live(view, look.now_s))
     assert screen.status.what.startswith("EMERGENCY: P1 is locked")
     assert "coil away" in screen.status.todo
@@ -147,7 +161,10 @@ def test_trigger_and_artifact_are_counted_apart() -> None:
     facts = {f.name: f.value for f in shown(view, look).pulses.facts}
     assert facts["seen by trigger"] == facts["seen by artifact"] == facts["sent"]
     last = max(view.pulses)
-    pulses = {**view.pulses, last: {**view.pulses[last], "seen_artifact": 0, "alarm": "no artifact in the EEG"}}
+    pulses = {
+        **view.pulses,
+        last: {**view.pulses[last], "seen_artifact": 0, "alarm": "no artifact in the EEG"},
+    }
     from dataclasses import replace
 
     screen = shown(replace(view, pulses=pulses), look)
