@@ -14,10 +14,10 @@ _GATE = "tests/unit/test_safety_gate.py"
 TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/permits.py": ("tests/unit/test_drivers_mutants.py",),
     "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE),
+    "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
 }
 #: tried when named on the command line: their survivors have not been gone through yet, so none is listed
 NOT_YET: dict[str, tuple[str, ...]] = {
-    "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
     "rtloop/safety/rules.py": ("tests/unit/test_safety_rules.py", _SAFETY, _GATE),
     "rtloop/safety/limits.py": ("tests/unit/test_safety_limits.py", _SAFETY),
     "rtloop/safety/train_rules.py": ("tests/unit/test_safety_train_rules.py", _SAFETY),
