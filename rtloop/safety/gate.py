@@ -5,6 +5,7 @@ It journals nothing but the intent to fire; the caller makes events of the value
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -122,10 +123,17 @@ class Gate:
             capabilities=unit.capabilities, shape=self._shape, last_train_end_s=self._last_train_end_s,
             train_under_way=self._running is not None,
             unit_says=None if train is None else unit.train_refusals(pulse.power_pct_mso, train),
-            min_interval_s=longest(unit.min_interval_s(pulse.power_pct_mso), self._recharge_s),
+            min_interval_s=longest(self._gap_s(pulse.power_pct_mso), self._recharge_s),
             counts=self._ledger.counts(target=pulse.target, session_id=self._session_id, day=today),
         )  # fmt: skip
         return refusals(seen, self._limits, rules)
+
+    def _gap_s(self, power_pct_mso: int) -> float:
+        """The unit's own gap at a power; NaN, which refuses, for a power that it does not have."""
+        try:
+            return self._stimulator.min_interval_s(power_pct_mso)
+        except ValueError:
+            return math.nan
 
     def permit(self, pulse: Pulse, now_s: float) -> Permit | tuple[Refusal, ...]:
         """Leave to fire ``pulse`` once until its deadline, or every reason why not; mints nowhere else."""
