@@ -17,6 +17,7 @@ from rtloop.safety.locked import lock, read_locks, unlock
 from rtloop.session.engine import Said
 
 
+@pytest.mark.req("R-LOCK")
 def test_the_word_locks_the_session_mid_run_and_every_later_one(tmp_path: Path) -> None:
     done: list[int] = []
 
@@ -54,6 +55,7 @@ def test_the_word_locks_the_session_mid_run_and_every_later_one(tmp_path: Path) 
     assert not again.kinds("participant_locked")
 
 
+@pytest.mark.req("R-LOCK")
 @pytest.mark.parametrize("phase", ["before arming", "between the steps", "armed"])
 def test_a_lock_set_from_outside_stops_a_running_session_in_every_phase(tmp_path: Path, phase: str) -> None:
     at: dict[str, Any] = {}
@@ -77,6 +79,7 @@ def test_a_lock_set_from_outside_stops_a_running_session_in_every_phase(tmp_path
     assert "stop" in view.faults
 
 
+@pytest.mark.req("R-LOCK")
 def test_a_damaged_lock_file_lets_nobody_be_armed(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "locks.jsonl").write_bytes(b'{"kind": "locked", "parti')
@@ -84,6 +87,7 @@ def test_a_damaged_lock_file_lets_nobody_be_armed(tmp_path: Path) -> None:
         hold_tiny(tmp_path, participant="P1")
 
 
+@pytest.mark.req("R-LOCK")
 def test_the_gate_itself_refuses_a_locked_participant(tmp_path: Path) -> None:
     """Not only the loop: a permit asked for after the lock is refused by the rule, whoever asks."""
     said: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from session_tools import hold_tiny, tiny
 
 from hardware_sim.bench import SteppedBench
@@ -12,6 +13,7 @@ from rtloop.record.verify import verify
 from rtloop.session.loopback import NEWEST
 
 
+@pytest.mark.req("R-DELAY")
 def test_a_delay_that_is_not_what_is_expected_disarms_and_arms_again_only_by_hand(tmp_path: Path) -> None:
     def other_rig(sitting: Sitting, bench: SteppedBench, now_s: float) -> None:
         sitting.loop._tally.loopback.expected_s = 0.050  # as if another amplifier had been commissioned
@@ -29,6 +31,7 @@ def test_a_delay_that_is_not_what_is_expected_disarms_and_arms_again_only_by_han
     assert verify(held.folder.path).ok
 
 
+@pytest.mark.req("R-DELAY")
 def test_a_normal_session_tells_its_delay_and_keeps_an_account_of_each_pulse(tmp_path: Path) -> None:
     held = hold_tiny(tmp_path)
     told = held.kinds("latency_measured")
