@@ -109,7 +109,9 @@ class FakeUnit:
         return sum(t <= self.clock.now_s() for burst in self.bursts for t in burst)
 
     def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
-        if not 0 <= power_pct_mso <= 100:  # as a real driver: it knows no gap for a power the unit does not have
+        if (
+            not 0 <= power_pct_mso <= 100
+        ):  # as a real driver: it knows no gap for a power the unit does not have
             raise ValueError(f"no such power: {power_pct_mso}")
         return self.gap_s if train is None else self.gap_after_train_s
 
