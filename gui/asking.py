@@ -228,7 +228,7 @@ def always_shown(view: View, live: Live) -> tuple[Button, ...]:
         return ()
     words = ["pause", "note", "stop", "emergency"] if not listens(view) else ["note", "stop", "emergency"]
     if not why_no_seat(view, live):
-        words.insert(0, SEAT)
+        words = [SEAT, *(w for w in words if w != "pause")]  # without the seat nothing can be paused
     return tuple(button(w, view, live) for w in words)
 
 

@@ -23,6 +23,16 @@ import sys, time
 from rtloop.app.scripting import Refused, stimulator
 port, data_dir, eeg = sys.argv[1], sys.argv[2], (sys.argv[3] if len(sys.argv) > 3 else None)
 say = lambda *words: print(*words, flush=True)
+
+def again(tms, do, times=20):
+    # a computer that stood still for a moment holds; a person would ask again
+    for _ in range(times):
+        try:
+            return do()
+        except Refused as no:
+            say("not yet:", no.reasons)
+            tms.wait(0.5)
+    raise SystemExit("refused again and again")
 """
 
 
@@ -38,6 +48,7 @@ class Script:
         self.path.write_text(HEAD + textwrap.dedent(body))
         self.data_dir = folder / "data"
         self.said: list[str] = []
+        self._answered = 0  # questions for the words of arming
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith("RTLOOP_") or k == "RTLOOP_LSL_SESSION"
         }
@@ -70,18 +81,21 @@ class Script:
     def type(self, words: str) -> None:
         """What a person types at the script's terminal."""
         assert self.process.stdin is not None
+        self._answered = self.text.count("type within")
         self.process.stdin.write(words + "\n")
         self.process.stdin.flush()
 
-    def arm(self, times: int = 1) -> None:
-        """Answer the question for the ``times``-th time."""
-        end_s = time.monotonic() + 40.0
-        while self.text.count("type within") < times:
-            assert time.monotonic() < end_s, self.text
-            assert self.process.poll() is None, self.text
+    def arm(self, until: str) -> None:
+        """Answer each question for the words of arming, until the script says that it is armed."""
+        end_s = time.monotonic() + 60.0
+        while until not in self.text:
+            assert time.monotonic() < end_s, f"{until!r} was not said:\n{self.text}"
+            assert self.process.poll() is None or until in self.text, self.text
+            if self.text.count("type within") > self._answered:
+                self._answered = self.text.count("type within")
+                time.sleep(0.1)
+                self.type(WORDS)
             time.sleep(0.01)
-        time.sleep(0.1)
-        self.type(WORDS)
 
     def ended(self, within_s: float = 40.0) -> int:
         """Its exit code."""
