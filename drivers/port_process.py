@@ -18,7 +18,6 @@ from drivers.magstim.line import Line, OwnedLine
 from drivers.magstim.transcript import RecordingLine
 from drivers.magstim.units import facts_of
 from drivers.outputs import Trigger
-from drivers.priority import go_first
 from drivers.requests import Answer, Options, Request, Trip
 from drivers.stop_line import StopLine
 from drivers.trigger import OutputSetting, TriggerLine
@@ -28,6 +27,7 @@ from rtloop.board import Board
 from rtloop.clock import WALL
 from rtloop.errors import NotReady
 from rtloop.model.status import UnitStatus
+from rtloop.priority import go_first
 
 __all__ = ["MagstimUnit", "main"]
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drivers.priority import go_first
 from hardware_sim.line import SocketLine
 from hardware_sim.magstim import Unit200
 from rtloop.board import Board
 from rtloop.clock import WALL
+from rtloop.priority import go_first
 
 EA, EH = b"EA", b"EH"
 EA_S = 0.0031  # three bytes at 9600 baud
@@ -103,7 +103,7 @@ if __name__ == "__main__":
 #: cleared, which nothing in the product does; the way from the slot to EA is the same each time.
 WINDOW = """
 import os, random, signal, sys, time
-from drivers.priority import go_first
+from rtloop.priority import go_first
 from rtloop.board import Board
 
 go_first()  # the instant of asking is wanted, not how long the asking program waits for a core

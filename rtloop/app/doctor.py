@@ -123,7 +123,7 @@ def _commissioning(site: Site) -> tuple[str, str, str]:
 
 
 def _port_place() -> tuple[str, str, str]:
-    from drivers.priority import why_not_first
+    from rtloop.priority import why_not_first
 
     why = why_not_first()
     return (NOTE, "port process", why) if why else (OK, "port process", "goes before all ordinary programs")

@@ -20,6 +20,7 @@ from rtloop.eeg import acquire as loop
 from rtloop.eeg.layout import Channel, Described, Kind, Layout, layout_of
 from rtloop.eeg.ring import Ring
 from rtloop.errors import NotReady, ValidationProblem
+from rtloop.priority import threads_first
 
 RESOLVE_S = 1.0  # matches are collected for this long even when one is found at once
 INFO_TIMEOUT_S = 3.0
@@ -280,13 +281,14 @@ class Acquisition:
 
     def start(self, *, timeout_s: float = INFO_TIMEOUT_S) -> None:
         """Open the data connection and begin to write. Raises NotReady when it does not open in time."""
-        try:
-            self._inlet.open_stream(timeout_s)
-        except RuntimeError as err:
-            self._inlet = None
-            raise _silent(self._found, err) from err
-        self._flags[loop.STATE] = loop.RUNNING
-        self._thread.start()
+        with threads_first():  # ours, and liblsl's own that receives
+            try:
+                self._inlet.open_stream(timeout_s)
+            except RuntimeError as err:
+                self._inlet = None
+                raise _silent(self._found, err) from err
+            self._flags[loop.STATE] = loop.RUNNING
+            self._thread.start()
 
     @property
     def state(self) -> int:

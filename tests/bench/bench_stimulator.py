@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from stop_tools import EH, POWER, Bed, busy
 
-from drivers.priority import go_first
 from hardware_sim.line import SocketLine
 from hardware_sim.magstim import Unit200
 from rtloop.board import Board
 from rtloop.clock import WALL
+from rtloop.priority import go_first
 
 UNITS, SLOT_S = 3, 0.26
 LATE_S = 0.02 + 0.0036  # deadline, and what the line itself and the reading of its bytes take
@@ -36,7 +36,7 @@ KINDS = ("rtloop", "rtloop, ordinary priority", "MagPy 1.4")
 OURS = """
 import json, os, sys, threading, time
 from drivers.client import MagstimUnit
-from drivers.priority import go_first
+from rtloop.priority import go_first
 from rtloop.board import Board
 from rtloop.ports import Permit
 

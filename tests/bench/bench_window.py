@@ -29,6 +29,8 @@ os.environ.setdefault("RTLOOP_LSL_SESSION", f"bench-{uuid.uuid4().hex[:12]}")
 
 from bench_acquisition import ours, sender  # noqa: E402
 
+from rtloop.priority import threads_first  # noqa: E402
+
 #: the way of ``rtloop gui --simulate``, and the instant at which its first picture is whole
 _FIRST_PICTURE = """
 import sys, time
@@ -70,13 +72,19 @@ def starts_s(folder: Path, times: int) -> list[float]:
     return found[1:]
 
 
+def amplifier(*arguments: Any) -> None:
+    """Spawned: it stands for a computer of its own, so it goes before all that is measured, where the system lets it."""
+    with threads_first():
+        sender(*arguments)
+
+
 class Beside:
     """An amplifier process and the product's acquisition, as in bench_acquisition.py; keeps (arrival, latency) in s."""
 
     def __init__(self, folder: Path, rate_hz: float, chunk: int = 10) -> None:
         context = multiprocessing.get_context("spawn")
         self._stop = context.Event()
-        self._sender = context.Process(target=sender, args=(self._stop, 64, rate_hz, chunk), daemon=True)
+        self._sender = context.Process(target=amplifier, args=(self._stop, 64, rate_hz, chunk), daemon=True)
         self._sender.start()
         self._run, self._close = ours(str(folder))
         self._end = threading.Event()

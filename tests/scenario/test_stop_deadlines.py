@@ -9,7 +9,7 @@ Asserted here, each from its cause until ``EA`` is whole at the unit (3.1 ms of 
 - an engine killed: 300 ms; frozen or with its GIL held: 300 ms after its last heartbeat; also under load
 - a silent unit: an error within 0.5 s; an unplugged one: within 0.1 s of being asked, and unasked within 0.5 s
 - a fire that waited past its deadline never goes out
-Under load they hold where the port process may go before other programs (``drivers.priority``); elsewhere those are skipped.
+Under load they hold where the port process may go before other programs (``rtloop.priority``); elsewhere those are skipped.
 The thousand STOPs of p99.9 are in tests/bench/bench_stimulator.py.
 """
 

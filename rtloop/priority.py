@@ -1,14 +1,16 @@
-"""Owns the port process's place before other programs on a busy machine; owns no work that it does there.
+"""Owns who goes first on a busy machine: the port process, and the threads that bring samples in; owns none of their work.
 
-An ordinary process that sleeps 2 ms may wait hundreds of ms for a core when others compute (measured, docs/drivers.md),
-and so may ``EA``. A real-time one does not. What the port process does is short and sleeps in between, so it can starve nobody
+An ordinary process or thread that sleeps 2 ms may wait hundreds of ms for a core when others compute (measured, docs/drivers.md),
+and with it ``EA`` or a sample. A real-time one does not. What these do is short and sleeps in between, so they starve nobody
 for long; Linux leaves a share to the others in any case.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 REAL_TIME = 10  # of 1 to 99: before every ordinary program, behind what the system itself needs
 
@@ -34,3 +36,21 @@ def why_not_first() -> str:
     if not why:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return why
+
+
+@contextlib.contextmanager
+def threads_first() -> Iterator[bool]:
+    """Threads started inside go before all ordinary ones, if the system lets us (it says so); the caller goes back to its place.
+
+    A thread takes the place of the one that starts it. Linux alone has a place for each thread.
+    """
+    given = False
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REAL_TIME))
+            given = True
+    try:
+        yield given
+    finally:
+        if given:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
