@@ -12,7 +12,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from drivers.magstim.units import UnitFacts, facts_of, train_refusals
+from drivers.described import Described
+from drivers.magstim.units import UnitFacts, facts_of
 from drivers.reading import firmware_of, status_on
 from drivers.refusals import refuse_pair, refuse_train, wrong_options
 from drivers.requests import Answer, Ask, Opened, Options, Request
@@ -21,7 +22,7 @@ from rtloop.board import Board
 from rtloop.clock import WALL, Clock
 from rtloop.errors import NotReady
 from rtloop.model.pulse import Delivery, FireReceipt, Pair, Train
-from rtloop.model.status import Capabilities, Fault, UnitIdentity, UnitStatus
+from rtloop.model.status import Fault, UnitIdentity, UnitStatus
 from rtloop.ports import Permit
 
 ANSWER_S = 0.6
@@ -35,7 +36,7 @@ CLOSE_S = 2.0
 PORT_BEAT_FRESH_S = 0.3
 
 
-class MagstimUnit:
+class MagstimUnit(Described):
     """A unit behind its own process, made by ``open``. One request in flight; ``disarm`` goes past it.
 
     While a request waits for its answer (bounded), the waiting thread itself beats the engine's heartbeat,
@@ -46,8 +47,8 @@ class MagstimUnit:
         self, *, conn: Connection, process: BaseProcess, board: Board, facts: UnitFacts,
         identity: UnitIdentity, clock: Clock,
     ) -> None:  # fmt: skip
-        self._conn, self._process, self._board = conn, process, board
-        self._facts, self._identity, self._clock = facts, identity, clock
+        super().__init__(facts, identity)
+        self._conn, self._process, self._board, self._clock = conn, process, board, clock
         self._lock, self._disarm_lock = threading.Lock(), threading.Lock()
         self._n = 0
         self._closed = False
@@ -117,26 +118,9 @@ class MagstimUnit:
         )  # fmt: skip
 
     @property
-    def identity(self) -> UnitIdentity:
-        return self._identity
-
-    @property
     def pid(self) -> int | None:
         """Of the port process."""
         return None if self._closed else self._process.pid
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What this unit can do."""
-        return self._facts.capabilities
-
-    def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
-        """Shortest time from the end of the last pulse or train; ValueError for a power the unit does not have."""
-        return self._facts.min_interval_s(power_pct_mso, train)
-
-    def train_refusals(self, power_pct_mso: int, train: Train) -> tuple[str, ...]:
-        """Everything the unit's own rules say against this train at this power."""
-        return train_refusals(self._facts, power_pct_mso, train)
 
     def status(self) -> UnitStatus:
         """From the board; never blocks. ``t_s`` is when the unit said so."""
@@ -222,7 +206,7 @@ class MagstimUnit:
             self.status()
             with contextlib.suppress(UnitProblem):
                 self.disarm()
-            n = permit.train.n_pulses if permit.train is not None else 1 if permit.pair is None else 2
+            n = permit.n_pulses
             return self._train_fired(
                 permit,
                 FireReceipt(

@@ -151,7 +151,7 @@ class Firing:
         several = None if permit is None else permit.train or permit.pair
         if permit is not None and permit.train is not None and delivery is Delivery.DELIVERED:
             several = None
-        n = permit.train.n_pulses if permit is not None and permit.train is not None else 2
+        n = 1 if permit is None else permit.n_pulses
         return FireReceipt(
             delivery=delivery, t_sent_s=sent_s, t_reply_s=reply_s, status=status or self._watch.status,
             reason=why,

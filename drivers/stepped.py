@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from drivers.described import Described
 from drivers.magstim.line import READ_TIMEOUT_S, Line
 from drivers.magstim.transcript import RecordingLine
-from drivers.magstim.units import UnitFacts, facts_of, train_refusals
+from drivers.magstim.units import UnitFacts, facts_of
 from drivers.outputs import Stop, Trigger
 from drivers.reading import firmware_of, status_on
 from drivers.refusals import refuse_pair, refuse_train, wrong_options
@@ -20,11 +21,11 @@ from drivers.worker import PortWorker
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
 from rtloop.model.pulse import FireReceipt, Pair, Train
-from rtloop.model.status import Capabilities, Fault, UnitIdentity, UnitStatus
+from rtloop.model.status import Fault, UnitIdentity, UnitStatus
 from rtloop.ports import Permit
 
 
-class SteppedUnit:
+class SteppedUnit(Described):
     """A Stimulator over a serial look-alike on a stepped clock; same interface as ``MagstimUnit``.
 
     It listens to the clock and steps its worker after each advance. The engine must beat the board's
@@ -35,8 +36,8 @@ class SteppedUnit:
     def __init__(
         self, *, line: Line, worker: PortWorker, board: Board, facts: UnitFacts, identity: UnitIdentity
     ) -> None:
+        super().__init__(facts, identity)
         self._line, self._worker, self._board = line, worker, board
-        self._facts, self._identity = facts, identity
         self._busy = self._closed = False
         self._n = 0
         self._mark_ns = board.now_ns()
@@ -75,23 +76,6 @@ class SteppedUnit:
         made._identity = replace(identity, firmware=firmware_of(found.software))
         clock.listen(made.keep_alive)
         return made
-
-    @property
-    def identity(self) -> UnitIdentity:
-        return self._identity
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What this unit can do."""
-        return self._facts.capabilities
-
-    def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
-        """Shortest time from the end of the last pulse or train; ValueError for a power the unit does not have."""
-        return self._facts.min_interval_s(power_pct_mso, train)
-
-    def train_refusals(self, power_pct_mso: int, train: Train) -> tuple[str, ...]:
-        """Everything the unit's own rules say against this train at this power."""
-        return train_refusals(self._facts, power_pct_mso, train)
 
     def keep_alive(self, now_s: float) -> None:
         """Called after each step of the clock; nothing while a request itself moves the clock."""

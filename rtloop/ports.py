@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rtloop.model.montage import Montage
-from rtloop.model.pulse import FireReceipt, Pair, PulseSeen, Train
+from rtloop.model.pulse import FireReceipt, Pair, PulseSeen, Train, pulses_of
 from rtloop.model.samples import Window
 from rtloop.model.status import Capabilities, StreamHealth, UnitIdentity, UnitStatus
 
@@ -31,6 +31,11 @@ class Permit:
     seal: bytes
     train: Train | None = None
     pair: Pair | None = None
+
+    @property
+    def n_pulses(self) -> int:
+        """How many pulses it lets through."""
+        return pulses_of(self.train, self.pair)
 
     @staticmethod
     def seal_for(

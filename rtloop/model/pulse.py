@@ -105,6 +105,11 @@ class Pair:
         return round(self.interval_ms * 10) % 10 != 0
 
 
+def pulses_of(train: Train | None, pair: Pair | None) -> int:
+    """How many pulses one fire command gives: what the dose is charged."""
+    return train.n_pulses if train is not None else 2 if pair is not None else 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pulse:
     """A pulse (or train, or pair) that the plan wants: not yet permitted, not yet fired."""
@@ -122,7 +127,7 @@ class Pulse:
     @property
     def n_pulses(self) -> int:
         """How many pulses one fire command gives: what the dose is charged."""
-        return self.train.n_pulses if self.train is not None else 2 if self.pair is not None else 1
+        return pulses_of(self.train, self.pair)
 
     def __post_init__(self) -> None:
         if self.train is not None and self.pair is not None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rtloop.errors import IntegrityProblem
 from rtloop.model.event import Event
-from rtloop.model.pulse import Delivery, Pair, Purpose, Train
+from rtloop.model.pulse import Delivery, Pair, Purpose, Train, pulses_of
 
 PULSE_INTENDED = "pulse_intended"
 PULSE_CLOSED = "pulse_closed"
@@ -85,7 +85,7 @@ class Charge:
         made = cls(**(had | {
             "train": None if train is None else Train(**train), "pair": None if pair is None else Pair(**pair),
         }))  # fmt: skip
-        want = made.train.n_pulses if made.train is not None else 1 if made.pair is None else 2
+        want = pulses_of(made.train, made.pair)
         if type(made.n_pulses) is not int or made.n_pulses != want:
             raise ValueError(f"n_pulses = {made.n_pulses!r}, not {want}")
         return made
