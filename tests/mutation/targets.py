@@ -9,6 +9,9 @@ _DRIVER = (
 )
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _GATE = "tests/unit/test_safety_gate.py"
+_GATE_MORE = "tests/unit/test_safety_mutants_gate.py"
+_TRAINS = "tests/unit/test_safety_trains.py"
+_TRAIN_RULES = "tests/unit/test_safety_train_rules.py"
 
 #: source file -> its tests (files or node ids), in the order in which they are tried
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -20,8 +23,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
 NOT_YET: dict[str, tuple[str, ...]] = {
     "rtloop/safety/rules.py": ("tests/unit/test_safety_rules.py", _SAFETY, _GATE),
     "rtloop/safety/limits.py": ("tests/unit/test_safety_limits.py", _SAFETY),
-    "rtloop/safety/train_rules.py": ("tests/unit/test_safety_train_rules.py", _SAFETY),
-    "rtloop/safety/gate.py": (_GATE, _SAFETY, "tests/property/test_safety_machine.py"),
+    "rtloop/safety/train_rules.py": (_TRAIN_RULES, _GATE_MORE),
+    "rtloop/safety/train_end.py": (_TRAINS, _GATE_MORE),
+    "rtloop/safety/gate.py": (_GATE, _TRAINS, _GATE_MORE),
     "drivers/worker.py": _DRIVER,
     "drivers/watch.py": _DRIVER,
     "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),
