@@ -7,6 +7,7 @@ _DRIVER = (
     "tests/contract/test_drivers_contract.py::TestStepped",
     "tests/unit/test_drivers_mutants.py",
 )
+_WATCH = "tests/unit/test_drivers_mutants_watch.py"
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _RULES = "tests/unit/test_safety_mutants_rules.py"
 _GATE = "tests/unit/test_safety_gate.py"
@@ -29,8 +30,19 @@ NOT_YET: dict[str, tuple[str, ...]] = {
     "rtloop/safety/train_rules.py": (_TRAIN_RULES, _GATE_MORE),
     "rtloop/safety/train_end.py": (_TRAINS, _GATE_MORE),
     "rtloop/safety/gate.py": (_GATE, _TRAINS, _GATE_MORE),
+    "drivers/pacing.py": ("tests/unit/test_drivers_trains.py",),
+    "drivers/train_run.py": ("tests/unit/test_drivers_trains.py",),
+    "drivers/firing.py": _DRIVER,
     "drivers/worker.py": _DRIVER,
-    "drivers/watch.py": _DRIVER,
+    "drivers/watch.py": (
+        _WATCH,
+        *_DRIVER,
+        "tests/contract/test_drivers_models.py::TestSteppedRapid9",
+        "tests/contract/test_drivers_models.py::TestSteppedBistim",
+    ),
+    "drivers/reading.py": (_WATCH,),
+    "drivers/settings.py": (_WATCH, "tests/contract/test_drivers_models.py::TestSteppedRapid9"),
+    "drivers/refusals.py": (_WATCH,),
     "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),
 }
 #: small and pure: every mutant of these is tried in every run, sampled or not
