@@ -1,7 +1,9 @@
 """Owns a soak: random operations with faults on the real gate, driver worker and simulated unit, on a stepped clock.
 
-What may never happen is checked at each discharge and after each operation; it owns no fault and no rule itself. The
-dose ledger goes on from run to run, as it does for a participant; each trip ends its run, and a new run follows.
+Single pulses on every model, trains where the unit has them (with disarms, STOP, a frozen engine and line faults while
+they run), pairs where it has those. What may never happen is checked at each discharge and after each operation; it
+owns no fault and no rule itself. The dose ledger goes on from run to run, as it does for a participant; each trip ends
+its run, and a new run follows. Every 500 runs the next participant comes, for a course has a cap.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ from drivers.stepped import SteppedUnit
 from hardware_sim.faults import Fault as LineFault
 from hardware_sim.faults import FaultKind
 from hardware_sim.line import SteppedLine
-from hardware_sim.magstim import unit_of
+from hardware_sim.magstim import UNLOCK_CODE, unit_of
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
 from rtloop.errors import NotReady
-from rtloop.model.pulse import Delivery, Outcome, Pulse, Purpose
+from rtloop.model.pulse import Delivery, Outcome, Pair, Pulse, Purpose, Train
 from rtloop.model.status import Fault, Lamp, Mode
 from rtloop.ports import Permit
-from rtloop.safety.gate import Gate
+from rtloop.safety.gate import Gate, GateResult
 from rtloop.safety.interlock import FAULTS, Action, Interlock
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.rules import Situation
@@ -61,6 +63,28 @@ LINE_FAULTS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 NEAR = (48, 49, 50, 51)  # across a step of the unit's own gap; a large fall takes many seconds
 FAR = (0, 30, 79, 80, 100, -1, 101, 55.0, math.nan, None, True)
+#: the last three break the unit's own rules or the table of longest trains, and must be refused
+TRAINS = tuple(
+    Train(frequency_hz=f_hz, n_pulses=n)
+    for f_hz, n in (
+        (10.0, 5),
+        (10.0, 25),
+        (20.0, 4),
+        (5.0, 10),
+        (1.0, 3),
+        (10.0, 100),
+        (50.0, 400),
+        (99.0, 3),
+    )
+)
+PAIRS = tuple(
+    Pair(power_b_pct_mso=b, interval_ms=ms)
+    for b, ms in ((49, 3.0), (30, 100.0), (50, 2.5), (20, 0.0), (100, 10.0))
+)
+#: model -> how its driver and its simulated unit are opened
+MODELS: dict[str, dict[str, Any]] = {
+    "200": {}, "bistim": {}, "super-rapid-plus": {"unlock_code": UNLOCK_CODE}, "rapid": {"unlock_code": UNLOCK_CODE},
+}  # fmt: skip
 
 
 class Broken(AssertionError):
@@ -74,6 +98,9 @@ class Tally:
     operations: int = 0
     runs: int = 0
     discharges: int = 0
+    trains: int = 0  # acknowledged
+    cut: int = 0  # of these, ended early
+    pairs: int = 0
     uncertain: int = 0
     uncertain_ungiven: int = 0  # counted as given, and was not
     by_name: Counter[str] = field(default_factory=Counter)
@@ -82,8 +109,9 @@ class Tally:
 
     def words(self) -> str:
         return (
-            f"{self.operations} operations in {self.runs} runs: {self.discharges} discharges, {self.uncertain} fires of unknown "
-            f"outcome ({self.uncertain_ungiven} of them gave nothing); outcomes {dict(self.outcomes)}; ends {dict(self.trips)}"
+            f"{self.operations} operations in {self.runs} runs: {self.discharges} discharges, {self.trains} trains "
+            f"({self.cut} cut), {self.pairs} pairs, {self.uncertain} of unknown outcome ({self.uncertain_ungiven} pulses "
+            f"counted and not given); outcomes {dict(self.outcomes)}; ends {dict(self.trips)}"
         )
 
 
@@ -97,7 +125,10 @@ class Soak:
         self.ledger = Ledger()
         self.tally = Tally()
         self.weights = WEIGHTS
-        self.given = 0  # discharges over all runs: the simulator's own count
+        self.given = 0  # discharges of this participant over all runs: the simulator's own count
+        self.spare = 0  # counted for this participant, and not given
+        self.sessions: set[str] = set()
+        self.train_runs = False
         self.last: list[str] = []
         self.now_firing: Permit | None = None
         self._fired_of: Counter[tuple[str, int]] = Counter()
@@ -117,11 +148,16 @@ class Soak:
         self.run_id = f"run-{self.tally.runs}"
         self.key = self.random.randbytes(32)
         self.clock._listeners.clear()  # the devices of the run before are gone
-        self.sim = unit_of(self.model, on_discharge=self._discharged, arming_s=0.2)
+        known = MODELS[self.model]
+        more = {"obeys_ea_in_train": self.random.random() < 0.5} if known else {}
+        self.sim = unit_of(self.model, on_discharge=self._discharged, arming_s=0.2, **more)
         self.line = SteppedLine(self.sim, self.clock)
+        if self.tally.runs % 500 == 0:
+            self.ledger, self.given, self.spare, self.sessions = Ledger(), 0, 0, set()
         self.session = f"s-{self.tally.runs // 50}"
+        self.sessions.add(self.session)
         self.tripped_at: int | None = None
-        self.before_run = self.given
+        self.shape: tuple[Train | None, Pair | None] = (None, None)
         self.held: list[tuple[Pulse, Permit]] = []
         self.changes: dict[str, Any] = {}
         self.journal_fails = False
@@ -139,6 +175,7 @@ class Soak:
                 run_id=self.run_id,
                 key=self.key,
                 model=self.model,
+                **known,
             )
             self.lock = Interlock(Mode.SIMULATED)
             self.gate = Gate(
@@ -181,20 +218,22 @@ class Soak:
         self._must(permit is not None, "a discharge that nobody fired")
         assert permit is not None
         self._fired_of[permit.run_id, permit.permit_id] += 1
-        self._must(self._fired_of[permit.run_id, permit.permit_id] == 1, "two discharges of one permit")
+        so_far = self._fired_of[permit.run_id, permit.permit_id]
+        self._must(so_far <= permit.n_pulses, f"{so_far} discharges on a permit for {permit.n_pulses}")
         self._must(
             permit.genuine(self.key) and permit.run_id == self.run_id, "a discharge on a foreign permit"
         )
-        self._must(
-            power_pct_mso == permit.power_pct_mso,
-            f"{power_pct_mso} % on a permit for {permit.power_pct_mso} %",
-        )
+        second = permit.pair is not None and so_far == 2
+        power = permit.pair.power_b_pct_mso if permit.pair is not None and second else permit.power_pct_mso
+        self._must(power_pct_mso == power, f"{power_pct_mso} % on a permit for {power} %")
+        self._must(self._counted() >= self.given, "not in the ledger before it was given")
+        if so_far > 1:
+            return  # of a train or a pair: the first is what was permitted, the rest may be beyond stopping
         self._must(
             now_s < permit.expires_s and t_s <= permit.expires_s + LINE_S, "a discharge after the deadline"
         )
         self._must(self.lock.lamp is Lamp.ARMED, f"a discharge in {self.lock.lamp}")
         self._must(not self.board["stop_asked"], "a discharge after STOP")
-        self._must(self._counted() >= self.given, "not in the ledger before it was given")
 
     def _must(self, true: bool, what: str) -> None:
         if not true:
@@ -204,7 +243,8 @@ class Soak:
 
     def _counted(self) -> int:
         """What the ledger says over all runs; an entry of the tally, for the sum over every charge takes ever longer."""
-        return sum(self.ledger._tally["session", f"s-{i}"] for i in range(self.tally.runs // 50 + 1))
+        tally = self.ledger._tally
+        return tally[("course",)] + sum(tally["session", session] for session in self.sessions)
 
     def _invariant(self) -> None:
         self._must(
@@ -212,8 +252,8 @@ class Soak:
         )
         over = self._counted() - self.given
         self._must(
-            over == self.tally.uncertain_ungiven,
-            f"{over} over, {self.tally.uncertain_ungiven} of them uncertain",
+            over == self.spare,
+            f"{over} over, {self.spare} of them uncertain",
         )
         if self.lock.lamp is Lamp.TRIPPED:
             self.tripped_at = self.given if self.tripped_at is None else self.tripped_at
@@ -280,7 +320,7 @@ class Soak:
     def _set(self, power: Any) -> None:
         try:
             self.gate.set_power(power)
-        except (NotReady, ValueError, TypeError):  # the last two: a power that no unit has, a trip of its own
+        except NotReady:
             self._must(self.lock.lamp is not Lamp.ARMED, "armed though the power could not be set")
 
     def arm_out_of_order(self) -> None:
@@ -301,10 +341,30 @@ class Soak:
         """Now and then what no unit has; while armed too."""
         self._set(self.random.choice(FAR if self.random.random() < 0.03 else NEAR))
 
+    def set_shape(self) -> None:
+        """A train, a pair, or single pulses again; also what the unit has not, what is beyond the rules, while armed."""
+        train = pair = None
+        if self.random.random() < 0.7:
+            if self.random.random() < (0.95 if MODELS[self.model] else 0.05):
+                train = self.random.choice(TRAINS)
+            elif self.random.random() < (0.95 if self.model == "bistim" else 0.05):
+                pair = self.random.choice(PAIRS)
+        if self.random.random() < 0.8 and self.lock.lamp is Lamp.ARMED:
+            self.gate.disarm("to set a train")
+        try:
+            said = self.gate.set_pair(pair) if self.model == "bistim" or pair else self.gate.set_train(train)
+        except NotReady:
+            self._must(self.lock.lamp is not Lamp.ARMED, "armed though the train could not be set")
+            return
+        if not isinstance(said, tuple):
+            self.shape = (train, pair)
+
     def _wanted(self, power: int) -> Pulse:
         now_s, self.pulse_id = self.clock.now_s(), self.pulse_id + 1
+        train, pair = self.shape if self.random.random() < 0.97 else (None, None)
         return Pulse(
-            pulse_id=self.pulse_id, target=f"t{self.tally.runs % 7}", purpose=Purpose.MAPPING, power_pct_mso=power,
+            pulse_id=self.pulse_id, target=f"t{self.tally.runs % 7}", power_pct_mso=power, train=train, pair=pair,
+            purpose=Purpose.MAPPING if train is None else Purpose.TREATMENT,
             power_pct_rmt=None, due_s=now_s, deadline_s=now_s + self.random.choice((0.001, 0.05, 0.5)),
         )  # fmt: skip
 
@@ -317,7 +377,8 @@ class Soak:
             return
         last_s = self.gate._last_pulse_t_s
         if last_s is not None and self.random.random() < 0.9:
-            self._pass(max(0.0, last_s + max(1.0, self.gate._recharge_s) - self.clock.now_s() + 0.02))
+            pause_s = max(1.0, self.gate._recharge_s, 5.0 if self.shape[0] is not None else 0.0)
+            self._pass(max(0.0, last_s + pause_s - self.clock.now_s() + 0.02))
         wanted = self._wanted(power if self.random.random() < 0.97 else power + 1)
         permit = self.gate.permit(wanted, self.clock.now_s())
         if isinstance(permit, Permit):
@@ -333,22 +394,75 @@ class Soak:
             self._fire(*self.random.choice(self.held))
 
     def _fire(self, wanted: Pulse, permit: Permit) -> None:
-        before = self.given
-        self.now_firing = permit
+        before, train = self.given, wanted.train
+        self.now_firing, self.train_runs = permit, train is not None
         try:
             result = self.gate.fire(wanted, permit)
+            if result.outcome is Outcome.FIRED and train is not None:
+                self.tally.trains += 1
+                result = self._follow(train)
+            self._pass(0.0 if wanted.n_pulses == 1 else 0.2 if train is None else train.duration_s + 1.0)
         finally:
-            self.now_firing = None
+            self.now_firing, self.train_runs = None, False
         gone = self.given - before
         self.tally.outcomes[str(result.outcome)] += 1
+        n = wanted.n_pulses
+        closing = result.closing or {"delivery": "not_delivered"}
+        low = closing.get("delivered_min", n if closing["delivery"] == "delivered" else 0)
+        high = closing.get("delivered_max", 0 if closing["delivery"] == "not_delivered" else n)
+        self._must(low <= gone <= high, f"{result.outcome}: {gone} discharges, said to be {low} to {high}")
+        self.spare += high - gone
         if result.outcome is Outcome.FIRED:
-            self._must(gone == 1, f"acknowledged, and {gone} discharges")
+            self._must(
+                gone == low == high and (train is not None or low == n),
+                f"acknowledged, and {gone} discharges",
+            )
+            self.tally.cut += low < n
+            self.tally.pairs += wanted.pair is not None
         elif result.outcome is Outcome.UNCERTAIN:
             self.tally.uncertain += 1
-            self.tally.uncertain_ungiven += 1 - gone
+            self.tally.uncertain_ungiven += high - gone
             self._must(self.lock.lamp is Lamp.TRIPPED, "an unknown outcome that did not trip")
         else:
             self._must(gone == 0, f"{result.outcome}, and {gone} discharges")
+
+    def _follow(self, train: Train) -> GateResult:
+        """A train under way, now and then with something in its middle; its end, as the gate tells it."""
+        upset_at = self.random.uniform(0.0, 2 * train.duration_s)
+        start_s = self.clock.now_s()
+        while self.clock.now_s() < start_s + train.duration_s + 5.0:
+            result = self.gate.train_over()
+            if result is not None:
+                return result
+            if self.clock.now_s() - start_s > upset_at:
+                upset_at = math.inf
+                self._upset()
+            self._pass(0.05)
+            self._look()
+        raise Broken(f"a train without an end (seed {self.seed}, operation {self.tally.operations})")
+
+    def _upset(self) -> None:
+        what = self.random.choice(
+            ("disarm", "stop", "freeze", "line", "fault", "fire", "set", "line", "disarm")
+        )
+        self.last = [*self.last[-24:], f"{self.clock.now_s() - START_S:.3f} in the train: {what}"]
+        if what == "disarm":
+            self.gate.disarm("in a train")
+        elif what == "stop":
+            self.board.ask_stop()
+        elif what == "freeze":
+            self.beating = False
+            self._pass(FROZEN_S)
+            self.beating = True
+        elif what == "line":
+            self.line_fault()
+        elif what == "fault":
+            self.gate.fault(Fault.OPERATOR_ABSENT)
+        elif what == "fire":
+            again = self.gate.permit(self._wanted(self.unit.status().power_pct_mso or 0), self.clock.now_s())
+            self._must(not isinstance(again, Permit), "a permit while a train is under way")
+        else:
+            self._must(isinstance(self.gate.set_train(None), tuple), "set while a train is under way")
 
     def cheat(self) -> None:
         """Past the gate, to the driver itself: permits that are foreign, made up, expired, spent, of another power."""
@@ -437,11 +551,11 @@ OPERATIONS: dict[str, Callable[[Soak], None]] = {
     name: getattr(Soak, name)
     for name in (
         "wait", "shoot", "cheat", "set_power", "get_armed", "arm_out_of_order", "fire_again", "disarm", "freeze",
-        "line_fault", "mend", "fault", "surroundings", "journal", "announce", "refresh", "stop",
+        "line_fault", "mend", "fault", "surroundings", "journal", "announce", "refresh", "stop", "set_shape",
     )
 }  # fmt: skip
 WEIGHTS: dict[str, float] = {
     "wait": 20, "shoot": 8, "cheat": 30, "set_power": 3, "get_armed": 3, "arm_out_of_order": 6, "fire_again": 10, "disarm": 3,
     "freeze": 0.5, "line_fault": 2, "mend": 4, "fault": 1, "surroundings": 6, "journal": 3, "announce": 12, "refresh": 2,
-    "stop": 0.1,
+    "stop": 0.1, "set_shape": 1,
 }  # fmt: skip

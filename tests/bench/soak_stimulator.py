@@ -1,9 +1,10 @@
-"""Owns the long soak of gate, driver and simulated unit; the checks are in tests/soak_tools.py.
+"""Owns the long soaks of gate, driver and simulated unit; the checks are in tests/soak_tools.py and tests/hour_tools.py.
 
-    python tests/bench/soak_stimulator.py --operations 1000000 --jobs 2
+    python tests/bench/soak_stimulator.py --operations 1000000 --jobs 2    random operations with faults, stepped clock
+    python tests/bench/soak_stimulator.py --real                           an hour of trains, 3000 pulses, by the wall clock
 
-On the stepped clock, one seed a job; about 1.2 ms an operation and job (10 to 20 minutes for a million on two cores).
-Exit 1 with the seed and the last operations when anything that may never happen happened.
+The first takes turns between the models, one seed a job; about 1.5 ms an operation and job (15 to 25 minutes for a million
+on two cores). Exit 1 with the seed and the last operations when anything that may never happen happened.
 """
 
 from __future__ import annotations
@@ -11,25 +12,49 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
+from hour_tools import HOUR_S, RealHour  # noqa: E402
 from soak_tools import Broken, Soak  # noqa: E402
 
 SLICE = 2000
+MODELS = ("200", "super-rapid-plus", "bistim")
 
 
 def soak(seed: int, operations: int, end_s: float) -> tuple[int, str]:
     """One job: its operations and what became of them; stops between slices when the time is over."""
-    made = Soak(seed)
+    made = [Soak(seed, model=model) for model in MODELS]
+    done = turn = 0
     try:
-        while made.tally.operations < operations and time.monotonic() < end_s:
-            made.go(min(SLICE, operations - made.tally.operations))
+        while done < operations and time.monotonic() < end_s:
+            some = min(SLICE, operations - done)
+            made[turn % len(made)].go(some)
+            done, turn = done + some, turn + 1
     except Broken as err:
-        return made.tally.operations, f"BROKEN: {err}"
-    return made.tally.operations, f"seed {seed}: {made.tally.words()}"
+        return done, f"BROKEN: {made[turn % len(made)].model}: {err}"
+    return done, "\n".join(f"seed {seed}, {one.model}: {one.tally.words()}" for one in made)
+
+
+def real_hour(seed: int, for_s: float) -> int:
+    """Trains by the wall clock over the real port process, on a line with noise."""
+    with tempfile.TemporaryDirectory() as folder:
+        hour = RealHour(Path(folder), seed)
+        try:
+            hour.go(for_s, noise=0.05)
+            broken = ""
+        except AssertionError as err:
+            broken = f"BROKEN: {err!r}"
+        ledger, folded = hour.ledger.count(), hour.folded()
+    exact = not broken and ledger == folded == hour.given + hour.spare
+    print(
+        f"seed {seed}: {for_s:.0f} s, {hour.given} pulses given in {hour.runs} runs; ledger {ledger}, journal {folded}, "
+        f"{hour.spare} counted and not given; {dict(hour.outcomes)}; {broken or ('exact' if exact else 'NOT exact')}"
+    )
+    return 0 if exact else 1
 
 
 def main() -> int:
@@ -40,7 +65,11 @@ def main() -> int:
     parser.add_argument(
         "--within", type=float, default=3600.0, help="seconds after which no new slice is begun"
     )
+    parser.add_argument("--real", action="store_true", help="the hour by the wall clock instead")
+    parser.add_argument("--seconds", type=float, default=HOUR_S, help="with --real: a shorter hour")
     told = parser.parse_args()
+    if told.real:
+        return real_hour(told.seed, told.seconds)
     start_s = time.monotonic()
     work = [
         (
