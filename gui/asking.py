@@ -210,6 +210,10 @@ def question_shown(view: View, live: Live) -> Question:
             f"nothing is asked; {called('pause')} disarms",
         )
     text = f"{what}: {todo}" if what and todo else what
+    if view.phase == "arm" and (
+        waived := [f"{w['rule']} (by {w['person']})" for w in view.started.get("waivers") or ()]
+    ):
+        text += f". WAIVED: {', '.join(waived)}"
     return Question(phase=view.phase, words=text, buttons=tuple(button(w, view, live) for w in words))
 
 

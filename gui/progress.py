@@ -14,6 +14,7 @@ from gui.live import Live
 from gui.numbers import block_words, newest_pulse, power_words
 from gui.shown import Fact, Progress, Step, Tone
 from rtloop.model.view import TargetView, View, key_of
+from rtloop.model.waiver import waiver_words
 
 #: from this share of a cap on the dose is marked
 NEAR = 0.9
@@ -198,7 +199,15 @@ def _dose(started: Mapping[str, Any], pulses: Pulses, target: str) -> tuple[Fact
                 target, here, limits.get("max_pulses_target_session"), "pulses at this target in this session"
             ),
         )
+    facts += [
+        _waived(str(w["rule"]), words)
+        for w, words in zip(started.get("waivers") or (), waiver_words(started), strict=True)
+    ]
     return tuple(facts)
+
+
+def _waived(rule: str, words: str) -> Fact:
+    return Fact(name="waived", value=rule, tone=Tone.ATTENTION, meaning=words)
 
 
 def _against(name: str, n: int, cap: Any, meaning: str) -> Fact:

@@ -66,6 +66,9 @@ Transport = Annotated[str, typer.Option("--transport", help="With --simulate: so
 Faults = Annotated[
     Path | None, typer.Option("--faults", help="With --simulate: a scenario file of the unit's faults.")
 ]
+Waivers = Annotated[
+    Path | None, typer.Option("--waivers", help="Signed waivers of exactly this plan, a TOML file.")
+]
 Window = Annotated[
     bool, typer.Option("--window", help="A window answers (rtloop gui); it shows that somebody is there.")
 ]
@@ -79,7 +82,8 @@ def map_(
     source_id: Source = None, markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None,
     participant: Code = None, data_dir: DataDir = None, background: Background = None, scene: Scene = "default",
     seed: SeedOption = 1, channels: Channels = 63, rate_hz: Rate = 5000.0, transport: Transport = "socket",
-    faults: Faults = None, site: Site = None, json_: Json = False, window: Window = False, run_id: RunId = None,
+    faults: Faults = None, waivers: Waivers = None, site: Site = None, json_: Json = False, window: Window = False,
+    run_id: RunId = None,
 ) -> None:  # fmt: skip
     """Map four targets: place, preview, run, accept; scores with intervals after every pulse."""
     _session("map", plan or ("quick" if simulate else "map-200"), locals())
@@ -92,7 +96,7 @@ def probe(
     markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None, participant: Code = None,
     data_dir: DataDir = None, background: Background = None, scene: Scene = "default", seed: SeedOption = 1,
     channels: Channels = 63, rate_hz: Rate = 5000.0, transport: Transport = "socket", faults: Faults = None,
-    site: Site = None, json_: Json = False, window: Window = False, run_id: RunId = None,
+    waivers: Waivers = None, site: Site = None, json_: Json = False, window: Window = False, run_id: RunId = None,
 ) -> None:  # fmt: skip
     """Probe local M1 connectivity, LMFP and ITC, beside the person's earlier probes. Information, no verdict."""
     _session("probe", plan or ("probe-m1-quick" if simulate else "probe-m1"), locals())
@@ -163,12 +167,12 @@ def gui(
 @app.command()
 def check(
     plan: Annotated[str, typer.Argument(help="A TOML plan, or the name of one in the library.")],
-    site: Site = None, json_: Json = False,
+    site: Site = None, waivers: Waivers = None, json_: Json = False,
 ) -> None:  # fmt: skip
-    """Rehearse a plan: duration, pulses, every rule it breaks with its step. Exit 3 if it breaks any."""
+    """Rehearse a plan: duration, pulses, every rule it breaks with its step, what waivers lift. Exit 3 if it breaks any."""
     from rtloop.app.look import check_plan
 
-    _tell(check_plan(plan, site), json_)
+    _tell(check_plan(plan, site, waivers), json_)
 
 
 @app.command()

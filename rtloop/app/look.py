@@ -13,22 +13,43 @@ from rtloop.errors import UsageProblem, ValidationProblem
 Told = tuple[str, Any, int]
 
 
-def check_plan(plan: str, site: Path | None) -> Told:
-    """Rehearse; exit 3 when any rule is broken."""
+def check_plan(plan: str, site: Path | None, waivers: Path | None = None) -> Told:
+    """Rehearse, and say what each waiver lifts; exit 3 when any rule is broken or a waiver is not valid."""
     from rtloop.app.config import load_site
     from rtloop.app.setting import chain_of
     from rtloop.plan.load import load_plan
     from rtloop.plan.rehearse import rehearse
+    from rtloop.safety.waivers import WAIVABLE, load_waivers
 
     loaded = load_plan(plan)
     chain_of(loaded)
-    rehearsal = rehearse(loaded, limits=load_site(site).limits(), today=WALL.utc()[:10])
+    limits, today = load_site(site).limits(), WALL.utc()[:10]
+    signed = () if waivers is None else load_waivers(waivers, plan_sha256=loaded.sha256, today=today)
+    rehearsal = rehearse(loaded, limits=limits, today=today, waivers=signed)
+    needs = rehearse(loaded, limits=limits, today=today).breaches if signed else ()
+    lifts = [
+        w.data()
+        | {
+            "lifts": WAIVABLE[w.rule],
+            "words": w.words(),
+            "needed_by": [b.where for b in needs if b.rule == w.rule],
+        }
+        for w in signed
+    ]
     data = {
         "plan": rehearsal.plan_name, "sha256": rehearsal.plan_sha256, "kind": rehearsal.kind.value,
         "duration_s": rehearsal.duration_s, "pulses": rehearsal.pulses, "targets": [asdict(r) for r in rehearsal.table],
-        "breaches": [asdict(b) for b in rehearsal.breaches], "may_arm": rehearsal.may_arm,
+        "breaches": [asdict(b) for b in rehearsal.breaches], "may_arm": rehearsal.may_arm, "waivers": lifts,
     }  # fmt: skip
-    return rehearsal.words(), data, 3 if rehearsal.breaches else 0
+    lines = [f"SHA-256 of the plan, as a waiver names it: {rehearsal.plan_sha256}", rehearsal.words()]
+    for row in lifts:
+        where = (
+            f"needed by {', '.join(row['needed_by'])}"
+            if row["needed_by"]
+            else "no step of this plan needs it"
+        )
+        lines.append(f"{row['words']}; it lifts: {row['lifts']} ({where})")
+    return "\n".join(lines), data, 3 if rehearsal.breaches else 0
 
 
 def list_found(wait_s: float) -> Told:

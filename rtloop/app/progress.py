@@ -10,6 +10,7 @@ from typing import Any
 
 from rtloop.model.event import Event
 from rtloop.model.view import View
+from rtloop.model.waiver import waiver_words
 from rtloop.session.display import MASKED, blinded, local_words, number, scores_of
 from rtloop.session.engine import Said
 
@@ -47,6 +48,8 @@ class Progress:
     def _words(self, event: Event, view: View) -> str:
         d = event.data
         match event.kind:
+            case "session_started":
+                return "\n".join(f"!! {words}" for words in waiver_words(d))
             case "phase_entered":
                 if d["words"]:
                     return f"-> {d['words']}  [{' | '.join(d['options'])}]"

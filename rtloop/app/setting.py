@@ -18,12 +18,14 @@ from rtloop.clock import WALL, Clock
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import SafetyStop, UsageProblem, ValidationProblem
 from rtloop.model.status import Mode
+from rtloop.model.waiver import Waiver
 from rtloop.plan.load import load_plan
 from rtloop.plan.rehearse import Rehearsal, rehearse
 from rtloop.plan.schema import Kind, Plan
 from rtloop.record.folder import SessionFolder
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import Limits, tightest
+from rtloop.safety.waivers import load_waivers
 from rtloop.session.level import LOOK_S, fitted_limits, ongoing_numbers
 from rtloop.session.line import Spot
 
@@ -53,6 +55,7 @@ class Request:
     rate_hz: float = 5000.0
     transport: str = "socket"
     faults: Path | None = None
+    waivers: Path | None = None
     site: Path | None = None
     json_: bool = False
     target: str | None = None
@@ -78,12 +81,18 @@ class Setting:
     ledger: Ledger  # of all earlier sessions of this participant
     spots: dict[str, Spot] = field(default_factory=dict)
     ongoing: dict[str, float] = field(default_factory=dict)  # what the EEG reached before the session, µV
+    waivers: tuple[Waiver, ...] = ()  # signed for exactly this plan
     covering: Covered | None = None  # in HUMAN: the commissioning record that lets a person under the coil
 
 
 def prepare(request: Request) -> Setting:
     """Check the request; ValidationProblem or UsageProblem tell everything that is wrong with it."""
-    for option, path in (("--faults", request.faults), ("--background", request.background)):
+    files = (
+        ("--faults", request.faults),
+        ("--background", request.background),
+        ("--waivers", request.waivers),
+    )
+    for option, path in files:
         if path is not None and not path.is_file():
             raise UsageProblem(f"{option} names no file", expected="a readable file", found=str(path))
     site = load_site(request.site, overrides=_overrides(request))
@@ -117,7 +126,15 @@ def prepare(request: Request) -> Setting:
             "max_pulses_session": plan.caps.pulses_total_max,
         }
         limits = tightest(limits, prescription={k: float(v) for k, v in own.items()})
-    rehearsal = rehearse(plan, limits=limits, today=WALL.utc()[:10], mode=mode, participant=participant)
+    today = WALL.utc()[:10]
+    waivers = (
+        load_waivers(request.waivers, plan_sha256=plan.sha256, today=today)
+        if request.waivers is not None
+        else ()
+    )
+    rehearsal = rehearse(
+        plan, limits=limits, today=today, mode=mode, participant=participant, waivers=waivers
+    )
     if rehearsal.breaches:
         raise ValidationProblem(
             f"the plan {plan.name} breaks {len(rehearsal.breaches)} rule(s)", expected="a plan that rehearses without breach",
@@ -126,7 +143,7 @@ def prepare(request: Request) -> Setting:
     spots = {t.name: Spot(coil_m=t.point_m(), local=t.local_electrodes or ()) for t in plan.targets}
     return Setting(
         request=request, site=site, plan=plan, mode=mode, limits=limits, rehearsal=rehearsal, run_id=run_id,
-        participant=participant, chain=chain_of(plan), spots=spots, covering=covering,
+        participant=participant, chain=chain_of(plan), spots=spots, covering=covering, waivers=waivers,
         ledger=Ledger() if mode is Mode.LISTEN else ledger_of(Path(site.data_dir), participant, simulated=request.simulate),
     )  # fmt: skip
 

@@ -226,6 +226,7 @@ class Sitting:
                 participant=t.participant or "", pct_mso=t.pct_mso, date=t.date.isoformat(), method=t.method,
                 coil=t.coil, waveform=t.waveform, unit_model=unit.model,
             ),
+            plan_sha256=plan.sha256, waivers=self.setting.waivers,
         )  # fmt: skip
 
     def _expected_delay_s(self) -> float | None:
@@ -330,7 +331,7 @@ class Sitting:
             ongoing_eeg_uv=setting.ongoing,
             layout=layout_dict(bench.source.layout), epoch_after=self.line.epoch_after,
             seed=setting.request.seed, scene=setting.request.scene if setting.request.simulate else None,
-            limits={r.name: r.value for r in setting.limits.rows},
+            limits={r.name: r.value for r in setting.limits.rows}, waivers=[w.data() for w in setting.waivers],
             blinded=setting.plan.arm.blinded, answered_by=self._answered_by(), steps=steps_dict(self.steps),
             criteria=criteria_of(setting.plan), places=places_of(setting.plan),
             dose_before=dose_before(setting.ledger, self.clock.utc()[:10]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,3 +28,8 @@ class Waiver:
             f"WAIVER of {self.rule} for the plan {self.plan_sha256[:12]}: {self.reason} ({self.citation}); "
             f"signed by {self.person} on {self.signed_on}"
         )
+
+
+def waiver_words(started: Mapping[str, Any]) -> tuple[str, ...]:
+    """A line for each waiver that ``session_started`` tells of; older journals tell of none."""
+    return tuple(Waiver(**w).words() for w in started.get("waivers") or ())

@@ -11,6 +11,7 @@ from datetime import date
 
 from rtloop.model.pulse import Purpose
 from rtloop.model.status import Mode
+from rtloop.model.waiver import Waiver
 from rtloop.plan.dose import unit_gap_s
 from rtloop.plan.expand import Control, Preview, Run, Step, expand, targets_in_order
 from rtloop.plan.schema import Kind, Plan, Threshold, Unit
@@ -113,11 +114,13 @@ def rehearse(
     mode: Mode = Mode.SIMULATED,
     participant: str | None = None,
     before: Counts | None = None,
+    waivers: tuple[Waiver, ...] = (),
 ) -> Rehearsal:
     """Walk through the plan without a unit.
 
     ``today`` is a UTC date (or YYYY-MM-DD); ``participant`` is who will sit there (None: whom the threshold
-    names, which is not enough for HUMAN); ``before`` counts the pulses of this session and day so far.
+    names, which is not enough for HUMAN); ``before`` counts the pulses of this session and day so far; ``waivers`` lift
+    their rules where they are of this plan.
     ``ValueError`` when ``today`` is not a date.
     """
     day = date.fromisoformat(str(today)).isoformat()
@@ -142,7 +145,7 @@ def rehearse(
         pulses=(sum(r.pulses[0] for r in rows), sum(r.pulses[1] for r in rows)),
         table=rows,
         breaches=_breaches(
-            plan, steps, limits or load_limits(), day, mode, participant, before or Counts(), bound
+            plan, steps, limits or load_limits(), day, mode, participant, before or Counts(), bound, waivers
         ),
     )
 
@@ -207,6 +210,7 @@ def _breaches(
     participant: str | None,
     before: Counts,
     bound: bool,
+    waivers: tuple[Waiver, ...],
 ) -> tuple[Breach, ...]:
     assert plan.unit is not None
     assert plan.timing is not None
@@ -243,6 +247,8 @@ def _breaches(
             participant=person,
             rig=Rig(unit_model=unit.model, coil=unit.coil, waveform=unit.waveform),
             threshold=threshold,
+            plan_sha256=plan.sha256,
+            waivers=waivers,
         )
         for refusal in plan_refusals(asked, limits):
             whole = refusal.rule in _OF_THE_PLAN

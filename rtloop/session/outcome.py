@@ -14,6 +14,7 @@ from rtloop.errors import RtloopError
 from rtloop.model.estimate import Estimate
 from rtloop.model.status import Mode
 from rtloop.model.view import TargetView, View, key_of
+from rtloop.model.waiver import waiver_words
 from rtloop.record.folder import SessionFolder
 from rtloop.record.report import write_report as render
 from rtloop.record.report_input import (
@@ -233,6 +234,8 @@ def _conditions(view: View, line: SignalLine) -> dict[str, str]:
         )
     if view.locked:
         out["EMERGENCY"] = view.locked
+    if signed := waiver_words(s):
+        out["WAIVERS in force"] = " | ".join(signed)
     stages = ("bridge", "decay", "detrend", "average_reference", "quality")
     out["chain"] = ", ".join(
         f"{n.replace('_', ' ')} {'on' if getattr(line.spec, n) else 'off'}" for n in stages
