@@ -1,0 +1,433 @@
+"""What mutation testing found unproved in the driver's watch over a unit: when EA goes out, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from watch_tools import (
+    ARMED,
+    NOTHING,
+    READY,
+    REPLY_S,
+    STANDBY,
+    Desk,
+    Run,
+    desk,
+)  # fmt: skip
+
+from drivers.requests import RE_ARM, Trip
+from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Refused, Silent
+from drivers.watch import CONFIRM_TRIES, FAILED, OPEN
+from rtloop.model.pulse import Train
+from rtloop.model.status import Fault
+
+FRESH_NS = 250_000_000
+TRAIN = Train(frequency_hz=10, n_pulses=20)
+
+
+@pytest.fixture
+def d(tmp_path: Path) -> Iterator[Desk]:
+    with desk(tmp_path) as made:
+        made.watch.stop_line = made.stop_line
+        yield made
+
+
+def stop(d: Desk) -> None:
+    d.board.ask_stop()
+
+
+def told_to_end(d: Desk) -> None:
+    d.watch.leave("SIGTERM")
+
+
+def orphaned(d: Desk) -> None:
+    d.parent_lives = False
+
+
+def frozen(d: Desk) -> None:
+    d.watch.armed = True
+    d.beat(FRESH_NS + 1)
+
+
+def disarm(d: Desk) -> None:
+    d.board["disarm_asked"] += 1
+
+
+def nothing(d: Desk) -> None:
+    pass
+
+
+Cause = Callable[[Desk], None]
+TRIPS: list[tuple[Cause, Fault, str]] = [  # what comes first is told first
+    (stop, Fault.STOP, "STOP was asked"),
+    (told_to_end, Fault.PORT_DEAD, "the port process was told to end: SIGTERM"),
+    (orphaned, Fault.ENGINE_LATE, "the engine's process is gone"),
+    (frozen, Fault.ENGINE_LATE, "the engine's heartbeat is 0.250 s old"),
+]
+OTHER = Trip(fault=Fault.BUG, words="another", t_s=3.0)
+
+
+# ---- what asks for EA
+
+
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize(("i", "j"), [(i, j) for i in range(4) for j in range(i, 4)])
+def test_each_cause_of_a_trip_sends_ea_and_the_first_of_several_is_told(d: Desk, i: int, j: int) -> None:
+    assert not d.watch.urgent()
+    for cause, _, _ in {TRIPS[i], TRIPS[j]}:
+        cause(d)
+    _, fault, words = TRIPS[i]
+    assert d.watch.urgent()
+    assert d.watch.trip is None  # asking changes nothing
+    d.watch.ea()
+    assert d.unit.names == ["EA"]
+    assert d.watch.trip == Trip(fault=fault, words=words, t_s=d.now_s)
+    assert d.stop_line.log == ["stop"]
+    assert not d.watch.urgent()
+
+
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize("cause", [stop, told_to_end, orphaned, frozen, disarm])
+@pytest.mark.parametrize("state", ["_opening", "lost", "_shut"])
+def test_nothing_asks_for_ea_before_it_is_open_or_once_it_is_lost_or_shut(
+    d: Desk, cause: Cause, state: str
+) -> None:
+    setattr(d.watch, state, True)
+    cause(d)
+    assert not d.watch.urgent()
+
+
+def test_what_is_asked_while_it_opens_is_done_once_it_is_open(tmp_path: Path) -> None:
+    with desk(tmp_path, opened=False, asked=3) as d:
+        stop(d)
+        assert not d.watch.urgent()
+        d.watch.opened()
+        assert d.board["port_state"] == OPEN == 1
+        assert d.watch.urgent()
+
+
+@pytest.mark.req("R-DISARM")
+def test_a_disarm_asked_before_the_watch_began_is_served(tmp_path: Path) -> None:
+    with desk(tmp_path, asked=3) as d:
+        assert d.watch.urgent()
+        assert d.stepped()[0] == "EA"
+        assert d.board["disarm_done"] == 3
+        assert d.watch.trip is None
+
+
+def test_no_disarm_is_asked_where_none_was(d: Desk) -> None:
+    assert "EA" not in d.stepped()
+    assert d.board["disarm_done"] == 0
+
+
+def test_every_poll_shows_life(d: Desk) -> None:
+    d.clock.advance(3.0)
+    assert d.board.age_s("port") > 1
+    d.watch.urgent()
+    assert d.board.age_s("port") == 0
+    assert d.waited == 1
+
+
+@pytest.mark.req("R-ORPHAN")
+@pytest.mark.parametrize(
+    ("instr", "armed", "discharges"),
+    [
+        (None, False, False), (None, True, True), (STANDBY, False, False), (STANDBY, True, True),
+        (ARMED, False, True), (READY, False, True), (READY, True, True), (NOTHING, False, False),
+    ],
+)  # fmt: skip
+def test_a_stale_heartbeat_sends_ea_where_the_unit_may_discharge_and_nowhere_else(
+    d: Desk, instr: int | None, armed: bool, discharges: bool
+) -> None:
+    if instr is not None:
+        d.says(instr)
+    d.watch.armed = armed
+    assert d.watch.may_discharge() is discharges
+    for age_ns, stale in ((0, False), (FRESH_NS, False), (FRESH_NS + 1, True)):
+        d.beat(age_ns)
+        assert d.watch.urgent() is (stale and discharges), age_ns
+    for never in (0, -1):
+        d.board["beat_engine"] = never
+        assert d.watch.urgent() is discharges
+
+
+@pytest.mark.req("R-DISARM")
+def test_after_a_trip_a_first_stop_and_each_disarm_still_send_ea_and_nothing_else(d: Desk) -> None:
+    d.watch.trip = OTHER
+    told_to_end(d)
+    orphaned(d)
+    frozen(d)
+    assert not d.watch.urgent()
+    stop(d)
+    assert d.watch.urgent()
+    d.watch.ea()
+    assert d.board["stop_served"] == d.board.now_ns()
+    assert not d.watch.urgent()
+    for n in (1, 2):
+        disarm(d)
+        assert d.watch.urgent()
+        d.watch.ea()
+        assert d.board["disarm_done"] == n
+        assert not d.watch.urgent()
+    assert d.watch.trip is OTHER
+    assert d.unit.names == ["EA"] * 3
+
+
+# ---- EA
+
+
+@pytest.mark.req("R-DISARM")
+def test_a_plain_disarm_trips_nothing_and_leaves_the_stop_line_alone(d: Desk) -> None:
+    d.armed()
+    d.watch.run = run = Run()
+    disarm(d)
+    d.watch.ea()
+    assert d.watch.trip is None
+    assert not d.watch.armed
+    assert d.stop_line.log == []
+    assert d.watch.confirm_tries == CONFIRM_TRIES == 5
+    assert run.cut_s == d.now_s
+    assert d.board["stop_served"] == 0
+
+
+def test_ea_that_nobody_asked_for_trips_nothing(d: Desk) -> None:
+    d.armed()
+    d.watch.ea()
+    assert d.watch.trip is None
+    assert not d.watch.armed
+
+
+@pytest.mark.req("R-DISARM")
+def test_the_first_ea_after_a_stop_is_the_one_that_is_told(d: Desk) -> None:
+    stop(d)
+    d.watch.ea()
+    first = d.board["stop_served"]
+    assert first == d.board.now_ns()
+    d.on(0.1)
+    d.watch.ea()
+    assert d.board["stop_served"] == first
+
+
+def test_a_stop_served_at_the_very_start_of_time_is_still_told(tmp_path: Path) -> None:
+    with desk(tmp_path, start_s=0.0) as d:
+        stop(d)
+        d.watch.ea()
+        assert d.board["stop_served"] == 1
+
+
+@pytest.mark.parametrize("standing", [None, OTHER])
+def test_the_first_trip_is_the_one_that_is_told(d: Desk, standing: Trip | None) -> None:
+    d.watch.trip = standing
+    stop(d)
+    d.watch.trip_with(Fault.UNIT_SILENT, "mute")
+    assert d.watch.trip == (standing or Trip(fault=Fault.UNIT_SILENT, words="mute", t_s=d.now_s))
+    assert d.unit.names == ["EA"]
+    assert d.stop_line.log == ["stop"]
+
+
+def test_a_trip_without_a_stop_line(d: Desk) -> None:
+    d.watch.stop_line = None
+    d.watch.trip_with(Fault.UNIT_SILENT, "mute")
+    assert d.watch.trip is not None
+    d.watch.trip = None
+    d.watch.line_lost(Lost("gone", written=False))
+    assert d.watch.trip is not None
+    d.watch.forgive()
+
+
+# ---- the line is gone
+
+
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_line_that_fails_under_ea_is_told_with_what_the_unit_does_by_itself(d: Desk, asked: bool) -> None:
+    d.armed()
+    d.watch.run = run = Run()
+    d.watch.confirm_tries = 3
+    if asked:
+        stop(d)
+    d.unit.fails["EA"] = [Lost("no device", written=True)]
+    d.watch.ea()
+    assert d.watch.lost
+    assert (d.watch.armed, d.watch.confirm_tries) == (False, 0)
+    assert d.board["port_state"] == FAILED == 2
+    assert d.board["stop_confirmed"] == (-1 if asked else 0)
+    words = "no device; the unit disarms itself after about 1 s of silence"
+    assert d.watch.trip == Trip(fault=Fault.UNIT_LOST, words=words, t_s=d.now_s)
+    assert d.stop_line.log == ["stop"]
+    assert run.failed == "no device"
+    d.watch.ea()
+    d.watch.trip_with(Fault.BUG, "later")
+    assert d.unit.names == ["EA"]  # nothing more is written
+    assert d.watch.trip.fault is Fault.UNIT_LOST
+    assert d.stepped() == []
+
+
+def test_a_line_lost_after_a_trip_keeps_the_first_trip(d: Desk) -> None:
+    d.watch.trip = OTHER
+    d.watch.line_lost(Lost("no device", written=True))
+    assert d.watch.trip is OTHER
+
+
+# ---- a trip that arming anew clears
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("final", [nothing, stop, told_to_end, None])
+def test_arming_anew_clears_what_it_may_and_nothing_final(d: Desk, fault: Fault, final: Cause | None) -> None:
+    d.watch.trip = trip = Trip(fault=fault, words="w", t_s=0.0)
+    if final is None:
+        d.watch.lost = True
+    else:
+        final(d)
+    d.watch.forgive()
+    cleared = final is nothing and fault in RE_ARM
+    assert d.watch.trip is (None if cleared else trip)
+    assert d.stop_line.log == (["release"] if cleared else [])
+
+
+@pytest.mark.parametrize("final", [nothing, stop, told_to_end, None])
+def test_the_stop_line_lets_go_on_the_way_to_arming_unless_it_is_final(d: Desk, final: Cause | None) -> None:
+    if final is None:
+        d.watch.lost = True
+    else:
+        final(d)
+    d.watch.forgive()
+    assert d.stop_line.log == (["release"] if final is nothing else [])
+
+
+# ---- is it disarmed?
+
+
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize("asked", [False, True])
+def test_ea_is_confirmed_by_the_units_own_word(d: Desk, asked: bool) -> None:
+    d.armed()
+    d.watch.misses = 1
+    (stop if asked else disarm)(d)
+    assert d.stepped() == ["EA", "control"]
+    assert d.unit.quiet == [(0.02, 0.1)]
+    assert d.watch.confirm_tries == 0
+    assert d.watch.misses == 0
+    assert d.watch.status is not None
+    assert d.watch.status.standby
+    assert d.board["unit_instr"] == STANDBY
+    assert d.board["stop_confirmed"] == (1 if asked else 0)
+    assert d.unit.names.count("EA") == 1
+
+
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("instr", [READY, ARMED, STANDBY | ARMED, NOTHING])
+def test_a_unit_that_does_not_obey_gets_ea_five_times_and_is_told(d: Desk, asked: bool, instr: int) -> None:
+    d.armed(instr)
+    d.unit.obeys = False
+    (stop if asked else disarm)(d)
+    sent = []
+    for left in (4, 3, 2, 1):
+        sent += d.stepped()
+        assert d.watch.confirm_tries == left
+        assert d.board["stop_confirmed"] == (-1 if asked else 0)
+        assert (d.watch.trip is None) is not asked
+        d.beat()
+    sent += d.stepped()
+    assert d.watch.confirm_tries == 0
+    assert sent.count("control") == 5
+    assert sent.count("EA") == (5 if asked else 6)
+    assert d.watch.trip is not None
+    if not asked:
+        assert d.watch.trip.fault is Fault.UNIT_UNEXPECTED
+        assert "does not confirm that it is disarmed" in d.watch.trip.words
+        assert str(d.watch.status) in d.watch.trip.words
+    assert "control" not in d.stepped()
+
+
+def test_a_unit_that_obeys_late_is_confirmed_late(d: Desk) -> None:
+    d.armed()
+    d.unit.obeys = False
+    stop(d)
+    d.stepped()
+    assert d.board["stop_confirmed"] == -1
+    d.unit.obeys = True
+    d.stepped()
+    d.stepped()
+    assert d.board["stop_confirmed"] == 1
+    assert d.watch.confirm_tries == 0
+
+
+@pytest.mark.parametrize("trouble", [Silent, Garbled, Refused])
+def test_a_unit_that_does_not_answer_after_ea_is_asked_again(d: Desk, trouble: type[LineTrouble]) -> None:
+    d.armed()
+    d.unit.fails["control"] = [trouble("no word", written=True) for _ in range(5)]
+    disarm(d)
+    for n in range(1, 5):
+        assert d.stepped()[-1] == "EA"
+        assert d.watch.misses == n
+        assert d.watch.trip is None
+        d.beat()
+    d.stepped()
+    assert d.watch.trip is not None
+    assert "no word" in d.watch.trip.words
+    assert d.watch.misses == 5
+
+
+def test_a_confirmation_cut_short_by_something_urgent_begins_anew(d: Desk) -> None:
+    d.armed()
+    d.unit.fails["control"] = [Cut("cut", written=True)]
+    disarm(d)
+    d.unit.doing["control"] = lambda: stop(d)
+    assert d.stepped() == ["EA", "control"]
+    assert d.watch.confirm_tries == 5
+    assert d.watch.misses == 0
+    assert d.watch.trip is not None
+    assert d.watch.trip.fault is Fault.STOP
+    assert d.board["stop_served"] > 0
+    assert d.board["stop_confirmed"] == 0  # not yet
+    d.unit.doing.clear()
+    d.stepped()
+    assert d.board["stop_confirmed"] == 1
+
+
+def test_a_line_that_fails_under_the_confirmation(d: Desk) -> None:
+    d.armed()
+    d.unit.fails["control"] = [Lost("no device", written=True)]
+    disarm(d)
+    assert d.stepped() == ["EA", "control"]
+    assert d.watch.lost
+    assert d.watch.trip is not None
+    assert d.watch.trip.fault is Fault.UNIT_LOST
+    assert d.watch.misses == 0
+
+
+def test_a_train_that_runs_on_after_ea_is_asked_about_until_it_ends(d: Desk) -> None:
+    d.armed()
+    d.unit.obeys = False
+    d.watch.run = run = Run(was_cut=True)
+    d.unit.running = 0x02
+    disarm(d)
+    for _ in range(8):
+        assert d.stepped()[-2:] == ["look", "EA"]
+        assert d.watch.confirm_tries == 5
+        assert d.watch.trip is None
+        d.beat()
+    assert all(d.unit.under_way)
+    assert run.words[0] == (True, 1000.0, 1000.0 + REPLY_S)
+    assert not d.unit.names.count("control")
+
+
+@pytest.mark.req("R-ORPHAN")
+def test_a_train_that_runs_on_is_not_kept_alive_for_an_engine_that_is_gone(d: Desk) -> None:
+    d.armed()
+    d.unit.obeys = False
+    d.watch.run = Run(was_cut=True)
+    d.unit.running = 0x02
+    d.clock.advance(0.3)
+    left = []
+    for _ in range(7):
+        d.stepped()
+        left.append(d.watch.confirm_tries)
+    assert left == [4, 3, 2, 1, 0, 0, 0]
+    assert d.watch.trip is not None
+    assert d.watch.trip.fault is Fault.ENGINE_LATE
