@@ -15,17 +15,20 @@ from typing import Any
 from rtloop.app.wiring import Bench
 from rtloop.clock import Clock
 from rtloop.errors import IntegrityProblem, RtloopError, SafetyStop
-from rtloop.model.pulse import Outcome, Pulse, PulseSeen, Source
+from rtloop.model.event import Event
+from rtloop.model.pulse import Outcome, Pulse
 from rtloop.model.status import Fault
 from rtloop.record import kinds
 from rtloop.record.journal import Journal
 from rtloop.safety.gate import Gate, GateResult
-from rtloop.safety.interlock import FAULTS, Action, Interlock, Step
+from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
-from rtloop.session.accounts import Accounts, seen_dict
-from rtloop.session.bulletin import Bulletin
-from rtloop.session.tally import News, Tally, uncommanded_words
+from rtloop.session.accounts import Account, Accounts
+from rtloop.session.arming import Answer
+from rtloop.session.ends import Ends
+from rtloop.session.tally import News, Tally
 from rtloop.session.vigil import Vigil
+from rtloop.session.watching import Watching
 
 TICK_S = 0.002
 PRESENT_EVERY_S = 0.02
@@ -51,18 +54,23 @@ class ScriptLoop:
     ----------
     sees : whether the stream can show this unit's pulses (an amplifier is attached, or both are simulated)
     gate_of : makes the gate, given what makes an intent durable
+    participant, locked : who it is; why that one is locked after an emergency, empty when not
     show : called with the kind and the data of each event, in either thread; must return at once
     """
 
     def __init__(
         self, *, bench: Bench, interlock: Interlock, vigil: Vigil, journal: Journal, clock: Clock, sees: bool,
         gate_of: Callable[[Callable[[dict[str, Any]], None]], Gate], show: Callable[[str, dict[str, Any]], None],
+        participant: str, locked: Callable[[], str],
     ) -> None:  # fmt: skip
         self._bench, self._interlock, self._vigil, self._journal = bench, interlock, vigil, journal
         self._clock, self._sees, self._show = clock, sees, show
-        self.gate = gate_of(lambda charge: self.emit(PULSE_INTENDED, sync=True, **charge))
-        self._tally = Tally(accounts=Accounts())
-        self._bulletin = Bulletin(interlock, bench.board)
+        self.gate = gate_of(self._intended)
+        self._watching = Watching(
+            clock=clock, ends=Ends(source=bench.source, board=bench.board, gate=self.gate), interlock=interlock, vigil=vigil,
+            tally=Tally(accounts=Accounts()), emit=self.emit, told=self._told_of, locked=locked, participant=lambda: participant,
+            detailed=_detailed,
+        )  # fmt: skip
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._told = threading.Event()
         self._outstanding: set[int] = set()  # given, and its record not closed yet
@@ -126,10 +134,14 @@ class ScriptLoop:
             durable_journal=board["durable_journal"],
         )  # fmt: skip
 
-    def emit(self, kind: str, /, *, sync: bool = False, **data: Any) -> None:
+    def emit(self, kind: str, /, *, sync: bool = False, **data: Any) -> Event:
         """Journal an event, then show it."""
-        self._journal.append(kind, data, sync=sync)
+        event = self._journal.append(kind, data, sync=sync)
         self._show(kind, data)
+        return event
+
+    def _intended(self, charge: dict[str, Any]) -> None:
+        self.emit(PULSE_INTENDED, sync=True, **charge)
 
     # -- the loop's side ---------------------------------------------------------------------------------------
 
@@ -146,22 +158,19 @@ class ScriptLoop:
         finally:
             if self.failure is None:
                 with contextlib.suppress(RtloopError):
-                    self._tell()
+                    self._watching.tell_interlock()
 
     def _pass(self) -> None:
         now_s = self._clock.now_s()
         self._bench.board.beat("engine")
-        raised, cleared = self._vigil.look(now_s, self._interlock.lamp)
-        for fault, detail in raised:
-            if fault is Fault.OPERATOR_GONE:
-                detail = f"{detail}: the script made no call; it must wait with tms.wait(seconds), not sleep"
-            self.fault(fault, detail)
-        for fault in cleared:
-            self._interlock.cleared(fault, now_s)
-        self._look_for_pulses(now_s)
-        self._tell()
-        for kind, data in self._bulletin.standing(now_s, self._vigil.health, self._vigil.standing):
-            self.emit(kind, **data)
+        self._watching.look(now_s, accounts=self._sees)
+        found = self._bench.source.pulses(now_s)
+        if not self._sees:
+            return
+        for t_s, value in self._bench.source.take_markers():
+            self.emit("marker_received", t_marker_s=t_s, value=value)
+        for seen in found:
+            self._watching.saw(seen, _number)
 
     def _serve(self, job: _Job) -> None:
         if job.given_up:
@@ -170,24 +179,9 @@ class ScriptLoop:
             job.value = job.work()
         except BaseException as err:  # the gate has disarmed; it is the script that must know
             job.error = err
-        self.alive()
-        self._tell()
+        self._watching.alive()
+        self._watching.tell_interlock()
         job.done.set()
-
-    def alive(self) -> None:
-        """A bounded wait for the unit is over: that was no lateness."""
-        self._bench.board.beat("engine")
-        self._vigil.waited(self._clock.now_s())
-
-    def fault(self, fault: Fault, detail: str) -> None:
-        """Do what the fault table says."""
-        self.gate.fault(fault, detail)
-        self.alive()
-        self._tell()
-
-    def _tell(self, words: str = "") -> None:
-        for kind, data in self._bulletin.interlock(words):
-            self.emit(kind, **data)
 
     # -- what the script may ask for (in the loop's thread, by ``ask``) ------------------------------------------
 
@@ -197,96 +191,51 @@ class ScriptLoop:
 
     def passed(self) -> None:
         """Everything needed was found in order: SAFE -> READY."""
-        self._interlock.preflight_ok()
-        self._tell("preflight passed")
+        self._watching.passed()
 
-    def arm_requested(self) -> Step:
+    def arm_requested(self) -> Answer:
         """Step one; it also acknowledges the faults whose cause no longer stands."""
-        now_s = self._clock.now_s()
-        for fault in [f for f in self._interlock.active if f not in self._vigil.standing]:
-            if FAULTS[fault].action is not Action.TRIP:
-                self._interlock.cleared(fault, now_s)
-        step = self._interlock.arm_requested(now_s)
-        self.emit("arm_requested", accepted=step.accepted, words=step.words)
-        return step
+        return self._watching.arming.ask(self._clock.now_s())
 
-    def arm_confirmed(self, said: str, by: str) -> tuple[bool, str]:
-        """Step two, in words; then the unit is armed: whether, and what came of it."""
+    def arm_confirmed(self, said: str, by: str) -> Answer:
+        """Step two, in words; then the unit is armed. Raises what the unit says when it does not get ready."""
         self.emit(kinds.COMMAND_RECEIVED, word="confirm", args=[said, f"by the {by}"])
-        step = self._interlock.arm_confirmed(self._clock.now_s())
-        self.emit("arm_confirmed", accepted=step.accepted, words=step.words)
-        if not step.accepted:
-            return False, step.words
-        armed = self.gate.arm()
-        return armed.ok, armed.words
+        answer = self._watching.arming.confirm(self._clock.now_s())
+        if answer.error is not None:
+            raise answer.error
+        return answer
 
     def fire(self, pulse: Pulse) -> GateResult:
         """Through the gate, once; journalled whatever comes of it."""
-        self._tally.blocks[pulse.pulse_id] = "script"
-        permit = self.gate.permit(pulse, self._clock.now_s())
-        result = (
-            GateResult(outcome=Outcome.REFUSED, refusals=permit)
-            if isinstance(permit, tuple)
-            else self.gate.fire(pulse, permit)
-        )
-        self.alive()
-        sent_s = None if result.receipt is None else result.receipt.t_sent_s
-        if result.outcome is Outcome.UNCERTAIN and sent_s is None:
-            sent_s = self._clock.now_s()  # it may have gone out until now
-        news = self._tally.closed(pulse, result, sent_s)
-        if sent_s is not None and result.outcome in (Outcome.FIRED, Outcome.UNCERTAIN):
-            self._outstanding.add(pulse.pulse_id)
-            if pulse.train is not None:
-                self._train_end_s = sent_s + pulse.train.duration_s
-            if self._sees:
-                self._bench.source.expect_pulse(sent_s)
-        self._tell_news(news)
+        shows_in = self._bench.source if self._sees else None
+        self._outstanding.add(pulse.pulse_id)  # before what is told of it settles it
+        result, given_s = self._watching.give(self.gate, pulse, "script", shows_in)
+        if given_s is None:
+            self._outstanding.discard(pulse.pulse_id)
+        elif pulse.train is not None:
+            self._train_end_s = given_s + pulse.train.duration_s
         return result
 
-    # -- what became of the pulses -----------------------------------------------------------------------------
-
-    def _tell_news(self, news: News | None) -> None:
-        """Write what the accounts say, and do what follows from it."""
-        if news is None:
-            return
-        self.emit(news.kind, **news.data)
+    def _told_of(self, news: News) -> None:
         number = int(news.data.get("pulse_id", 0))
         if news.kind == kinds.PULSE_CLOSED:
             self.closings[number] = news.data
-            if number in self._outstanding and not self._sees:
+            if (
+                number in self._outstanding
+                and not self._sees
+                and news.data["outcome"] in (Outcome.FIRED, Outcome.UNCERTAIN)
+            ):
                 self._outstanding.discard(number)
                 self.emit(kinds.PULSE_NOT_SEEN, pulse_id=number, words=NO_EEG_WORDS)
         elif news.kind in (kinds.PULSE_NOT_SEEN, kinds.PULSE_ACCOUNTED):
             self._outstanding.discard(number)
-        if news.fault is not None:
-            self.fault(*news.fault)
 
-    def _look_for_pulses(self, now_s: float) -> None:
-        over = self.gate.train_over()
-        if over is not None:
-            self._tell_news(self._tally.train_over(over))
-        found = self._bench.source.pulses(now_s)
-        if not self._sees:
-            return
-        for t_s, value in self._bench.source.take_markers():
-            self.emit("marker_received", t_marker_s=t_s, value=value)
-        for seen in found:
-            self._seen(seen)
-        for news in self._tally.look(now_s):
-            self._tell_news(news)
 
-    def _seen(self, seen: PulseSeen) -> None:
-        row, fault = self._tally.accounts.saw(seen)
-        if seen.source is Source.HOST:
-            return  # only our own fire time: nothing was observed
-        if row.pulse is None:
-            dose = self.gate.uncommanded(seen.sample)
-            self.emit(kinds.PULSE_UNCOMMANDED, pulse_id=-1 - seen.sample, **dose, **seen_dict(seen))
-        else:
-            delay_s = None if row.t_sent_s is None else seen.t_s - row.t_sent_s
-            number = row.pulse.pulse_id
-            self.emit(kinds.PULSE_SEEN, pulse_id=number, after_command_s=delay_s, **seen_dict(seen))
-            for news in self._tally.saw(row, seen):
-                self._tell_news(news)
-        if fault is not None:
-            self.fault(fault, uncommanded_words(seen))
+def _detailed(fault: Fault, detail: str) -> str:
+    hint = ": the script made no call; it must wait with tms.wait(seconds), not sleep"
+    return f"{detail}{hint}" if fault is Fault.OPERATOR_GONE else detail
+
+
+def _number(row: Account) -> int | None:
+    """Of the pulse that was commanded; None: nobody's."""
+    return None if row.pulse is None else row.pulse.pulse_id

@@ -57,16 +57,16 @@ class Tms:
         self._vigil = Vigil(
             source=bench.source, board=bench.board, limits=limits, status=bench.unit.status, utc=clock.utc
         )
+        self._lock = Watch(setting.data_dir, setting.participant)
         self._loop = ScriptLoop(
             bench=bench, interlock=self._interlock, vigil=self._vigil, journal=journal, clock=clock, sees=setting.sees,
             gate_of=lambda intent: Gate(
                 stimulator=self._unit, limits=limits, interlock=self._interlock, ledger=setting.ledger, clock=clock,
                 run_id=setting.run_id, key=bench.key, record_intent=intent, situation=self._situation,
             ),
-            show=self._show,
+            show=self._show, participant=setting.participant, locked=self._lock.why,
         )  # fmt: skip
         self._pulses = 0
-        self._lock = Watch(setting.data_dir, setting.participant)
         # as the gate does: the instant of another run's last pulse is not known, so it is counted from now
         self._last: tuple[float, int | None, Train | None] | None = (
             (clock.now_s() + setting.ledger.maybe_running_s, None, None)
@@ -118,12 +118,10 @@ class Tms:
             )
         if self._power is None:
             raise UsageProblem("the power was not set", expected="tms.set_power(...) before tms.arm(...)")
-        if locked := self._lock.why():
-            raise self._refusal("arming was refused", (locked,))
         self.wait(LOOK_S)  # what stood while the script was away, and no longer does, is looked at first
         self._raise_if_the_unit_is_gone()
         asked = self._loop.ask(self._loop.arm_requested, ARM_WITHIN_S)
-        if not asked.accepted:
+        if not asked.ok:
             raise self._refusal("arming was refused", (asked.words,))
         by = "script"
         if not self.setting.simulated:
@@ -137,9 +135,9 @@ class Tms:
                 raise self._refusal(
                     "not armed: nobody typed the words", (f"expected {words!r}, found {said!r}",)
                 )
-        ok, found = self._loop.ask(lambda: self._loop.arm_confirmed(words, by), ARM_WITHIN_S)
-        if not ok:
-            raise self._refusal("not armed", (found,))
+        done = self._loop.ask(lambda: self._loop.arm_confirmed(words, by), ARM_WITHIN_S)
+        if not done.ok:
+            raise self._refusal("not armed", (done.words,))
 
     def pulse(self) -> Receipt:
         """One pulse, as soon as the unit's interval allows. Refused with all reasons; NotReady when the unit is gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from rtloop.errors import RtloopError
@@ -25,6 +26,15 @@ class Emit(Protocol):
     def __call__(self, kind: str, /, *, sync: bool = False, **data: object) -> Event | None: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came of a step of arming; ``error``: the unit did not get ready."""
+
+    ok: bool
+    words: str
+    error: RtloopError | None = None
+
+
 class Arming:
     """What ``arm`` and ``confirm`` do; a participant who is locked is refused both.
 
@@ -43,11 +53,11 @@ class Arming:
         self._emit, self._tell, self._alive, self._locked = emit, tell, alive, locked
         self._look_at_s = -math.inf
 
-    def ask(self, now_s: float) -> None:
+    def ask(self, now_s: float) -> Answer:
         """Step one; it also acknowledges the faults whose cause no longer stands."""
         if locked := self._locked():
             self._emit("arm_requested", accepted=False, words=locked)
-            return
+            return Answer(ok=False, words=locked)
         for fault in [f for f in self._interlock.active if f not in self._vigil.standing]:
             if FAULTS[fault].action is not Action.TRIP:
                 self._interlock.cleared(fault, now_s)
@@ -56,24 +66,26 @@ class Arming:
         self._tell("")
         step = self._interlock.arm_requested(now_s)
         self._emit("arm_requested", accepted=step.accepted, words=step.words)
+        return Answer(ok=step.accepted, words=step.words)
 
-    def confirm(self, now_s: float) -> None:
+    def confirm(self, now_s: float) -> Answer:
         """Step two; then the unit is armed."""
         if locked := self._locked():
             self._emit("arm_confirmed", accepted=False, words=locked)
-            return
+            return Answer(ok=False, words=locked)
         step = self._interlock.arm_confirmed(now_s)
         self._emit("arm_confirmed", accepted=step.accepted, words=step.words)
         if not step.accepted or self._gate is None:
-            return
+            return Answer(ok=step.accepted, words=step.words)
         try:
             armed = self._gate.arm()
         except RtloopError as err:  # the gate has disarmed and told the interlock
             self._tell(str(err))
-            return
+            return Answer(ok=False, words=str(err), error=err)
         finally:
             self._alive()
         self._tell(armed.words)
+        return Answer(ok=armed.ok, words=armed.words)
 
     def newly_locked(self, now_s: float, participant: str) -> str:
         """Why the participant is locked, told once; an event. Looked at a few times a second (inf: now)."""

@@ -6,34 +6,31 @@ event, journalled before it is shown. ``step`` never waits but for the gate, who
 
 from __future__ import annotations
 
-import math
 import queue
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from rtloop.clock import Clock
 from rtloop.errors import RtloopError
 from rtloop.model.event import Event
-from rtloop.model.pulse import Outcome, Pulse, PulseSeen, Source
-from rtloop.model.status import Fault
+from rtloop.model.pulse import Pulse, PulseSeen
 from rtloop.model.view import View, fold
 from rtloop.plan.expand import Listen
 from rtloop.record import kinds
-from rtloop.safety.gate import GateResult
 from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
 from rtloop.session import engine as e
-from rtloop.session.accounts import Accounts, seen_dict
-from rtloop.session.arming import Arming
-from rtloop.session.bulletin import Bulletin
+from rtloop.session.accounts import Account, Accounts
 from rtloop.session.display import ranking_dict
 from rtloop.session.ends import Append, Ends, Told
 from rtloop.session.line import Label, SignalLine, Trial, trial_dict
 from rtloop.session.looking import block_looked_at, early_measured, step_looked_at
 from rtloop.session.loopback import Loopback
 from rtloop.session.results import Results
-from rtloop.session.tally import News, Tally, uncommanded_words
+from rtloop.session.tally import News, Tally
 from rtloop.session.vigil import Vigil
+from rtloop.session.watching import Watching
 
 
 class Loop:
@@ -60,17 +57,17 @@ class Loop:
         loopback: Loopback | None = None, locked: Callable[[], str] = lambda: "",
     ) -> None:  # fmt: skip
         self._clock, self._ends, self._append, self._show = clock, ends, append, show
-        self._interlock, self._engine, self._line, self._vigil = interlock, engine, line, vigil
+        self._interlock, self._engine, self._line = interlock, engine, line
         self._accounts, self._criteria, self._results = accounts, criteria or {}, results
-        self._bulletin = Bulletin(interlock, ends.board)
-        line.meanwhile = self._alive
         self.inbox: queue.SimpleQueue[e.Said | Told] = queue.SimpleQueue()
         self._messages: list[e.Message] = []
         self._tally = Tally(accounts=accounts, loopback=loopback or Loopback())
-        self._arming = Arming(
-            interlock=interlock, gate=ends.gate, vigil=vigil, loopback=self._tally.loopback, emit=self.emit,
-            tell=self._tell_interlock, alive=self._alive, locked=locked,
+        self._watching = Watching(
+            clock=clock, ends=ends, interlock=interlock, vigil=vigil, tally=self._tally, emit=self.emit, told=self._told,
+            locked=locked, participant=lambda: str(self.view.started.get("participant")),
         )  # fmt: skip
+        self.fault, self._alive = self._watching.fault, self._watching.alive
+        line.meanwhile = self._alive
         self._blocks = self._tally.blocks
         self._open: set[int] = set()  # fired, not judged yet
         self._heard = 0
@@ -81,9 +78,9 @@ class Loop:
         """One pass. After it, ``finished`` says whether the session is over."""
         now_s = self._clock.now_s()
         self._ends.board.beat("engine")
-        self._watch(now_s)
+        self._watching.look(now_s)
         for seen in self._line.look(now_s):
-            self._seen(seen)
+            self._watching.saw(seen, partial(self._taken, seen))
         for t_s, value in self._ends.source.take_markers():
             self.emit("marker_received", t_marker_s=t_s, value=value)
         for trial in self._line.trials():
@@ -96,11 +93,6 @@ class Loop:
         """Why a word would change nothing now; empty when it would be taken. Any thread may ask."""
         return self._engine.why_not(said)
 
-    def _alive(self) -> None:
-        """Bounded work or a bounded wait is under way: the loop is not frozen, and nothing can be fired meanwhile."""
-        self._ends.board.beat("engine")
-        self._vigil.waited(self._clock.now_s())
-
     def emit(self, kind: str, /, *, sync: bool = False, **data: Any) -> None:
         """Journal an event, fold it into the view, show it."""
         event = self._append(kind, data, sync=sync)
@@ -109,92 +101,39 @@ class Loop:
 
     # -- faults and the lamp -----------------------------------------------------------------------------------
 
-    def _watch(self, now_s: float) -> None:
-        raised, cleared = self._vigil.look(now_s, self._interlock.lamp)
-        for fault, detail in raised:
-            self.fault(fault, detail)
-        for fault in cleared:
-            self._interlock.cleared(fault, now_s)
-        self._watch_lock(now_s)
-        over = None if self._ends.gate is None else self._ends.gate.train_over()
-        if over is not None:
-            self._tell(self._tally.train_over(over))
-        for news in self._tally.look(now_s):
-            self._tell(news)
-        self._tell_interlock()
-        for kind, data in self._bulletin.standing(now_s, self._vigil.health, self._vigil.standing):
-            self.emit(kind, **data)
-
-    def fault(self, fault: Fault, detail: str) -> None:
-        """Do what the fault table says: disarm first, tell afterwards."""
-        if self._ends.gate is not None:
-            self._ends.gate.fault(fault, detail)
-            self._alive()
-        else:
-            self._interlock.fault(fault, self._clock.now_s(), detail)
-        self._tell_interlock()
-
-    def _watch_lock(self, now_s: float) -> None:
-        """A lock that somebody set meanwhile ends the giving of pulses as STOP does."""
-        words = self._arming.newly_locked(now_s, str(self.view.started.get("participant")))
-        if words and self._ends.gate is not None:
-            self.fault(Fault.STOP, words)
-
     def end_of_pulses(self) -> None:
         """The session ends: a lock and the delay of the session are told, if they were not."""
-        self._watch_lock(math.inf)
-        for news in self._tally.look(self._clock.now_s()):
-            self._tell(news)
-        self._tell(self._tally.summary())
+        self._watching.look_for_lock()
+        self._watching.account(self._clock.now_s())
+        self._watching.tell(self._tally.summary())
 
-    def _tell(self, news: News | None) -> None:
-        """Write what the accounts say, and do what follows from it."""
-        if news is None:
-            return
-        self.emit(news.kind, **news.data)
+    def _told(self, news: News) -> None:
         if news.settles is not None:
             pulse = news.settles
             self._settle(pulse.pulse_id, pulse.target, self._blocks[pulse.pulse_id], accepted=False)
-        if news.fault is not None:
-            self.fault(*news.fault)
 
     def preflight_passed(self) -> None:
         """SAFE -> READY: everything the plan expects was found in order."""
-        self._interlock.preflight_ok()
-        self._tell_interlock("preflight passed")
+        self._watching.passed()
 
     def disarm(self, reason: str) -> None:
         """Never refused; says whether the unit confirmed."""
         if self._ends.gate is not None:
             done = self._ends.gate.disarm(reason)
             self._alive()
-            self._tell_interlock(done.words)
+            self._watching.tell_interlock(done.words)
             self.emit("disarmed", reason=reason, confirmed=done.confirmed, words=done.words)
-
-    def _tell_interlock(self, words: str = "") -> None:
-        """Make events of what changed in the interlock since the last time."""
-        for kind, data in self._bulletin.interlock(words):
-            self.emit(kind, **data)
 
     # -- what is seen ------------------------------------------------------------------------------------------
 
-    def _seen(self, seen: PulseSeen) -> None:
-        row, fault = self._accounts.saw(seen)
-        if seen.source is Source.HOST:
-            return  # only our own fire time: nothing was observed, and ``overdue`` will say so
+    def _taken(self, seen: PulseSeen, row: Account) -> int | None:
+        """Make a trial of a seen pulse; its number, None when it is nobody's."""
         label = self._label(row.pulse)
-        if label is None:
-            dose = {} if self._ends.gate is None else self._ends.gate.uncommanded(seen.sample)
-            self.emit(kinds.PULSE_UNCOMMANDED, pulse_id=-1 - seen.sample, **dose, **seen_dict(seen))
-        else:
-            delay_s = None if row.t_sent_s is None else seen.t_s - row.t_sent_s
-            self.emit(kinds.PULSE_SEEN, pulse_id=label.pulse_id, after_command_s=delay_s, **seen_dict(seen))
-            if row.pulse is None or row.pulse.n_pulses == 1:  # of a train or a pair no trial is made
-                self._line.take(seen, label)
-            for news in self._tally.saw(row, seen):
-                self._tell(news)
-        if fault is not None:
-            self.fault(fault, uncommanded_words(seen))
+        if label is not None and (
+            row.pulse is None or row.pulse.n_pulses == 1
+        ):  # of a train or a pair no trial is made
+            self._line.take(seen, label)
+        return None if label is None else label.pulse_id
 
     def _label(self, pulse: Pulse | None) -> Label | None:
         """The block that a seen pulse belongs to: its command's, or when listening the one under way."""
@@ -241,9 +180,9 @@ class Loop:
             self.emit(kinds.COMMAND_RECEIVED, word=said.word, args=list(said.args))
             match said.word:
                 case "arm":
-                    self._arming.ask(now_s)
+                    self._watching.arming.ask(now_s)
                 case "confirm":
-                    self._arming.confirm(now_s)
+                    self._watching.arming.confirm(now_s)
                 case "take_out" | "reinstate":
                     self._move_trial(said)
                 case "halt" | "emergency":
@@ -325,7 +264,7 @@ class Loop:
             case e.Announce():
                 if self._ends.gate is not None:
                     self._ends.gate.announce(order.due_s)
-                self._bulletin.announced(order.due_s)
+                self._watching.announced(order.due_s)
             case e.Give():
                 self._give(order.pulse, order.block)
             case e.Finish():
@@ -347,7 +286,7 @@ class Loop:
         try:
             status = self._ends.gate.set_power(power_pct_mso)
         except RtloopError as err:  # the gate has disarmed and told the interlock
-            self._tell_interlock(str(err))
+            self._watching.tell_interlock(str(err))
             self._messages.append(e.Failed(words=str(err)))
             return
         finally:
@@ -361,28 +300,12 @@ class Loop:
     def _give(self, pulse: Pulse, block: str) -> None:
         gate = self._ends.gate
         assert gate is not None
-        self._blocks[pulse.pulse_id] = block
-        permit = gate.permit(pulse, self._clock.now_s())
-        result = (
-            GateResult(outcome=Outcome.REFUSED, refusals=permit)
-            if isinstance(permit, tuple)
-            else gate.fire(pulse, permit)
-        )
-        self._alive()
-        self._closed(pulse, result)
+        result, given_s = self._watching.give(gate, pulse, block, self._ends.source)
+        if given_s is not None:
+            self._open.add(pulse.pulse_id)
+        self._watching.tell_interlock(f"pulse {pulse.pulse_id}: {result.outcome.value}")
+        self._messages.append(e.Closed(pulse=pulse, outcome=result.outcome))
 
     def intended(self, charge: dict[str, Any]) -> None:
         """The gate's own record of an intent: durable when this returns, before anything is sent."""
         self.emit(PULSE_INTENDED, sync=True, **charge)
-
-    def _closed(self, pulse: Pulse, result: GateResult) -> None:
-        receipt, outcome = result.receipt, result.outcome
-        sent_s = None if receipt is None else receipt.t_sent_s
-        if outcome is Outcome.UNCERTAIN and sent_s is None:
-            sent_s = self._clock.now_s()  # it may have gone out until now
-        self._tell(self._tally.closed(pulse, result, sent_s))
-        if outcome in (Outcome.FIRED, Outcome.UNCERTAIN) and sent_s is not None:
-            self._open.add(pulse.pulse_id)
-            self._ends.source.expect_pulse(sent_s)
-        self._tell_interlock(f"pulse {pulse.pulse_id}: {outcome.value}")
-        self._messages.append(e.Closed(pulse=pulse, outcome=outcome))
