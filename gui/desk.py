@@ -58,6 +58,7 @@ class Form:
     rate_hz: float | None = None
     background: str = ""
     faults: str = ""
+    waivers: str = ""  # path of a file of signed waivers; not of a session that only listens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +148,8 @@ class Desk(Protocol):
     def devices(self, form: Form) -> Job:
         """Look for streams and the unit's port; result ``Devices``."""
 
-    def check(self, plan: str) -> Job:
-        """Rehearse a plan; result ``Rehearsed``."""
+    def check(self, plan: str, waivers: str = "") -> Job:
+        """Rehearse a plan, with the waivers signed for it (a path); result ``Rehearsed``."""
 
     def start(self, form: Form) -> Started:
         """Start an engine in a session of its own (it outlives the window)."""

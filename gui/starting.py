@@ -131,10 +131,10 @@ def problems_of(form: Form, known: Known) -> tuple[str, ...]:
 
 
 def _files(form: Form) -> list[tuple[str, str]]:
-    if not form.simulate:
-        return []
-    both = [("Background", form.background), ("Faults", "" if form.kind == "watch" else form.faults)]
-    return [(name, path) for name, path in both if path]
+    files = [] if form.kind == "watch" else [("Waivers", form.waivers)]
+    if form.simulate:
+        files += [("Background", form.background), ("Faults", "" if form.kind == "watch" else form.faults)]
+    return [(name, path) for name, path in files if path]
 
 
 def _plan_problems(form: Form, known: Known) -> list[str]:

@@ -97,8 +97,8 @@ class FakeDesk:
         self.asked.append(("devices", form))
         return self._job(self.now_devices)
 
-    def check(self, plan: str) -> FakeJob:
-        self.asked.append(("check", plan))
+    def check(self, plan: str, waivers: str = "") -> FakeJob:
+        self.asked.append(("check", f"{plan} {waivers}".strip()))
         kind = "watch" if "watch" in plan else "probe" if "probe" in plan else "map"
         usual = Rehearsed(words=(Line(text=f"{plan} ({kind}): 48 pulses, about 3 min"),), kind=kind)
         return self._job(self.now_rehearsed.get(plan, usual))

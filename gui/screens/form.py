@@ -142,6 +142,7 @@ class StartForm(QWidget):
         self.markers.setPlaceholderText(settings.markers or "none")
         self.port = _editable(settings.port or "for example /dev/ttyUSB0 or COM3")
         self.data_dir = PathField(settings.data_dir)
+        self.waivers = PathField("none: every rule holds")
         self.scene = _editable("default")
         self.scene.addItems(list(scenes))
         self.seed, self.channels, self.rate_hz = QSpinBox(), QSpinBox(), QSpinBox()
@@ -163,8 +164,10 @@ class StartForm(QWidget):
         row.setSpacing(4)
         row.addWidget(self.plan, 1)
         row.addWidget(self.plan_browse)
-        top = self._rows(("Session", self.kind), ("Mode", self.mode), ("", self.mode_words), ("", self.human),
-                         ("&Plan", plan), ("Pa&rticipant", self.participant), ("&Data folder", self.data_dir))  # fmt: skip
+        self._top_rows = top = self._rows(
+            ("Session", self.kind), ("Mode", self.mode), ("", self.mode_words), ("", self.human), ("&Plan", plan),
+            ("&Waivers", self.waivers), ("Pa&rticipant", self.participant), ("&Data folder", self.data_dir),
+        )  # fmt: skip
         self._label(top, plan).setBuddy(self.plan)
         box.addLayout(top)
         for spin in (self.seed, self.channels, self.rate_hz):
@@ -209,7 +212,7 @@ class StartForm(QWidget):
             line.textChanged.connect(self.changed)
         for spin in (self.seed, self.channels, self.rate_hz):
             spin.valueChanged.connect(self.changed)
-        for name in ("data_dir", "background", "faults"):
+        for name in ("data_dir", "background", "faults", "waivers"):
             field: PathField = getattr(self, name)
             field.changed.connect(self.changed)
             field.browse.connect(lambda name=name: self.browse.emit(name))
@@ -235,6 +238,7 @@ class StartForm(QWidget):
         self.rate_hz.setValue(round(5000 if form.rate_hz is None else form.rate_hz))
         self.background.edit.setText(form.background)
         self.faults.edit.setText(form.faults)
+        self.waivers.edit.setText(form.waivers)
         self.blockSignals(False)
         self._arrange()
 
@@ -245,6 +249,7 @@ class StartForm(QWidget):
         common = {
             "kind": kind, "plan": self.plan.currentText().strip(), "participant": self.participant.text().strip(),
             "data_dir": self.data_dir.text, "simulate": simulate, "mode": "" if kind == "watch" and not simulate else mode,
+            "waivers": "" if kind == "watch" else self.waivers.text,
         }  # fmt: skip
         if simulate:
             return Form(
@@ -295,6 +300,7 @@ class StartForm(QWidget):
         self.mode_words.setText(mode_words(self.value()))
         self.real.setVisible(not simulate)
         self.simulated.setVisible(simulate)
+        self._top_rows.setRowVisible(self.waivers, not watch)
         for row in (3, 4):
             self._real_rows.setRowVisible(row, not watch)
         self._sim_rows.setRowVisible(5, not watch)

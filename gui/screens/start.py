@@ -44,6 +44,7 @@ _CHOOSE = {
         "Choose a recording as ongoing EEG",
         "Recordings (*.xdf *.edf *.bdf *.vhdr *.set *.fif);;All files (*)",
     ),
+    "waivers": ("Choose a file of signed waivers", "Waivers (*.toml);;All files (*)"),
     "faults": ("Choose a scenario of faults", "Scenarios (*.toml);;All files (*)"),
 }
 
@@ -63,7 +64,7 @@ class StartScreen(QWidget):
         self._devices: Job | None = None
         self._check: Job | None = None
         self._looked: tuple[object, ...] = ()  # fields that the last look was for
-        self._checked = ""
+        self._checked: tuple[str, str] | None = None  # plan and waivers that the last rehearsal was for
         self._changed_s = -1.0
         self._running_s = -1.0
         self._running: dict[str, Path] = {}
@@ -176,7 +177,7 @@ class StartScreen(QWidget):
 
     def look_again(self) -> None:
         """Devices and plan anew, whatever is known."""
-        self._looked, self._checked = (), ""
+        self._looked, self._checked = (), None
         try:
             self.desk.settings()
             self.known = replace(self.known, settings_error="")
@@ -187,9 +188,13 @@ class StartScreen(QWidget):
     def _on_change(self) -> None:
         self._changed_s = WALL.now_s()
         form, under = self.form.value(), self.known.under
-        if _wanted(form) != self._looked:
+        if (
+            _wanted(form) != self._looked
+        ):  # what was known is dropped: to be asked again, even if it is changed back
+            self._looked = ()
             self.known = replace(self.known, devices=None, devices_error="")
-        if form.plan != self._checked:
+        if (form.plan, form.waivers) != self._checked:
+            self._checked = None
             self.known = replace(self.known, rehearsed=None, check_error="")
         if under is not None and under.exit is not None:
             self.known = replace(self.known, under=None)
@@ -201,10 +206,11 @@ class StartScreen(QWidget):
                 self._devices.cancel()
             self._looked, self._devices = _wanted(form), self.desk.devices(form)
             self.known = replace(self.known, devices=None, devices_error="")
-        if form.plan != self._checked:
+        if (form.plan, form.waivers) != self._checked:
             if self._check is not None:
                 self._check.cancel()
-            self._checked, self._check = form.plan, self.desk.check(form.plan) if form.plan else None
+            self._checked = (form.plan, form.waivers)
+            self._check = self.desk.check(*self._checked) if form.plan else None
             self.known = replace(self.known, rehearsed=None, check_error="")
 
     def _take_jobs(self) -> None:

@@ -18,7 +18,7 @@ _SIMULATED = {
     "scene": "--scene", "seed": "--seed", "channels": "--channels", "rate_hz": "--rate-hz",
     "background": "--background", "faults": "--faults",
 }  # fmt: skip
-_OF_A_UNIT = ("--unit", "--port", "--faults", "--mode")
+_OF_A_UNIT = ("--unit", "--port", "--faults", "--mode", "--waivers")
 
 
 def engine_command(form: Form, run_id: str) -> list[str]:
@@ -33,6 +33,8 @@ def engine_command(form: Form, run_id: str) -> list[str]:
         options += ["--simulate", *given_options(form, _SIMULATED)]
     if form.mode:
         options += ["--mode", form.mode.lower()]
+    if form.waivers:
+        options += ["--waivers", full_path(form.waivers)]
     if form.kind == "watch":  # it knows no unit and no mode
         kept: list[str] = []
         for name, value in _pairs(options):
@@ -52,19 +54,19 @@ def _pairs(options: list[str]) -> list[tuple[str, list[str]]]:
 
 
 def given_options(form: Form, options: dict[str, str]) -> list[str]:
-    """Options of the filled-in fields; paths in full, since an engine does not know where the window stands."""
+    """Options of the filled-in fields; paths in full."""
     out: list[str] = []
     for name, option in options.items():
         value = getattr(form, name)
         if value not in ("", None):
             text = f"{value:g}" if isinstance(value, float) else str(value)
-            out += [
-                option,
-                str(Path(text).expanduser().resolve())
-                if name in ("data_dir", "background", "faults")
-                else text,
-            ]
+            out += [option, full_path(text) if name in ("data_dir", "background", "faults") else text]
     return out
+
+
+def full_path(text: str) -> str:
+    """A path as an engine needs it, which does not know where the window stands."""
+    return str(Path(text).expanduser().resolve())
 
 
 def given(plan: str) -> str:

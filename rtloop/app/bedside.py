@@ -38,6 +38,7 @@ class GuiRequest:
     channels: int = 63
     rate_hz: float = 5000.0
     faults: Path | None = None
+    waivers: Path | None = None
     site: Path | None = None
 
 
@@ -67,6 +68,7 @@ def form_of(r: GuiRequest) -> Form:
         source_id=r.source_id or "", unit=r.unit or "", port=r.port or "", markers=r.markers or "",
         data_dir=str(r.data_dir or ""), simulate=r.simulate, scene=r.scene if r.scene != "default" else "",
         seed=r.seed, channels=r.channels, rate_hz=r.rate_hz, background=str(r.background or ""), faults=str(r.faults or ""),
+        waivers=str(r.waivers or ""),
     )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def gui(
     plan: Plan = None, simulate: Simulate = False, stream: Stream = None, source_id: Source = None,
     markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None, participant: Code = None,
     data_dir: DataDir = None, background: Background = None, scene: Scene = "default", seed: SeedOption = 1,
-    channels: Channels = 63, rate_hz: Rate = 5000.0, faults: Faults = None, site: Site = None,
+    channels: Channels = 63, rate_hz: Rate = 5000.0, faults: Faults = None, waivers: Waivers = None, site: Site = None,
 ) -> None:  # fmt: skip
     """The bedside window: map, probe, listen, review. The engine is a process of its own and outlives it."""
     options = dict(locals())

@@ -48,6 +48,9 @@ def rehearsed_of(told: dict[str, Any]) -> Rehearsed:
         )
         words += f", {_span(row['pulses'])} pulses"
         lines.append(Line(text=words + (f", preview at {', '.join(steps)} %" if len(steps) > 1 else "")))
+    for w in told["waivers"]:
+        needed = f"needed by {', '.join(w['needed_by'])}" if w["needed_by"] else "no step needs it"
+        lines.append(Line(text=f"{w['words']} ({needed})", tone=Tone.ATTENTION))
     problems = []
     for b in told["breaches"]:
         cited = f" ({b['citation']})" if b["citation"] else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gui.desk import Ended, Exit, Form, Job, Settings, Started
-from rtloop.app.asked import OPTIONS, engine_command, given, given_options, library_kinds
+from rtloop.app.asked import OPTIONS, engine_command, full_path, given, given_options, library_kinds
 from rtloop.app.config import Site, load_site, user_config_dir
 from rtloop.app.halt import HARDWARE, folder_runs
 from rtloop.app.jobs import CLI, ProcessJob, Spawned
@@ -65,9 +65,10 @@ class AppDesk:
         command = ["devices", "--json", "--kind", form.kind, *self._options(form)]
         return self._job(command, devices_of, DEVICES_WITHIN_S, "looking for the devices", fine=(0, 4))
 
-    def check(self, plan: str) -> Job:
+    def check(self, plan: str, waivers: str = "") -> Job:
+        signed = ["--waivers", full_path(waivers)] if waivers else []
         return self._job(
-            ["check", given(plan), *self._of_site(), "--json"], rehearsed_of, CHECK_WITHIN_S, "rehearsing the plan",
+            ["check", given(plan), *signed, *self._of_site(), "--json"], rehearsed_of, CHECK_WITHIN_S, "rehearsing the plan",
             fine=(0, 3),
         )  # fmt: skip
 

@@ -206,6 +206,24 @@ def test_another_kind_brings_its_own_plans(qtbot: Any, desk: FakeDesk, screen: S
     assert screen.start.text().startswith("Start probe m1")
 
 
+def test_waivers_are_rehearsed_and_handed_to_the_engine_but_not_when_listening(
+    qtbot: Any, desk: FakeDesk, screen: StartScreen
+) -> None:
+    file = desk.data_dir / "signed.toml"
+    file.write_text("")
+    screen.form.put("waivers", str(file))
+    _settle(qtbot, screen)
+    assert of(desk, "check")[-1] == f"bedside {file}"
+    assert screen.form.waivers.isVisible()
+    qtbot.mouseClick(screen.form.kind.buttons["watch"], Qt.MouseButton.LeftButton)
+    assert not screen.form.waivers.isVisible()
+    assert screen.form.value().waivers == ""
+    qtbot.mouseClick(screen.form.kind.buttons["map"], Qt.MouseButton.LeftButton)
+    _settle(qtbot, screen)
+    screen.begin()
+    assert of(desk, "start")[-1].waivers == str(file)
+
+
 def test_running_sessions_can_be_rejoined(qtbot: Any, desk: FakeDesk) -> None:
     folder = SessionFolder.create(desk.data_dir, "abcd1234")
     desk.now_running = (folder,)

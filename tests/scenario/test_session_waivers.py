@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rtloop.app import cli
 from rtloop.app.look import check_plan
 from rtloop.app.setting import Request, prepare
 from rtloop.app.sitting import Sitting
+from rtloop.app.told import rehearsed_of
 from rtloop.errors import UsageProblem, ValidationProblem
 from rtloop.model.pulse import Pulse, Purpose, Train
 from rtloop.model.view import fold_all
@@ -189,3 +191,6 @@ def test_check_says_what_each_waiver_lifts_and_what_needs_it(
     assert bool(row["needed_by"]) is needed
     assert ("needed by step 1" in text) is needed
     assert ("no step of this plan needs it" in text) is not needed
+    lines = [line for line in rehearsed_of(json.loads(json.dumps(data))).words if "WAIVER" in line.text]
+    assert len(lines) == 1
+    assert ("needed by step 1" in lines[0].text) is needed

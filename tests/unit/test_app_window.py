@@ -181,6 +181,7 @@ def test_command_of_an_engine_holds_the_form_and_nothing_of_the_other_bedside(tm
         stream="amp",
         port="/dev/ttyUSB0",
         data_dir="d",
+        waivers="signed.toml",
     )
     command = engine_command(real, "0123abcd")
     assert command[:5] == ["map", "--window", "--run-id", "0123abcd", "--json"]
@@ -188,6 +189,7 @@ def test_command_of_an_engine_holds_the_form_and_nothing_of_the_other_bedside(tm
     assert command[command.index("--plan") + 1] == str(tmp_path / "my.toml")
     assert command[command.index("--data-dir") + 1] == str(tmp_path / "d")
     assert command[command.index("--mode") + 1] == "bench"
+    assert command[command.index("--waivers") + 1] == str(tmp_path / "signed.toml")
     simulated = engine_command(
         replace(real, simulate=True, mode="SIMULATED", seed=7, rate_hz=2000.0, plan="quick"), "0"
     )
@@ -195,7 +197,7 @@ def test_command_of_an_engine_holds_the_form_and_nothing_of_the_other_bedside(tm
     assert simulated[simulated.index("--rate-hz") + 1] == "2000"
     assert simulated[simulated.index("--plan") + 1] == "quick"
     listens = engine_command(replace(real, kind="watch", faults="f", simulate=True), "0")
-    assert not {"--port", "--unit", "--mode", "--faults"} & set(listens)
+    assert not {"--port", "--unit", "--mode", "--faults", "--waivers"} & set(listens)
     assert "--simulate" in listens
     assert "--stream" in listens
 
@@ -210,6 +212,7 @@ def test_every_option_of_an_engine_is_known_to_the_command_line(kind: str) -> No
     form = Form(
         kind=kind, plan="p", participant="P", mode="SIMULATED", stream="s", source_id="i", unit="200", port="x", markers="m",
         data_dir="d", simulate=True, scene="default", seed=1, channels=8, rate_hz=1000.0, background="b", faults="f",
+        waivers="w",
     )  # fmt: skip
     assert {o for o in engine_command(form, "0") if o.startswith("--")} <= known
 

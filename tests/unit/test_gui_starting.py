@@ -39,6 +39,7 @@ def test_a_whole_form_may_be_started() -> None:
         (replace(REAL, plan=""), "choose one"),
         (replace(SIM, background="/nowhere/at-all.xdf"), "/nowhere/at-all.xdf"),
         (replace(SIM, faults="/nowhere/faults.toml"), "Faults"),
+        (replace(REAL, waivers="/nowhere/signed.toml"), "Waivers: there is no file /nowhere/signed.toml"),
     ],
 )
 def test_each_lack_of_the_form_keeps_start_disabled_and_is_listed(form: Form, part: str) -> None:
@@ -51,7 +52,7 @@ def test_each_lack_of_the_form_keeps_start_disabled_and_is_listed(form: Form, pa
 
 def test_listening_needs_neither_a_commissioned_mode_nor_files_of_a_unit() -> None:
     listening = replace(GOOD, rehearsed=Rehearsed(kind="watch"))
-    form = Form(kind="watch", plan="watch", participant="P1", mode="HUMAN")
+    form = Form(kind="watch", plan="watch", participant="P1", mode="HUMAN", waivers="/nowhere/signed.toml")
     assert problems_of(form, listening) == ()
     assert mode_line(form).text == "LISTEN"
     assert "nothing can be fired" in mode_words(form)
