@@ -11,6 +11,7 @@ from typing import Any
 from rtloop import __version__
 from rtloop.app.config import Site, user_config_dir
 from rtloop.clock import WALL
+from rtloop.durable import canonical
 from rtloop.model.status import UnitIdentity
 from rtloop.record.commissioning import (
     Connected,
@@ -21,7 +22,6 @@ from rtloop.record.commissioning import (
     commissioned,
     newest_records,
 )
-from rtloop.record.journal import canonical
 from rtloop.safety.limits import Limits
 
 FOLDER = "commissioning"

@@ -6,7 +6,6 @@ it anew: the record is as true as the person who signed it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -16,10 +15,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rtloop.durable import (
+    canonical,
+    create_append_only,
+    digest,
+    sync_data,
+    sync_directory,
+    write_all,
+)
 from rtloop.errors import IntegrityProblem
 from rtloop.model.status import Mode
-from rtloop.record.folder import create_append_only, sync_data, sync_directory, write_all
-from rtloop.record.journal import canonical
 
 RECORD_SCHEMA = 1
 #: a record is good for so long; a site may only shorten it
@@ -192,7 +197,7 @@ def _aged(record: Record, now_utc: str, valid_days: float) -> list[str]:
 
 
 def _hash(record: Record) -> str:
-    return hashlib.sha256(canonical({k: v for k, v in asdict(record).items() if k != "sha256"})).hexdigest()
+    return digest(asdict(record), but="sha256")
 
 
 def write_record(path: Path, record: Record) -> Record:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtloop.clock import WALL, Clock
+from rtloop.durable import create_append_only, sync_directory, write_all
 from rtloop.errors import IntegrityProblem, ValidationProblem
 
 _NAME = re.compile(r"^\d{8}-\d{6}_[A-Za-z0-9][A-Za-z0-9-]*$")
@@ -117,38 +118,3 @@ class SessionFolder:
         """Delete what only a running session needs (ring, board, pages, link): after a clean end, never after a crash."""
         for path in (self.ring, self.board, self.pages, self.link):
             path.unlink(missing_ok=True)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the entries of a directory durable; a no-op where directories cannot be synced (Windows)."""
-    if os.name != "posix":
-        return
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync_data(fd: int) -> None:
-    """Make the written bytes of a file durable against a power cut."""
-    getattr(os, "fdatasync", os.fsync)(fd)
-
-
-def create_append_only(path: Path) -> int:
-    """Open a new file for appending (O_EXCL, mode 0600) and make its name durable; returns the descriptor."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
-    try:
-        sync_directory(path.parent)
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """One write, continued only when the system took less than all of it; OSError when it takes no more."""
-    done = os.write(fd, data)
-    while done < len(data):
-        done += os.write(fd, memoryview(data)[done:])

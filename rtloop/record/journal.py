@@ -22,21 +22,16 @@ from typing import Any
 
 from rtloop import __version__
 from rtloop.clock import WALL, Clock
+from rtloop.durable import canonical, create_append_only, digest, sync_data, write_all
 from rtloop.errors import IntegrityProblem, NotReady, ValidationProblem
 from rtloop.model.event import EVENT_SCHEMA, Event
-from rtloop.record.folder import SessionFolder, create_append_only, sync_data, write_all
+from rtloop.record.folder import SessionFolder
 from rtloop.record.kinds import JOURNAL_OPENED
 
 #: form of the line itself; EVENT_SCHEMA is the form of ``data``
 JOURNAL_SCHEMA = 1
 NO_HASH = "0" * 64
 _FIELDS = {"data", "hash", "kind", "n", "prev", "t_s", "utc"}
-
-
-def canonical(value: Any) -> bytes:
-    """The one JSON text of a plain value: sorted keys, no blanks, UTF-8; floats survive (shortest repr)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -71,17 +66,13 @@ def _plain(value: Any, where: str) -> Any:
     )  # fmt: skip
 
 
-def _hash(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical({k: v for k, v in record.items() if k != "hash"})).hexdigest()
-
-
 def _sealed(record: Mapping[str, Any]) -> tuple[str, bytes]:
-    """(hash, line) of a record without hash: as ``_hash`` and ``canonical`` would make them, ``data`` encoded
+    """(hash, line) of a record without hash: as ``digest`` and ``canonical`` would make them, ``data`` encoded
     once."""
     data = b'{"data":' + canonical(record["data"])
     rest = b"," + canonical({k: v for k, v in record.items() if k != "data"})[1:]
-    digest = hashlib.sha256(data + rest).hexdigest()
-    return digest, data + b',"hash":"' + digest.encode() + b'"' + rest + b"\n"
+    head = hashlib.sha256(data + rest).hexdigest()
+    return head, data + b',"hash":"' + head.encode() + b'"' + rest + b"\n"
 
 
 class Journal:
@@ -167,7 +158,7 @@ class Journal:
                 "prev": self._head,
             }  # fmt: skip
             try:
-                digest, line = _sealed(record)
+                head, line = _sealed(record)
             except UnicodeEncodeError as err:
                 raise ValidationProblem(
                     "the event holds text that is not valid Unicode", found=str(err)
@@ -176,7 +167,7 @@ class Journal:
                 write_all(self._fd, line)
             except OSError as err:
                 raise self._fail("cannot be written", err) from err
-            self._n, self._head, self._size = self._n + 1, digest, self._size + len(line)
+            self._n, self._head, self._size = self._n + 1, head, self._size + len(line)
             event = Event(n=record["n"], t_s=record["t_s"], utc=record["utc"], kind=kind, data=kept)
         finally:
             self._lock.release()
@@ -259,7 +250,7 @@ def read_journal(path: str | Path) -> JournalRead:
             problems.append(
                 f"line {number} (n {record['n']}) does not follow the record before it: chain broken"
             )
-        if record["hash"] != _hash(record):
+        if record["hash"] != digest(record, but="hash"):
             problems.append(f"line {number} (n {record['n']}) was altered: its hash does not fit its content")
         if canonical(record) != line:
             problems.append(f"line {number} (n {record['n']}) was altered: it is not in canonical form")

@@ -20,9 +20,9 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from rtloop.durable import create_append_only, sync_data, write_all
 from rtloop.errors import ValidationProblem
 from rtloop.model.samples import F32, F64
-from rtloop.record.folder import create_append_only, sync_data, write_all
 
 MAGIC = b"XDF:"
 FILE_HEADER, STREAM_HEADER, SAMPLES, CLOCK_OFFSET, BOUNDARY, STREAM_FOOTER = 1, 2, 3, 4, 5, 6

@@ -15,12 +15,13 @@ from record_tools import NAMES, RATE_HZ, TYPES, UNITS, samples_from
 
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
+from rtloop.durable import canonical
 from rtloop.eeg.ring import Ring
 from rtloop.errors import IntegrityProblem
 from rtloop.record import folder as folder_module
 from rtloop.record import kinds
 from rtloop.record.folder import SessionFolder
-from rtloop.record.journal import Journal, canonical, read_journal
+from rtloop.record.journal import Journal, read_journal
 from rtloop.record.recorder_loop import Recording, Syncer
 from rtloop.record.verify import VerifyResult, verify
 from rtloop.record.xdf import StreamLayout, XdfWriter, iter_chunks, read_xdf
