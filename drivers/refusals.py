@@ -8,14 +8,14 @@ from drivers.trouble import UnitProblem
 from rtloop.model.pulse import Pair, Train
 from rtloop.model.status import Fault
 
+LEAST_POWER_PCT_MSO = 1  # what a train may be given at: more power allows no train that this refuses
+
 
 def refuse_train(facts: UnitFacts, power_pct_mso: int | None, train: Train | None) -> None:
-    """UnitProblem with all reasons at once; a power of None is not looked at."""
-    if train is None:
-        return
-    if power_pct_mso is None and isinstance(train, Train) and facts.capabilities.trains:
-        return
-    _refuse("no such train", train_refusals(facts, power_pct_mso or 0, train))
+    """UnitProblem with all reasons at once; with the power unknown (None), those that stand at the least power."""
+    if train is not None:
+        power = LEAST_POWER_PCT_MSO if power_pct_mso is None else power_pct_mso
+        _refuse("no such train", train_refusals(facts, power, train))
 
 
 def refuse_pair(facts: UnitFacts, pair: Pair | None) -> None:

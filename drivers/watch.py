@@ -47,8 +47,7 @@ class UnitWatch:
 
     def __init__(
         self, *, line: Line, facts: UnitFacts, board: Board, clock: Clock,
-        unlock_code: str = "", parent_alive: Callable[[], bool] = lambda: True,
-        while_waiting: Callable[[], None] = lambda: None,
+        unlock_code: str, parent_alive: Callable[[], bool], while_waiting: Callable[[], None],
     ) -> None:  # fmt: skip
         self.facts, self.board, self.clock = facts, board, clock
         self._parent_alive, self._while_waiting = parent_alive, while_waiting
@@ -70,8 +69,7 @@ class UnitWatch:
         self._disarm_served = board["disarm_done"]
         self.confirm_tries = 0
         self.misses = 0  # keep-alives or readings in a row without a proper reply
-        self._miss: LineTrouble | None = None
-        self._miss_s = float("-inf")
+        self._miss: tuple[LineTrouble, float] | None = None  # the last one and when
         self.due_s = float("-inf")
         self.look_at_s = self._read_at_s = clock.now_s()
         self._read_power_next = False
@@ -109,12 +107,10 @@ class UnitWatch:
         """What comes before serving: EA if due; the second miss of a silence the request waited through."""
         if self.urgent():
             self.ea()
-        if (
-            isinstance(self._miss, Silent)
-            and self.misses
-            and self.clock.now_s() - self._miss_s < MISS_FRESH_S
-        ):
-            self._missed(self._miss)  # its caller has no time for another deadline
+        if self._miss is not None and self.misses:
+            err, t_s = self._miss
+            if isinstance(err, Silent) and self.clock.now_s() - t_s < MISS_FRESH_S:
+                self._missed(err)  # its caller has no time for another deadline
 
     def _engine_alive(self) -> bool:
         return self.board.age_s("engine") <= HEARTBEAT_FRESH_S
@@ -138,7 +134,7 @@ class UnitWatch:
                 trip = (Fault.PORT_DEAD, f"the port process was told to end: {self.leaving}")
             elif not self._parent_alive():
                 trip = (Fault.ENGINE_LATE, "the engine's process is gone")
-            elif self.may_discharge() and not board.age_s("engine") <= HEARTBEAT_FRESH_S:
+            elif self.may_discharge() and not self._engine_alive():
                 trip = (Fault.ENGINE_LATE, f"the engine's heartbeat is {board.age_s('engine'):.3f} s old")
             if trip is not None:
                 return Trip(fault=trip[0], words=trip[1], t_s=self.clock.now_s())
@@ -187,10 +183,11 @@ class UnitWatch:
 
         The arming itself looks at heartbeat and status first, so what still stands trips again.
         """
-        final = self.lost or self.leaving or self.board["stop_asked"]
-        if self.trip is not None and self.trip.fault in RE_ARM and not final:
+        if self.lost or self.leaving or self.board["stop_asked"]:
+            return
+        if self.trip is not None and self.trip.fault in RE_ARM:
             self.trip = None
-        if self.trip is None and not final and self.stop_line is not None:
+        if self.trip is None and self.stop_line is not None:
             self.stop_line.release()
 
     def trip_with(self, fault: Fault, words: str) -> None:
@@ -246,7 +243,6 @@ class UnitWatch:
             self.ea()
         elif self.trip is None:
             self.trip_with(Fault.UNIT_UNEXPECTED, f"the unit does not confirm that it is disarmed: {found}")
-            left = 0
         self.confirm_tries = left
 
     # ---- between requests
@@ -292,7 +288,7 @@ class UnitWatch:
     def _missed(self, err: LineTrouble) -> None:
         """A keep-alive or reading failed: at once a trip while armed, in standby the second in a row."""
         self.misses += 1
-        self._miss, self._miss_s = err, self.clock.now_s()
+        self._miss = (err, self.clock.now_s())
         if self.may_discharge() or self.misses >= 2:
             self.trip_with(err.fault, str(err))
 

@@ -170,9 +170,10 @@ class Desk:
         self.parent_lives = True
         self.waited = 0
         self.watch = UnitWatch(
-            line=Nothing(), facts=facts, board=board, clock=clock, parent_alive=lambda: self.parent_lives,
-            while_waiting=self._waited,
+            line=Nothing(), facts=facts, board=board, clock=clock, unlock_code="1-2",
+            parent_alive=lambda: self.parent_lives, while_waiting=self._waited,
         )  # type: ignore[arg-type]  # fmt: skip
+        self.port = self.watch.unit  # its own, which has no line
         self.unit = Said(clock)
         self.watch.unit = self.unit  # type: ignore[assignment]
         self.stop_line = StopLine()

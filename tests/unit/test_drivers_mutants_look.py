@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from watch_tools import ARMED, NO_COIL, NOTHING, READY, REPLY_S, STANDBY, Desk, Run, desk
 
+from drivers.magstim.bistim_port import BistimPort
+from drivers.magstim.magpy_port import MagpyPort
+from drivers.magstim.rapid_port import RapidPort
 from drivers.requests import Trip
 from drivers.trouble import Cut, Garbled, Lost, Refused, Silent
 from drivers.watch import CLOSED
@@ -37,6 +40,14 @@ def at_0(tmp_path: Path) -> Iterator[Desk]:
 
 def fault_of(d: Desk) -> Fault | None:
     return None if d.watch.trip is None else d.watch.trip.fault
+
+
+@pytest.mark.parametrize(
+    ("model", "port"), [("200", MagpyPort), ("bistim", BistimPort), ("rapid", RapidPort)]
+)
+def test_it_speaks_to_the_unit_through_the_port_of_its_model(tmp_path: Path, model: str, port: type) -> None:
+    with desk(tmp_path, model=model) as d:
+        assert type(d.port) is port
 
 
 # ---- the pace
@@ -359,7 +370,15 @@ def test_a_silence_that_a_request_has_waited_through_is_the_second_miss(
     d.watch.misses = misses
     d.watch.before_request()
     assert fault_of(d) is (Fault.UNIT_SILENT if trips else None)
+    assert d.watch.misses == misses + trips
     assert ("EA" in d.unit.names) is trips
+
+
+def test_an_ea_that_was_not_confirmed_is_no_silence_of_a_request(d: Desk) -> None:
+    d.watch.misses = 1
+    d.watch.before_request()
+    assert d.watch.misses == 1
+    assert d.watch.trip is None
 
 
 def test_the_instant_from_which_a_silence_is_an_old_one(at_0: Desk) -> None:
