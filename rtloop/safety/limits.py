@@ -96,9 +96,9 @@ class Limits:
         """
         hz_up = min((t.hz for t in self.trains if t.hz >= hz), default=None)
         row = [t for t in self.trains if t.hz == hz_up]
-        row = row if pct_mt is not None else [max(row, key=lambda t: t.pct_mt)] if row else []
-        up = [t for t in row if pct_mt is None or t.pct_mt >= pct_mt]
-        return min(up, key=lambda t: t.pct_mt, default=None)
+        if pct_mt is None:
+            return max(row, key=lambda t: t.pct_mt, default=None)
+        return min((t for t in row if t.pct_mt >= pct_mt), key=lambda t: t.pct_mt, default=None)
 
     @property
     def unverified(self) -> tuple[str, ...]:
@@ -118,7 +118,11 @@ NAMES = tuple(f.name for f in fields(Limits) if f.name not in ("rows", "trains")
 def _is(value: object, kind: type) -> bool:
     if kind is float:
         return type(value) in (int, float) and 0 < value < math.inf  # type: ignore[operator]
-    return isinstance(value, kind) and (kind is not str or bool(str(value).strip()))
+    return isinstance(value, kind) and bool(str(value).strip())  # no blank words
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _row_faults(row: Any, keys: Mapping[str, type], where: str) -> list[str]:
@@ -137,7 +141,8 @@ def parse_limits(text: str) -> Limits:
         raise ValidationProblem("the limits cannot be read", expected="TOML", found=str(err)) from err
     faults = [f"unknown key {k!r}" for k in doc if k not in ("limits", "trains")]
     table = doc.get("trains", {})
-    rows, trains = doc.get("limits", []), table.get("rows", []) if isinstance(table, dict) else [table]
+    rows = _listed(doc.get("limits", []))
+    trains = _listed(table.get("rows", []) if isinstance(table, dict) else table)
     if isinstance(table, dict):
         faults += [f"trains: unknown key {k!r}" for k in table if k not in ("citation", "rows")]
         source = (

@@ -53,9 +53,9 @@ def threshold_fresh(s: Situation, limits: Limits) -> Said:
     if s.threshold is None:
         return None
     try:
-        age_days = (date.fromisoformat(s.today) - date.fromisoformat(s.threshold.date)).days
+        age_days: float = (date.fromisoformat(s.today) - date.fromisoformat(s.threshold.date)).days
     except ValueError:
-        age_days = -999
+        age_days = math.nan
     ok = within(-1, age_days, limits.threshold_max_age_days)  # -1: the local date may be one ahead of UTC
     found = f"measured {s.threshold.date}, today {s.today or 'unknown'}"
     words = f"a threshold at most {limits.threshold_max_age_days:g} days old"
@@ -74,10 +74,10 @@ def threshold_own(s: Situation, limits: Limits) -> Said:
 
 
 def rmt_cap(s: Situation, limits: Limits) -> Said:
-    claimed, cap = s.pulse.power_pct_rmt, limits.max_single_pct_rmt
-    actual = 0.0 if s.threshold is None else s.threshold.to_rmt(s.pulse.power_pct_mso)
-    ok = within(0, actual, cap) and (claimed is None or (claimed > 0 and within(0, claimed, cap)))
-    found = f"{actual:.1f} % (asked: {claimed} %)"
+    power, claimed, cap = s.pulse.power_pct_mso, s.pulse.power_pct_rmt, limits.max_single_pct_rmt
+    actual = s.pct_rmt(power) if type(power) is int else math.nan
+    ok = (actual is None or within(0, float(actual), cap)) and (claimed is None or 0 < claimed <= cap)
+    found = f"{'no threshold' if actual is None else f'{float(actual):.1f} %'} (asked: {claimed} %)"
     return None if ok else refuse("rmt_cap", f"at most {cap:g} % of threshold", found, "lower the intensity")
 
 
@@ -85,7 +85,7 @@ def intensity_agrees(s: Situation, limits: Limits) -> Said:
     t, claimed, power = s.threshold, s.pulse.power_pct_rmt, s.pulse.power_pct_mso
     if t is None or claimed is None:
         return None
-    wanted = t.to_mso(claimed) if math.isfinite(claimed) and claimed > 0 else None
+    wanted = t.to_mso(claimed) if 0 < claimed < math.inf else None
     words = f"{wanted} % of maximum output for {claimed} % of a threshold of {t.pct_mso:g} %"
     todo = "bind the plan to the threshold again"
     return None if wanted == power else refuse("intensity_agrees", words, f"{power} %", todo)
@@ -146,7 +146,7 @@ def lamp_armed(s: Situation, limits: Limits) -> Said:
 
 def armed_recently(s: Situation, limits: Limits) -> Said:
     armed_s = s.armed_since_s if s.armed_since_s is not None and math.isfinite(s.armed_since_s) else math.nan
-    since_s = s.now_s - max(armed_s, s.last_pulse_t_s or -math.inf)
+    since_s = s.now_s - max(armed_s, armed_s if s.last_pulse_t_s is None else s.last_pulse_t_s)
     ok, words = within(0, since_s, limits.arm_timeout_s), f"armed or pulsed in {limits.arm_timeout_s:g} s"
     return None if ok else refuse("armed_recently", words, f"{since_s:.1f} s ago", "disarm and arm again")
 
@@ -209,8 +209,10 @@ def _recent(name: str, who: str, limit_name: str, todo: str, age_of: Callable[[S
 
 
 def _stream_age_s(stream: StreamHealth | None, now_s: float) -> float:
-    since_s = math.nan if stream is None else now_s - stream.t_s
-    return math.inf if stream is None or not since_s >= -_CLOCK_SLACK_S else stream.age_s + max(0.0, since_s)
+    if stream is None:
+        return math.inf
+    since_s = now_s - stream.t_s
+    return stream.age_s + max(0.0, since_s) if since_s >= -_CLOCK_SLACK_S else math.inf
 
 
 unit_fresh = _recent("unit_fresh", "a status of the unit", "status_max_age_s", "check cable and display",
@@ -281,7 +283,7 @@ def plan_refusals(step: PlanStep, limits: Limits) -> tuple[Refusal, ...]:
     more = (max(step.n_pulses, 1) - 1) * pulse.n_pulses
     situation = Situation(
         mode=step.mode, now_s=step.interval_s, last_pulse_t_s=limits.interval_margin_s,
-        last_train_end_s=limits.interval_margin_s if step.train is not None and more else None,
+        last_train_end_s=limits.interval_margin_s if more else None,
         min_interval_s=step.min_interval_s, pulse=pulse, counts=step.before.plus(more, step.purpose),
         today=step.today, participant=step.participant, rig=step.rig, threshold=step.threshold,
         capabilities=step.capabilities, unit_says=step.unit_says, plan_sha256=step.plan_sha256, waivers=step.waivers,

@@ -58,13 +58,13 @@ class MotorThreshold:
 
     def to_mso(self, pct_rmt: float) -> int:
         """% RMT -> % MSO, rounded DOWN (exact in decimals); ValueError unless finite and positive."""
-        if not (math.isfinite(pct_rmt) and pct_rmt > 0):
+        if not 0 < pct_rmt < math.inf:
             raise ValueError(f"% RMT must be finite and positive, not {pct_rmt}")
         return math.floor(Fraction(str(pct_rmt)) * Fraction(str(self.pct_mso)) / 100)
 
-    def to_rmt(self, pct_mso: float) -> float:
-        """% MSO -> % RMT."""
-        return 100.0 * pct_mso / self.pct_mso
+    def to_rmt(self, pct_mso: int) -> Fraction:
+        """% MSO -> % RMT, exactly."""
+        return Fraction(pct_mso) * 100 / Fraction(str(self.pct_mso))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +115,7 @@ class Situation:
 
     def pct_rmt(self, power_pct_mso: int) -> Fraction | None:
         """The power in % of the threshold, exactly; None without a threshold."""
-        t = self.threshold
-        return None if t is None else Fraction(power_pct_mso) * 100 / Fraction(str(t.pct_mso))
+        return None if self.threshold is None else self.threshold.to_rmt(power_pct_mso)
 
 
 Said = Refusal | None
