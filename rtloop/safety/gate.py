@@ -240,14 +240,14 @@ class Gate:
             said = repr(err)
         if said is None and self._clock.now_s() <= run.end_s + self._limits.train_end_max_wait_s:
             return None
-        receipt = bounded(said, run.charge.n_pulses)
-        low, high = receipt.pulses_min or 0, receipt.pulses_max or 0
+        receipt, given = bounded(said, run.charge.n_pulses)
         self._running = None
-        closing = self._ledger.close(run.charge, receipt.delivery, (low, high))
+        closing = self._ledger.close(run.charge, receipt.delivery, given)
         if receipt.delivery is Delivery.UNCERTAIN:
             self.fault(Fault.UNCERTAIN_PULSE, receipt.reason)
             return GateResult(outcome=Outcome.UNCERTAIN, receipt=receipt, closing=closing)
-        if low < run.charge.n_pulses and self._interlock.lamp in (Lamp.ARMED, Lamp.HELD):  # not our doing
+        permitted = self._interlock.lamp in (Lamp.ARMED, Lamp.HELD)
+        if permitted and given[0] < run.charge.n_pulses:  # cut, and not by our doing
             self.fault(Fault.UNIT_UNEXPECTED, receipt.reason)
         return GateResult(outcome=Outcome.FIRED, receipt=receipt, closing=closing)
 
@@ -280,10 +280,13 @@ class Gate:
         try:
             before, now_s = self._stimulator.status(), self._clock.now_s()
             power = before.power_pct_mso if power_pct_mso is None else power_pct_mso
-            pulse = Pulse(pulse_id=0, target="", purpose=Purpose.PREVIEW, power_pct_mso=-1 if power is None else power,
-                          power_pct_rmt=None, due_s=now_s, deadline_s=now_s, train=shape[0], pair=shape[1])  # fmt: skip
             plain = power_pct_mso is None and shape == (None, None)  # back to single pulses: at any power
+            pulse = Pulse(pulse_id=0, target="", purpose=Purpose.PREVIEW, power_pct_mso=power or 0, power_pct_rmt=None,
+                          due_s=now_s, deadline_s=now_s, train=shape[0], pair=shape[1])  # fmt: skip
             no = self._check(pulse, now_s, (train_under_way, *(() if plain else WISH_RULES)))
+            if power is None and not plain:
+                words, todo = "a power read back from the unit", "set the power first"
+                no = (*no, refuse("unit_power", words, "none", todo))
             if power_pct_mso is None and (before.may_discharge or not before.standby):
                 no = (*no, refuse("standby", "a unit in standby", before, "disarm first"))
             if no:
@@ -310,14 +313,15 @@ class Gate:
             return Armed(ok=False, step=None, status=None, words="not armed: a train may still be under way")
         try:
             status = self._stimulator.arm()
-            if not status.ready or status.standby or status.error or not status.coil_present:
-                words = "ready, with coil, without error"
+            good = status.ready and status.remote and status.coil_present
+            if not good or status.standby or status.replace_coil or status.error or status.error_fatal:
+                words = "ready, under remote control, with a good coil, without error"
                 raise NotReady("the unit did not get ready", expected=words, found=str(status))
             step = self._interlock.unit_ready(self._clock.now_s())
         except BaseException as err:
             self._fail(err)
             raise
-        if step.disarm or not step.accepted or self._closed:
+        if not step.accepted or self._closed:
             return Armed(ok=False, step=self.disarm(step.words).step, status=status, words=step.words)
         return Armed(ok=True, step=step, status=status, words=step.words)
 

@@ -18,8 +18,8 @@ class Running:
     end_s: float
 
 
-def bounded(receipt: object, n_pulses: int) -> FireReceipt:
-    """The end of a train of ``n_pulses`` that the unit had acknowledged, with ``pulses_min`` and ``pulses_max`` both set.
+def bounded(receipt: object, n_pulses: int) -> tuple[FireReceipt, tuple[int, int]]:
+    """The end of a train of ``n_pulses`` that the unit had acknowledged; the fewest and most given, as the receipt then says.
 
     What is not said or contradicts itself bounds nothing: 0 to all of them. Without bounds only the plain word
     "delivered" means all; none at all contradicts the acknowledgement. DELIVERED: the number is known, and not above what
@@ -29,10 +29,11 @@ def bounded(receipt: object, n_pulses: int) -> FireReceipt:
         words = (
             "no word of the train's end" if receipt is None else f"no receipt of the train's end: {receipt!r}"
         )
-        return FireReceipt(
+        none = FireReceipt(
             delivery=Delivery.UNCERTAIN, t_sent_s=None, t_reply_s=None, status=None, reason=words,
             pulses_min=0, pulses_max=n_pulses,
         )  # fmt: skip
+        return none, (0, n_pulses)
     low, high = receipt.pulses_min, receipt.pulses_max
     if low is None and high is None and receipt.delivery is Delivery.DELIVERED:
         low = high = n_pulses
@@ -40,10 +41,9 @@ def bounded(receipt: object, n_pulses: int) -> FireReceipt:
         low, high = 0, n_pulses
     known = low == high <= n_pulses
     words = f"{low}{'' if low == high else f' to {high}'} of {n_pulses} pulses given; {receipt.reason}"
-    return replace(
-        receipt, delivery=Delivery.DELIVERED if known else Delivery.UNCERTAIN, reason=words,
-        pulses_min=low, pulses_max=high,
-    )  # fmt: skip
+    delivery = Delivery.DELIVERED if known else Delivery.UNCERTAIN
+    said = replace(receipt, delivery=delivery, reason=words, pulses_min=low, pulses_max=high)
+    return said, (low, high)
 
 
 def cannot_stop_s(pulse: Pulse, can: Capabilities) -> float:

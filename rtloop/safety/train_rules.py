@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rtloop.model.pulse import Purpose
+from rtloop.model.pulse import Pair, Purpose, Train
 from rtloop.model.status import Mode
 from rtloop.safety.limits import Limits, TrainRow, train_name
 from rtloop.safety.situation import Rule, Said, Situation, refuse, within
@@ -18,22 +18,29 @@ from rtloop.safety.situation import Rule, Said, Situation, refuse, within
 
 
 def unit_offers(s: Situation, limits: Limits) -> Said:
-    can = s.capabilities
-    want = [w for w, asked in (("trains", s.pulse.train), ("pairs", s.pulse.pair)) if asked is not None]
-    ok = not want or (can is not None and getattr(can, want[0]) is True)
-    words, found = f"a unit that gives {''.join(want)}", "unknown" if can is None else "it does not"
-    return None if ok else refuse("unit_offers", words, found, "use a unit that can")
+    train, pair, can = s.pulse.train, s.pulse.pair, s.capabilities
+    want = "trains" if pair is None else "pairs"
+    if (train is None and pair is None) or (can is not None and getattr(can, want) is True):
+        return None
+    found = "unknown" if can is None else "it does not"
+    return refuse("unit_offers", f"a unit that gives {want}", found, "use a unit that can")
 
 
 def unit_shape(s: Situation, limits: Limits) -> Said:
     want = (s.pulse.train, s.pulse.pair)
-    ok, todo = s.shape is not None and s.shape == want, "disarm; set it and read it back, then arm again"
+    ok, todo = s.shape == want, "disarm; set it and read it back, then arm again"
     found = "not known" if s.shape is None else _shape_words(*s.shape)
     return None if ok else refuse("unit_shape", f"a unit set to {_shape_words(*want)}", found, todo)
 
 
-def _shape_words(train: object, pair: object) -> str:
-    return "single pulses" if train is None and pair is None else str(pair if train is None else train)
+def _shape_words(train: Train | None, pair: Pair | None) -> str:
+    if train is not None:
+        return f"{train.n_pulses} pulses at {train.frequency_hz:g} Hz"
+    return (
+        "single pulses"
+        if pair is None
+        else f"pairs {pair.interval_ms:g} ms apart, B at {pair.power_b_pct_mso} %"
+    )
 
 
 def train_unit(s: Situation, limits: Limits) -> Said:
@@ -68,9 +75,8 @@ def _pct_rmt(s: Situation) -> Fraction | None:
 
 
 def _row(s: Situation, limits: Limits) -> TrainRow | None:
-    train = s.pulse.train
-    known = s.threshold is None or type(s.pulse.power_pct_mso) is int
-    return limits.train_row(train.frequency_hz, _pct_rmt(s)) if train is not None and known else None
+    train, whole = s.pulse.train, type(s.pulse.power_pct_mso) is int
+    return limits.train_row(train.frequency_hz, _pct_rmt(s)) if train is not None and whole else None
 
 
 def _length(rule: str, s: Situation, limits: Limits, row: TrainRow) -> Said:
@@ -91,8 +97,8 @@ def train_length(s: Situation, limits: Limits) -> Said:
         return None
     row = _row(s, limits)
     if row is None:
-        at = "" if s.threshold is None else f" at {s.pulse.power_pct_mso} % of maximum output"
-        words, found = "a train within the published table", f"{s.pulse.train.frequency_hz:g} Hz{at}"
+        found = f"{s.pulse.train.frequency_hz:g} Hz at {s.pulse.power_pct_mso} % of maximum output"
+        words = "a train within the published table"
         return refuse("train_length", words, found, "lower the frequency or the intensity")
     return None if row.longest_tested else _length("train_length", s, limits, row)
 
@@ -106,20 +112,22 @@ def train_longest_tested(s: Situation, limits: Limits) -> Said:
 
 def train_row_checked(s: Situation, limits: Limits) -> Said:
     row = _row(s, limits) if s.mode is Mode.HUMAN else None
-    ok, todo = row is None or row.verified is True, "check it against its source; the site signs it"
+    if row is None or row.verified is True:
+        return None
     words = "over a person, a row of the table that the site has checked"
-    return None if ok or row is None else refuse("train_row_checked", words, train_name(row), todo)
+    return refuse(
+        "train_row_checked", words, train_name(row), "check it against its source; the site signs it"
+    )
 
 
 def pair_caps(s: Situation, limits: Limits) -> Said:
     if s.pulse.pair is None:
         return None
     a, b, at_once = s.pulse.power_pct_mso, s.pulse.pair.power_b_pct_mso, s.pulse.pair.interval_ms == 0
-    whole = type(a) is int and type(b) is int
-    power = (a + b if at_once else max(a, b)) if whole else -1
-    share = s.pct_rmt(power) if whole else None
-    ok = within(0, power, limits.max_power_pct_mso)
-    ok = ok and (share is None or within(0, float(share), limits.max_single_pct_rmt))
+    power = a + b if at_once else max(a, b)
+    ok = type(a) is int and within(0, power, limits.max_power_pct_mso)
+    share = s.pct_rmt(power) if ok else None
+    ok = ok and (share is None or share <= limits.max_single_pct_rmt)
     words = f"at most {limits.max_power_pct_mso:g} % of maximum output, {limits.max_single_pct_rmt:g} % of threshold"
     found = f"{a} and {b} %{', discharged at once' if at_once else ''}"
     return None if ok else refuse("pair_caps", words, found, "lower the intensities")

@@ -367,6 +367,9 @@ def test_what_cannot_be_stopped_is_told_before_arming() -> None:
         (Delivery.NOT_DELIVERED, None, None, (0, 30, False)), (Delivery.DELIVERED, 0, 0, (0, 30, False)),
         (Delivery.DELIVERED, 9, 3, (0, 30, False)), (Delivery.DELIVERED, -1, 3, (0, 30, False)),
         (Delivery.DELIVERED, None, 3, (0, 30, False)), (Delivery.DELIVERED, 2.0, 3.0, (0, 30, False)),
+        (Delivery.DELIVERED, 3, None, (0, 30, False)), (Delivery.DELIVERED, 2, 3.0, (0, 30, False)),
+        (Delivery.UNCERTAIN, 0, 9, (0, 9, False)), (Delivery.UNCERTAIN, 0, 1, (0, 1, False)),
+        (Delivery.DELIVERED, 1, 1, (1, 1, True)), (Delivery.DELIVERED, 3, 3.0, (0, 30, False)),
         (Delivery.DELIVERED, float("nan"), float("nan"), (0, 30, False)), (Delivery.DELIVERED, 31, 31, (31, 31, False)),
     ],
 )  # fmt: skip
@@ -374,8 +377,9 @@ def test_what_an_end_says_and_what_it_bounds(delivery: Delivery, low: Any, high:
     receipt = FireReceipt(
         delivery=delivery, t_sent_s=0.0, t_reply_s=0.0, status=None, pulses_min=low, pulses_max=high
     )
-    made = bounded(receipt, 30)
+    made, given = bounded(receipt, 30)
     assert (made.pulses_min, made.pulses_max, made.delivery is Delivery.DELIVERED) == wanted
+    assert given == wanted[:2]
     assert made.reason
 
 
