@@ -457,7 +457,7 @@ class Soak:
         elif what == "line":
             self.line_fault()
         elif what == "fault":
-            self.gate.fault(Fault.OPERATOR_ABSENT)
+            self.gate.fault(Fault.OPERATOR_GONE)
         elif what == "fire":
             again = self.gate.permit(self._wanted(self.unit.status().power_pct_mso or 0), self.clock.now_s())
             self._must(not isinstance(again, Permit), "a permit while a train is under way")
