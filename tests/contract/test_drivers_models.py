@@ -411,6 +411,10 @@ class TestSocketRapid9(OnRapid9, Core if LONG else Bed, Trains if LONG else Some
     kind = "socket"
 
 
+class TestSocketRapid7(OnRapid7, Core if LONG else Bed, SomeTrains):  # type: ignore[misc]
+    kind = "socket"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 class TestPtyRapid5(OnRapid5, Wire if LONG else Bed, SomeTrains):  # type: ignore[misc]
     kind = "pty"
