@@ -142,7 +142,7 @@ def parse_limits(text: str) -> Limits:
     faults = [f"unknown key {k!r}" for k in doc if k not in ("limits", "trains")]
     table = doc.get("trains", {})
     rows = _listed(doc.get("limits", []))
-    trains = _listed(table.get("rows", []) if isinstance(table, dict) else table)
+    trains = _listed(table.get("rows", [])) if isinstance(table, dict) else [table]
     if isinstance(table, dict):
         faults += [f"trains: unknown key {k!r}" for k in table if k not in ("citation", "rows")]
         source = (
