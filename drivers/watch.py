@@ -84,22 +84,27 @@ class UnitWatch:
         self.leaving = self.leaving or why
 
     def shut(self) -> None:
-        """Disarm, release remote control, close the line, within about 1 s; never raises."""
+        """Disarm, release remote control, close the line, within about 1 s; never raises.
+
+        The board says closed only after the unit's own word "standby", else failed: a unit that was silent, unplugged
+        or still armed has not been "disarmed and released".
+        """
         if self._shut:
             return
-        self._shut = True
+        self._shut, state = True, FAILED
         try:
             if not self.lost:
                 self.unit.exchange.cut()
                 self.after_ea()
                 self.confirm()
-                if self.misses == 0:
+                if self.misses == 0 and not self.lost:
                     self.unit.release()
+                    state = FAILED if self.confirm_tries else CLOSED
         except Exception as err:
             self.leaving += f" (and the line failed: {err})"
         finally:
             self.unit.close()
-            self.board["port_state"] = CLOSED
+            self.board["port_state"] = state
             if self.run is not None:
                 self.run.fail("the line was closed")
 
@@ -212,9 +217,8 @@ class UnitWatch:
         self.confirm_tries -= 1
         try:
             self.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
-            asked_s = self.clock.now_s()
-            with_train = self.run is not None
-            reply = self.unit.look(train_under_way=True) if with_train else self.unit.take_control()
+            asked_s, run = self.clock.now_s(), self.run
+            reply = self.unit.take_control() if run is None else self.unit.look(train_under_way=True)
             status = self._publish(reply)
             self._observe(reply, asked_s)
             self.misses = 0

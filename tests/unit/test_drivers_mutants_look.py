@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from contract_tools import bench
 from watch_tools import ARMED, NO_COIL, NOTHING, READY, REPLY_S, STANDBY, Desk, Run, desk
 
 from drivers.magstim.bistim_port import BistimPort
@@ -15,7 +16,8 @@ from drivers.magstim.magpy_port import MagpyPort
 from drivers.magstim.rapid_port import RapidPort
 from drivers.requests import Trip
 from drivers.trouble import Cut, Garbled, Lost, Refused, Silent
-from drivers.watch import CLOSED
+from drivers.watch import CLOSED, FAILED
+from hardware_sim.faults import FaultKind
 from rtloop.model.pulse import Delivery, Train
 from rtloop.model.status import Fault
 
@@ -509,7 +511,7 @@ def test_a_line_that_fails_while_it_is_shut_is_closed_all_the_same(d: Desk, comm
     d.unit.fails[command] = [Lost("no device", written=True)]
     d.watch.shut()
     assert d.unit.names[-1] == "close"
-    assert d.board["port_state"] == CLOSED
+    assert d.board["port_state"] == FAILED
     failed = command != "control"
     assert d.watch.leaving == "closed by the engine" + " (and the line failed: no device)" * failed
     d.watch.ea()
@@ -520,6 +522,19 @@ def test_a_unit_that_does_not_answer_is_not_released(d: Desk) -> None:
     d.unit.fails["control"] = [Silent("no word", written=True)]
     d.watch.shut()
     assert d.unit.names == ["EA", "control", "EA", "close"]
+    assert d.board["port_state"] == FAILED
+
+
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize(("instr", "run"), [(READY, None), (NOTHING, None), (READY, Run())])
+def test_a_unit_that_does_not_obey_is_released_and_not_told_as_closed(
+    d: Desk, instr: int, run: Run | None
+) -> None:
+    d.armed(instr)
+    d.unit.obeys, d.unit.running, d.watch.run = False, RUNS, run
+    d.watch.shut()
+    assert d.unit.names == ["EA", "control" if run is None else "look", "EA", "release", "close"]
+    assert d.board["port_state"] == FAILED
 
 
 def test_a_line_that_is_lost_is_closed_and_nothing_is_written(d: Desk) -> None:
@@ -527,7 +542,7 @@ def test_a_line_that_is_lost_is_closed_and_nothing_is_written(d: Desk) -> None:
     d.watch.run = run = Run()
     d.watch.shut()
     assert d.unit.names == ["close"]
-    assert d.board["port_state"] == CLOSED
+    assert d.board["port_state"] == FAILED
     assert run.failed == "the line was closed"
 
 
@@ -543,3 +558,17 @@ def test_a_train_that_ends_after_the_line_was_closed_writes_nothing(d: Desk) -> 
     d.watch.follow_train()
     assert d.unit.names == before
     assert d.watch.trip is None
+
+
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize("kind", [FaultKind.UNPLUG, FaultKind.MUTE, None])
+def test_a_unit_lost_or_silent_at_the_end_is_not_told_as_disarmed_and_released(
+    tmp_path: Path, kind: FaultKind | None
+) -> None:
+    with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40) as b:
+        b.ready()
+        if kind is not None:
+            b.inject(kind)
+            b.sleep(1.0)
+        b.unit.close()
+        assert b.board["port_state"] == (CLOSED if kind is None else FAILED)
