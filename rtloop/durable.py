@@ -5,12 +5,16 @@ Durable here means: at return it survives a power cut, as far as the system and 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+if os.name == "posix":
+    import fcntl
 
 
 def canonical(value: Any) -> bytes:
@@ -65,3 +69,16 @@ def create_append_only(path: Path) -> int:
         os.close(fd)
         raise
     return fd
+
+
+@contextlib.contextmanager
+def appending(path: Path) -> Iterator[int]:
+    """A file, made with its folder where it is not, to append to; one process at a time where the system knows such locks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = open_append_only(path)
+    try:
+        if os.name == "posix":
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield fd
+    finally:
+        os.close(fd)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from rtloop.app.halt import folder_runs
+from rtloop.app.witness import locks_of
 from rtloop.errors import NotReady, SafetyStop
 from rtloop.safety.ledger import Ledger
-from rtloop.safety.locked import UNLOCK, read_locks
 from rtloop.session.earlier import earlier_events
 
 
@@ -35,7 +35,8 @@ def ledger_of(data_dir: Path, participant: str, *, simulated: bool) -> Ledger:
 
 def refuse_locked(data_dir: Path, participant: str) -> None:
     """SafetyStop when nothing may be armed for this participant in this data directory until a named person unlocks."""
-    if why := read_locks(data_dir).why(participant):
+    locks = locks_of(data_dir)
+    if why := locks.why(participant):
         raise SafetyStop(
-            "the participant is locked", expected="no lock after an emergency", found=why, todo=UNLOCK
-        )
+            "the participant is locked", expected="no lock after an emergency", found=why, todo=locks.todo(participant)
+        )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from rtloop.app.halt import HARDWARE, ask_sessions, confirmed_by
 from rtloop.app.runtime import boards_in_memory
+from rtloop.app.witness import journaled_locks, locks_of
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError, UsageProblem
 from rtloop.model.view import View, fold_all
@@ -47,8 +48,8 @@ def emergency(
             failed = True
             lines.append(f"NOT LOCKED: {err}")
         else:
-            lines.append(f"locked: participant {who} and session {session or '(none)'}, in {where}; "
-                         "until rtloop unlock --person NAME --reason WORDS --participant " + who)  # fmt: skip
+            todo = read_locks(where).todo(who)
+            lines.append(f"locked: participant {who} and session {session or '(none)'}, in {where}; {todo}")
             locks.append({"participant": who, "session": session, "data_dir": str(where)})
         lines += last_pulses(view)
     data: dict[str, Any] = {"sessions": []}
@@ -74,9 +75,15 @@ def unlock_participant(
     """A named person lifts a lock (``damaged``: vouches for a damaged file). One that is locked alone need not be named."""
     where = _data_dir(site, data_dir)
     if damaged:
-        row = vouch(where, person=person, reason=reason)
+        row = vouch(where, person=person, reason=reason, witnesses=journaled_locks(where))
         return f"{person} vouches for the locks in {where}: {_standing(where)}", dict(row), 0
-    locked = read_locks(where).locked
+    locks = locks_of(where)
+    if locks.damage:  # lifting one lock would open nothing
+        raise UsageProblem(
+            f"nobody can be unlocked in {where} yet", expected="a file of locks that is whole", found=locks.damage,
+            todo=f"first {locks.todo('')}; then unlock whoever is still locked",
+        )  # fmt: skip
+    locked = locks.locked
     if participant is None and len(locked) == 1:
         (participant,) = locked
     if participant is None:
@@ -89,7 +96,7 @@ def unlock_participant(
 
 
 def _standing(where: Path) -> str:
-    locks = read_locks(where)
+    locks = locks_of(where)
     return locks.damage or f"still locked: {', '.join(sorted(locks.locked)) or 'nobody'}"
 
 

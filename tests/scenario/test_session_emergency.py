@@ -13,7 +13,7 @@ from rtloop.app.sitting import Sitting
 from rtloop.errors import SafetyStop
 from rtloop.model.view import fold_all
 from rtloop.record.verify import verify
-from rtloop.safety.locked import lock, read_locks, unlock
+from rtloop.safety.locked import COPY, FILE, lock, read_locks, unlock
 from rtloop.session.engine import Said
 
 
@@ -45,7 +45,17 @@ def test_the_word_locks_the_session_mid_run_and_every_later_one(tmp_path: Path) 
 
     with pytest.raises(SafetyStop, match="locked") as stopped:
         hold_tiny(tmp_path, participant="P7")
-    assert "rtloop unlock --person" in stopped.value.todo
+    assert "rtloop unlock --person NAME --reason WORDS --participant P7" in stopped.value.todo
+    assert str(tmp_path / "data") in stopped.value.todo
+    kept = {name: (tmp_path / "data" / name).read_bytes() for name in (FILE, COPY)}
+    for name in kept:  # whoever takes the lock away does not take it out of the journal
+        (tmp_path / "data" / name).unlink()
+    for participant in ("P7", "P8"):
+        with pytest.raises(SafetyStop, match="cut or deleted") as stopped:
+            hold_tiny(tmp_path, participant=participant)
+        assert str(held.folder.journal) in stopped.value.found
+    for name, data in kept.items():
+        (tmp_path / "data" / name).write_bytes(data)
     other = hold_tiny(tmp_path, plan=tiny(wanted=1, most=2), participant="P8")  # another person is not locked
     assert other.bench.discharges
 

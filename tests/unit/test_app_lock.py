@@ -11,7 +11,12 @@ import pytest
 from gui_state_tools import at, buttons, journal, live, shown, told
 
 from rtloop.app.cli import main
-from rtloop.safety.locked import lock, read_locks
+from rtloop.app.dose import ledger_of
+from rtloop.app.witness import journaled_locks
+from rtloop.errors import SafetyStop
+from rtloop.record.journal import Journal
+from rtloop.record.kinds import PARTICIPANT_LOCKED
+from rtloop.safety.locked import COPY, FILE, lock, read_locks
 
 
 def rtloop(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -114,6 +119,73 @@ def test_a_damaged_file_is_vouched_for_by_a_person(
     assert rtloop(capsys, *asked)[0] == 0
     assert read_locks(tmp_path).why("P9") == ""
     assert read_locks(tmp_path).why("P1")
+
+
+# -- the journals as witnesses ----------------------------------------------------------------------------------------
+
+
+def journaled(data_dir: Path, words: str, name: str = "20260101-120000_aaaaaaaa", who: str = "P1") -> Path:
+    """The journal of a session that was ended by a lock."""
+    path = data_dir / name / "journal.jsonl"
+    path.parent.mkdir(parents=True)
+    written = Journal(path, run_id="aaaaaaaa")
+    written.append("note_written", {"words": f"{PARTICIPANT_LOCKED} is only a word here [lock 0123456789ab]"})
+    written.append(PARTICIPANT_LOCKED, {"participant": who, "words": words}, sync=True)
+    written.close()
+    return path
+
+
+@pytest.mark.req("R-LOCK")
+def test_with_every_file_of_locks_gone_the_journal_refuses_until_a_person_vouched_and_unlocked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock(tmp_path, "P1", words="seizure")
+    path = journaled(tmp_path, read_locks(tmp_path).why("P1"))
+    for name in (FILE, COPY):
+        (tmp_path / name).unlink()
+    with pytest.raises(SafetyStop) as no:
+        ledger_of(tmp_path, "P1", simulated=True)
+    assert f"{tmp_path / FILE} was cut or deleted" in no.value.found  # both places
+    assert str(path) in no.value.found
+    assert "rtloop unlock --person NAME --reason WORDS --damaged" in no.value.todo
+    asked = ("unlock", "--person", "Dr A", "--reason", "examined", "--data-dir", str(tmp_path))
+    code, said = rtloop(capsys, *asked, "--participant", "P1")
+    assert code == 2
+    assert "--damaged" in said
+    assert not (tmp_path / FILE).exists()
+    code, said = rtloop(capsys, *asked, "--damaged")
+    assert code == 0
+    assert "still locked: P1" in said
+    with pytest.raises(SafetyStop, match="P1 is locked since"):
+        ledger_of(tmp_path, "P1", simulated=True)
+    assert rtloop(capsys, *asked)[0] == 0
+    assert ledger_of(tmp_path, "P1", simulated=True).count() == 0
+    assert rtloop(capsys, *asked, "--damaged")[0] == 2  # what was vouched for is not damaged any more
+
+
+def test_a_journal_of_a_lock_that_the_file_still_has_refuses_nobody_else(tmp_path: Path) -> None:
+    lock(tmp_path, "P1", words="seizure")
+    journaled(tmp_path, read_locks(tmp_path).why("P1"))
+    assert ledger_of(tmp_path, "P2", simulated=True).count() == 0
+
+
+def test_only_whole_words_of_a_lock_are_witnesses(tmp_path: Path) -> None:
+    lock(tmp_path, "P1", words="seizure")
+    words = read_locks(tmp_path).why("P1")
+    path = journaled(tmp_path, words)
+    journaled(tmp_path, f"line 3 of {FILE} is damaged", name="20260101-130000_bbbbbbbb")  # names nobody
+    journaled(tmp_path, words, name="20260101-140000_cccccccc")
+    (tmp_path / "20260101-150000_dddddddd").mkdir()  # without a journal
+    with path.open("ab") as file:
+        file.write(
+            f'{{"kind":"{PARTICIPANT_LOCKED}"}}\n{PARTICIPANT_LOCKED}\n["{PARTICIPANT_LOCKED}"]\n'.encode()
+        )
+        file.write(f'{{"kind":"{PARTICIPANT_LOCKED}","data":{{"participant":"P1","wor'.encode())
+    found = journaled_locks(tmp_path)
+    assert [row["where"] for row in found] == [
+        str(path), str(tmp_path / "20260101-140000_cccccccc" / "journal.jsonl")
+    ]  # fmt: skip
+    assert {(row["participant"], row["session"][:8]) for row in found} == {("P1", "20260101")}
 
 
 # -- the window -----------------------------------------------------------------------------------------------------

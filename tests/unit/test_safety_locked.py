@@ -12,7 +12,6 @@ import pytest
 
 from rtloop.clock import SteppedClock
 from rtloop.errors import IntegrityProblem, UsageProblem
-from rtloop.safety import locked
 from rtloop.safety.locked import FILE, lock, read_locks, unlock, vouch
 
 CLOCK = SteppedClock(1_700_000_000.0)
@@ -134,7 +133,7 @@ def test_a_full_disk_is_told_and_leaves_everybody_locked(
             raise OSError(28, "no space left")
         return write(fd, bytes(data)[:10])
 
-    monkeypatch.setattr(locked.os, "write", short)
+    monkeypatch.setattr("rtloop.durable.os.write", short)
     with pytest.raises(IntegrityProblem, match="no space left"):
         lock(tmp_path, "P1", words="x")
     monkeypatch.undo()
