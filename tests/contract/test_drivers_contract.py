@@ -17,6 +17,7 @@ import pytest
 from contract_tools import EA, EB, EH, KEY, Bench, bench
 
 from drivers.trouble import UnitProblem
+from drivers.watch import CLOSED, FAILED
 from hardware_sim.faults import FaultKind
 from rtloop.model.pulse import Delivery
 from rtloop.model.status import Fault
@@ -232,6 +233,18 @@ class Whole(Core):
         assert receipt.delivery is Delivery.NOT_DELIVERED
         assert "not armed" in receipt.reason
         assert not b.sent(EH)
+
+    @pytest.mark.req("R-DISARM")
+    @pytest.mark.parametrize("kind", [FaultKind.UNPLUG, FaultKind.MUTE, None])
+    def test_a_unit_lost_or_silent_at_the_end_is_not_told_as_disarmed_and_released(
+        self, b: Bench, kind: FaultKind | None
+    ) -> None:
+        b.ready()
+        if kind is not None:
+            b.inject(kind)
+            b.sleep(1.0)
+        b.unit.close()
+        assert b.board["port_state"] == (CLOSED if kind is None else FAILED)
 
     def test_a_unit_that_refuses_is_not_delivered(self, b: Bench) -> None:
         for kind in (FaultKind.ANSWER_CONFLICT, FaultKind.ANSWER_UNKNOWN):

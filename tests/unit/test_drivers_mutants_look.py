@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from contract_tools import bench
 from watch_tools import ARMED, NO_COIL, NOTHING, READY, REPLY_S, STANDBY, Desk, Run, desk
 
 from drivers.magstim.bistim_port import BistimPort
@@ -17,7 +16,6 @@ from drivers.magstim.rapid_port import RapidPort
 from drivers.requests import Trip
 from drivers.trouble import Cut, Garbled, Lost, Refused, Silent
 from drivers.watch import CLOSED, FAILED
-from hardware_sim.faults import FaultKind
 from rtloop.model.pulse import Delivery, Train
 from rtloop.model.status import Fault
 
@@ -558,17 +556,3 @@ def test_a_train_that_ends_after_the_line_was_closed_writes_nothing(d: Desk) -> 
     d.watch.follow_train()
     assert d.unit.names == before
     assert d.watch.trip is None
-
-
-@pytest.mark.req("R-DISARM")
-@pytest.mark.parametrize("kind", [FaultKind.UNPLUG, FaultKind.MUTE, None])
-def test_a_unit_lost_or_silent_at_the_end_is_not_told_as_disarmed_and_released(
-    tmp_path: Path, kind: FaultKind | None
-) -> None:
-    with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40) as b:
-        b.ready()
-        if kind is not None:
-            b.inject(kind)
-            b.sleep(1.0)
-        b.unit.close()
-        assert b.board["port_state"] == (CLOSED if kind is None else FAILED)
