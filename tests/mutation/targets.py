@@ -7,7 +7,8 @@ _DRIVER = (
     "tests/contract/test_drivers_contract.py::TestStepped",
     "tests/unit/test_drivers_mutants.py",
 )
-_WATCH = "tests/unit/test_drivers_mutants_watch.py"
+_WATCH = ("tests/unit/test_drivers_mutants_watch.py", "tests/unit/test_drivers_mutants_look.py")
+_SETTINGS = "tests/unit/test_drivers_mutants_settings.py"
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _RULES = "tests/unit/test_safety_mutants_rules.py"
 _GATE = "tests/unit/test_safety_gate.py"
@@ -18,6 +19,9 @@ _TRAIN_RULES = "tests/unit/test_safety_train_rules.py"
 #: source file -> its tests (files or node ids), in the order in which they are tried
 TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/permits.py": ("tests/unit/test_drivers_mutants.py",),
+    "drivers/reading.py": (_SETTINGS,),
+    "drivers/settings.py": (_SETTINGS,),
+    "drivers/refusals.py": (_SETTINGS,),
     "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE),
     "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
 }
@@ -34,16 +38,8 @@ NOT_YET: dict[str, tuple[str, ...]] = {
     "drivers/pacing.py": ("tests/unit/test_drivers_mutants_trains.py", "tests/unit/test_drivers_trains.py"),
     "drivers/train_run.py": ("tests/unit/test_drivers_mutants_trains.py", "tests/unit/test_drivers_trains.py"),
     "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py",),
-    "drivers/worker.py": _DRIVER,
-    "drivers/watch.py": (
-        _WATCH,
-        *_DRIVER,
-        "tests/contract/test_drivers_models.py::TestSteppedRapid9",
-        "tests/contract/test_drivers_models.py::TestSteppedBistim",
-    ),
-    "drivers/reading.py": (_WATCH,),
-    "drivers/settings.py": (_WATCH, "tests/contract/test_drivers_models.py::TestSteppedRapid9"),
-    "drivers/refusals.py": (_WATCH,),
+    "drivers/worker.py": ("tests/unit/test_drivers_worker.py",),
+    "drivers/watch.py": _WATCH,
     "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),
 }
 #: small and pure: every mutant of these is tried in every run, sampled or not
