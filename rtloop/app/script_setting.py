@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import multiprocessing
 import os
-import queue
 import sys
-import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,17 +22,24 @@ from hardware_sim.bedside import BedsideSpec
 from hardware_sim.bench import Bedside
 from hardware_sim.magstim import UNLOCK_CODE
 from rtloop import __version__
-from rtloop.app.config import Site, load_site
+from rtloop.app.commissioned import Covered
+from rtloop.app.config import load_site
 from rtloop.app.dose import ledger_of
 from rtloop.app.opening import dose_before
+from rtloop.app.script_person import refuse_human
+from rtloop.app.setting import unit_options
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, new_run_id
-from rtloop.clock import WALL, Clock
-from rtloop.errors import SafetyStop, UsageProblem, ValidationProblem
-from rtloop.model.pulse import Purpose
+from rtloop.clock import WALL
+from rtloop.dsp.spec import ChainSpec
+from rtloop.errors import UsageProblem, ValidationProblem
+from rtloop.model.pulse import Pulse, Purpose
 from rtloop.model.status import Mode
+from rtloop.model.waiver import Waiver
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import NAMES, Limits, tightest
-from rtloop.safety.rules import MotorThreshold, Rig
+from rtloop.safety.rules import INTENSITY_RULES, MotorThreshold, Rig, Situation, refusals
+from rtloop.safety.waivers import load_waivers
+from rtloop.session.replay import layout_dict
 
 Say = Callable[[str], None]
 SIM = "sim:"
@@ -59,6 +65,10 @@ class ScriptSetting:
     rig: Rig | None
     purpose: Purpose
     unit_options: Mapping[str, Any]  # as drivers.requests.Options has them
+    script: str  # name of its file
+    script_sha256: str  # of the bytes of that file, "" where there is none
+    waivers: tuple[Waiver, ...] = ()  # signed for exactly these bytes
+    covering: Covered | None = None  # in HUMAN: the commissioning record that lets a person under the coil
     say: Say
 
     @property
@@ -78,7 +88,7 @@ class ScriptSetting:
 def decide(
     port: str, *, participant: str, model: str | None, caps: Mapping[str, float] | None, eeg: str | None,
     mode: str | None, threshold: MotorThreshold | None, rig: Rig | None, purpose: str, data_dir: str | Path | None,
-    site: str | Path | None, say: Say,
+    site: str | Path | None, waivers: str | Path | None, say: Say,
 ) -> ScriptSetting:  # fmt: skip
     """Check everything; UsageProblem, ValidationProblem or SafetyStop before anything is touched."""
     if multiprocessing.parent_process() is not None:
@@ -93,45 +103,64 @@ def decide(
     facts_of(named)  # refuses an unknown model in words
     if simulated and eeg is not None:
         raise UsageProblem("a simulated unit brings its own EEG", expected="no eeg=", found=eeg)
-    if not participant:
+    if not participant.strip():
         raise UsageProblem(
             "the dose belongs to somebody", expected='participant="..."', found=repr(participant)
         )
     if purpose not in (Purpose.PROBE, Purpose.TREATMENT):
         raise UsageProblem("no such purpose of a script", expected="probe or treatment", found=repr(purpose))
-    found = load_site(site, overrides={"data_dir": None if data_dir is None else str(data_dir)})
+    true = Mode.SIMULATED if simulated else Mode.BENCH
+    human = mode is not None and mode.upper() == Mode.HUMAN
+    if mode is not None and not human and mode.upper() != true:
+        raise UsageProblem("the mode is not what this port means", expected=true, found=mode)
+    at_unit = {} if simulated else {"unit.model": named, "unit.port": port, "stream.name": eeg}
+    found = load_site(site, overrides={"data_dir": None if data_dir is None else str(data_dir), **at_unit})
+    limits, today = _tightened(found.limits(), caps or {}), WALL.utc()[:10]
+    at = Mode.HUMAN if human else true
+    wrong = _wrong_threshold(at, participant, named, threshold, rig, limits, today)
+    covering = refuse_human(found, simulated=simulated, eeg=eeg, threshold=wrong) if human else None
+    if wrong:
+        raise ValidationProblem(
+            "the motor threshold cannot be used", expected="a dated EMG threshold of this participant and rig",
+            found="; ".join(wrong), todo="correct threshold= and rig=",
+        )  # fmt: skip
+    script, sha256 = _script()
+    record = None if covering is None else covering.record
+    stops = {"stops_running_train": True} if record is not None and record.stops_running_train is True else {}
+    # the simulated Rapid² wants the code that it is known to want
+    options = (
+        unit_options(found) if not simulated else {"unlock_code": UNLOCK_CODE} if "rapid" in named else {}
+    )
     return ScriptSetting(
-        port=port, model=named, simulated=simulated, eeg=eeg, mode=_mode(mode, simulated), participant=participant,
-        limits=_tightened(found.limits(), caps or {}), run_id=new_run_id(), data_dir=found.data_dir,
+        port=port, model=named, simulated=simulated, eeg=eeg, mode=at, participant=participant, limits=limits,
+        run_id=new_run_id(), data_dir=found.data_dir,
         ledger=ledger_of(Path(found.data_dir), participant, simulated=simulated), threshold=threshold, rig=rig, say=say,
-        purpose=Purpose(purpose), unit_options=_options(found, named, simulated),
+        purpose=Purpose(purpose), unit_options=options | stops, covering=covering, script=script, script_sha256=sha256,
+        waivers=() if waivers is None else load_waivers(Path(waivers), plan_sha256=sha256, today=today),
     )  # fmt: skip
 
 
-def _options(site: Site, model: str, simulated: bool) -> dict[str, Any]:
-    """What a Rapid² needs beside its model: from the site file, or what the simulated unit is known to want."""
-    if "rapid" not in model:
-        return {}
-    if simulated:
-        return {"unlock_code": UNLOCK_CODE}
-    unit = site.unit
-    return {
-        "supply_v": unit.supply_v,
-        "unlock_code": unit.unlock_code,
-        "software_at_least": unit.software_at_least,
-    }
+def _wrong_threshold(
+    mode: Mode, participant: str, model: str, threshold: MotorThreshold | None, rig: Rig | None, limits: Limits, today: str,
+) -> tuple[str, ...]:  # fmt: skip
+    """What the gate's own rules would say of threshold and rig, whatever the intensity; in words."""
+    pulse = Pulse(
+        pulse_id=0, target="script", purpose=Purpose.PROBE, power_pct_mso=0, power_pct_rmt=None, due_s=0.0, deadline_s=0.0,
+    )  # fmt: skip
+    s = Situation(
+        mode=mode, now_s=0.0, pulse=pulse, today=today, participant=participant, threshold=threshold, rig=rig
+    )
+    other = rig is not None and rig.unit_model != model
+    said = (
+        [f"rig: expected this unit, {model}, found {rig.unit_model!r}"] if rig is not None and other else []
+    )
+    return (*said, *(r.words() for r in refusals(s, limits, INTENSITY_RULES)))
 
 
-def _mode(asked: str | None, simulated: bool) -> Mode:
-    true = Mode.SIMULATED if simulated else Mode.BENCH
-    if asked is not None and asked.upper() == Mode.HUMAN:
-        raise SafetyStop(
-            "a script never runs in mode HUMAN", expected="SIMULATED, or BENCH with the coil on a phantom",
-            found=asked, todo="a person under the coil needs an operator's window and a plan: rtloop map, rtloop probe",
-        )  # fmt: skip
-    if asked is not None and asked.upper() != true:
-        raise UsageProblem("the mode is not what this port means", expected=true, found=asked)
-    return true
+def _script() -> tuple[str, str]:
+    """Name of the script's file and SHA-256 of its bytes; "" where it has none (typed at a prompt)."""
+    path = Path(getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0] or "-")
+    return path.name, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _tightened(limits: Limits, caps: Mapping[str, float]) -> Limits:
@@ -175,14 +204,14 @@ def ends_for(setting: ScriptSetting, bedside: Bedside | None) -> tuple[StreamWan
 
 def started(setting: ScriptSetting, bench: Bench) -> dict[str, Any]:
     """Data of ``session_started``."""
-    script = Path(getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0] or "-")
-    text = script.read_bytes() if script.is_file() else b""
     return {
-        "mode": setting.mode.value, "kind": "script", "participant": setting.participant, "plan": script.name,
-        "plan_sha256": hashlib.sha256(text).hexdigest() if text else "", "software_version": __version__,
+        "mode": setting.mode.value, "kind": "script", "participant": setting.participant, "plan": setting.script,
+        "plan_sha256": setting.script_sha256, "waivers": [w.data() for w in setting.waivers], "software_version": __version__,
         "run_id": setting.run_id, "rate_hz": bench.source.rate_hz, "eeg": setting.eeg_words, "targets": [],
         "scene": "default" if setting.simulated else None, "limits": {r.name: r.value for r in setting.limits.rows},
-        "answered_by": "script", "dose_before": dose_before(setting.ledger, WALL.utc()[:10]),
+        "answered_by": "script", "layout": layout_dict(bench.source.layout), "epoch_after": 0, "spots": {}, "local": {},
+        "chain": json.loads(json.dumps(ChainSpec().to_dict())),  # of no trial; what replay and report read a recording with
+        "dose_before": dose_before(setting.ledger, WALL.utc()[:10]),
     }  # fmt: skip
 
 
@@ -195,33 +224,3 @@ def children_leave_the_script_alone() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = script
-
-
-class _Terminal:
-    """Lines typed at the terminal; one reader for the whole process, since a read cannot be cut short."""
-
-    def __init__(self) -> None:
-        self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._read, name="rtloop-script-terminal", daemon=True).start()
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # no terminal there: nobody can answer
-            for line in sys.stdin:
-                self.lines.put(line.strip())
-
-
-_terminal: list[_Terminal] = []
-
-
-def typed_by_a_person(within_s: float, present: Callable[[], None], clock: Clock) -> str:
-    """The next line typed from now on, "" when none comes in time; what was typed before is not an answer."""
-    if not _terminal:
-        _terminal.append(_Terminal())
-    lines, end_s = _terminal[0].lines, clock.now_s() + within_s
-    while not lines.empty():
-        lines.get_nowait()
-    while clock.now_s() < end_s:
-        present()
-        with contextlib.suppress(queue.Empty):
-            return lines.get(timeout=0.05)
-    return ""

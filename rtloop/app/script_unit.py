@@ -10,8 +10,10 @@ from typing import Any
 
 from rtloop.app.preflight import SETTLE_S, STEADY_S, checked
 from rtloop.app.script_loop import ScriptLoop
-from rtloop.app.script_setting import ScriptSetting, started, typed_by_a_person
+from rtloop.app.script_person import Person, asked_for, typed_by_a_person
+from rtloop.app.script_setting import ScriptSetting, started
 from rtloop.app.script_words import Dose, Receipt, Refused
+from rtloop.app.setting import refuse_uncovered
 from rtloop.app.wiring import Bench, SimulatedBedside
 from rtloop.clock import WALL, Clock
 from rtloop.errors import NotReady, RtloopError, SafetyStop, UsageProblem
@@ -46,19 +48,25 @@ class Tms:
     ``operator_max_age_s`` (2 s), then the unit is disarmed. Longer pauses go through ``wait``.
     """
 
-    def __init__(self, setting: ScriptSetting, bench: Bench, journal: Journal, clock: Clock = WALL) -> None:
-        self.setting = setting
+    def __init__(
+        self, setting: ScriptSetting, bench: Bench, journal: Journal, clock: Clock = WALL, *,
+        person: Person = typed_by_a_person, loop: type[ScriptLoop] = ScriptLoop,
+    ) -> None:  # fmt: skip
+        self.setting, self._person = setting, person
         self._bench, self._clock = bench, clock
         self._thread = threading.get_ident()
         limits = setting.limits
-        self._interlock = Interlock(setting.mode, confirm_window_s=limits.confirm_window_s)
         assert bench.unit is not None
         self._unit = bench.unit
+        self._commissioned = self._covered()
+        self._interlock = Interlock(
+            setting.mode, confirm_window_s=limits.confirm_window_s, commissioned=self._commissioned
+        )
         self._vigil = Vigil(
             source=bench.source, board=bench.board, limits=limits, status=bench.unit.status, utc=clock.utc
         )
         self._lock = Watch(setting.data_dir, setting.participant)
-        self._loop = ScriptLoop(
+        self._loop = loop(
             bench=bench, interlock=self._interlock, vigil=self._vigil, journal=journal, clock=clock, sees=setting.sees,
             gate_of=lambda intent: Gate(
                 stimulator=self._unit, limits=limits, interlock=self._interlock, ledger=setting.ledger, clock=clock,
@@ -107,7 +115,8 @@ class Tms:
         return status
 
     def arm(self, words: str) -> None:
-        """Two steps: it is asked for, then confirmed in ``words``. With a real unit a person types these words, within 10 s.
+        """Two steps: it is asked for, then confirmed in ``words``. With a real unit a person types these words, within 10 s;
+        in mode HUMAN also three digits that are shown with the question.
 
         Refused with the reason when it is not; NotReady when the unit does not get ready.
         """
@@ -125,16 +134,17 @@ class Tms:
             raise self._refusal("arming was refused", (asked.words,))
         by = "script"
         if not self.setting.simulated:
-            window_s = self.setting.limits.confirm_window_s
+            window_s, wanted = self.setting.limits.confirm_window_s, asked_for(self.setting.mode, words)
             self.setting.say(
-                f"{self.setting.mode}: to arm at {self._power} % MSO, type within {window_s:g} s: {words}"
+                f"{self.setting.mode}: to arm at {self._power} % MSO, type within {window_s:g} s: {wanted}"
             )
-            said, by = typed_by_a_person(window_s, self._loop.present, self._clock), "person at the terminal"
-            if said != words:
+            said, by = self._person(window_s, self._loop.present, self._clock), "person at the terminal"
+            if said != wanted:
                 self._loop.ask(lambda: self._loop.gate.disarm("arming was not confirmed"), ARM_WITHIN_S)
                 raise self._refusal(
-                    "not armed: nobody typed the words", (f"expected {words!r}, found {said!r}",)
+                    "not armed: nobody typed the words", (f"expected {wanted!r}, found {said!r}",)
                 )
+            words = said
         done = self._loop.ask(lambda: self._loop.arm_confirmed(words, by), ARM_WITHIN_S)
         if not done.ok:
             raise self._refusal("not armed", (done.words,))
@@ -212,6 +222,15 @@ class Tms:
             )  # fmt: skip
         self._loop.present()
 
+    def _covered(self) -> bool:
+        """Whether the record covers a person with exactly the unit and amplifier that answer; SafetyStop if one is needed."""
+        s, bench = self.setting, self._bench
+        if s.covering is None:
+            return False
+        now = s.covering.with_devices(self._unit.identity, bench.stream, simulated_eeg=s.eeg_simulated)
+        refuse_uncovered(now)
+        return now.ok
+
     def _situation(self, pulse: Pulse, now_s: float) -> Situation:
         board, source, s = self._bench.board, self._bench.source, self.setting
         return Situation(
@@ -219,7 +238,8 @@ class Tms:
             recorder_age_s=board.age_s("recorder"),
             durable_lag_s=(source.head() - board["durable_sample"]) / source.rate_hz,
             port_age_s=board.age_s("port"), operator_age_s=board.age_s("operator"), participant=s.participant,
-            rig=s.rig, threshold=s.threshold, lock=self._lock.why(),
+            rig=s.rig, threshold=s.threshold, lock=self._lock.why(), commissioned=self._commissioned,
+            plan_sha256=s.script_sha256, waivers=s.waivers,
         )  # fmt: skip
 
     def _shape(self, train: Train | None, pair: Pair | None) -> float:
@@ -322,6 +342,10 @@ class Tms:
     def begin(self) -> None:
         """Journal the start, pass the pre-flight: SAFE -> READY, or NotReady in words."""
         self._loop.emit(kinds.SESSION_STARTED, sync=True, **started(self.setting, self._bench))
+        covering = self.setting.covering
+        if covering is not None and covering.record is not None:
+            words = f"covered by {covering.words}, sha256 {covering.record.sha256}"
+            self._loop.emit(kinds.NOTE_WRITTEN, words=words, by="engine")
         self._loop.emit(kinds.STREAM_OPENED, **self._bench.stream)
         self._loop.emit(kinds.UNIT_OPENED, **self._unit.identity.__dict__)
         end_s, good_since_s = self._clock.now_s() + SETTLE_S, float("inf")

@@ -36,7 +36,7 @@ def stimulator(
     port: str, *, participant: str, model: str | None = None, caps: Mapping[str, float] | None = None,
     eeg: str | None = None, mode: str | None = None, threshold: MotorThreshold | None = None,
     rig: Rig | None = None, purpose: str = "probe", data_dir: str | Path | None = None,
-    site: str | Path | None = None, say: Say = print,
+    site: str | Path | None = None, waivers: str | Path | None = None, say: Say = print,
 ) -> Iterator[Tms]:  # fmt: skip
     """A session with one stimulator; disarmed on every way out.
 
@@ -47,19 +47,25 @@ def stimulator(
     participant : whose dose it is; the ledger counts over all sessions of the data directory, simulated and real apart
     caps : limits by name (rtloop/safety/limits.toml), only ever tighter than the site's; ValidationProblem otherwise
     eeg : name of the LSL stream that records this unit; left out with a real unit, no EEG is used: that is never HUMAN
+    mode : "human", to be asked for by name, lets a person under the coil: real unit and EEG, a site file, a commissioning
+        record that covers them, threshold and rig, and at each arming a person at the terminal. Else it follows from the port
     purpose : "probe", or "treatment" (which has caps of its own)
     threshold, rig : the motor threshold, and what it is bound to; then % of threshold is capped too
+    waivers : a file of waivers that a person signed (docs/drivers.md); ``plan_sha256`` there is the SHA-256 of the bytes of the
+        script's own file (``sha256sum SCRIPT``): one changed byte ends them. What the script imports or reads is not bound
 
     Raises ValidationProblem or UsageProblem before anything is touched, NotReady when a device is not as wanted.
     """
     setting = decide(
         port, participant=participant, model=model, caps=caps, eeg=eeg, mode=mode, threshold=threshold, rig=rig,
-        purpose=purpose, data_dir=data_dir, site=site, say=say,
+        purpose=purpose, data_dir=data_dir, site=site, waivers=waivers, say=say,
     )  # fmt: skip
     folder = session_folder(Path(setting.data_dir), setting.run_id)
     say(
         f"{setting.mode} session {folder.path.name}, {setting.model} on {port}, participant {participant}; {setting.eeg_words}"
     )
+    for waiver in setting.waivers:
+        say(f"!! {waiver.words()}")
     with Interrupts(say) as interrupts, contextlib.ExitStack() as stack:
         journal = Journal(folder.journal, run_id=setting.run_id)
         stack.callback(journal.close)

@@ -11,15 +11,14 @@ import pytest
 
 from rtloop.app.script_setting import bedside_for, children_leave_the_script_alone, decide, ends_for
 from rtloop.app.scripting import Refused
-from rtloop.errors import RtloopError, SafetyStop, UsageProblem, ValidationProblem
+from rtloop.errors import RtloopError, UsageProblem, ValidationProblem
 from rtloop.model.status import Mode
 
 
 def decided(tmp_path: Path, port: str = "sim:200", **changes: Any) -> Any:
     fields: dict[str, Any] = {
         "participant": "P001", "model": None, "caps": None, "eeg": None, "mode": None, "threshold": None, "rig": None,
-        "purpose": "probe",
-        "data_dir": tmp_path, "site": None, "say": print,
+        "purpose": "probe", "data_dir": tmp_path, "site": None, "waivers": None, "say": print,
     }  # fmt: skip
     return decide(port, **(fields | changes))
 
@@ -35,12 +34,6 @@ def test_one_argument_tells_a_simulated_unit_from_a_real_one(tmp_path: Path) -> 
     assert ends_for(recorded, None)[1].port == "/dev/ttyUSB0"
 
 
-def test_a_script_is_never_for_a_person(tmp_path: Path) -> None:
-    for port in ("sim:200", "/dev/ttyUSB0"):
-        with pytest.raises(SafetyStop, match="never runs in mode HUMAN"):
-            decided(tmp_path, port, mode="human")
-
-
 @pytest.mark.parametrize(
     ("changes", "kind", "words"),
     [
@@ -50,6 +43,7 @@ def test_a_script_is_never_for_a_person(tmp_path: Path) -> None:
         ({"caps": {"max_power_pct_mso": float("nan")}}, ValidationProblem, "nan"),
         ({"caps": {"max_power_pct_mso": "60"}}, ValidationProblem, "60"),
         ({"participant": ""}, UsageProblem, "somebody"),
+        ({"participant": "  "}, UsageProblem, "somebody"),
         ({"model": "rapid"}, UsageProblem, "twice"),
         ({"eeg": "Amp"}, UsageProblem, "its own EEG"),
         ({"mode": "bench"}, UsageProblem, "SIMULATED"),
