@@ -7,6 +7,8 @@ the first byte is written.
 
 from __future__ import annotations
 
+import math
+
 from drivers.magstim.magpy_port import Reply
 from drivers.outputs import Trigger
 from drivers.pacing import Pace
@@ -17,7 +19,7 @@ from drivers.train_run import TrainRun
 from drivers.trouble import Cut, LineTrouble, Lost, Refused
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
 from rtloop.model.pulse import Delivery, FireReceipt
-from rtloop.model.status import Fault, UnitStatus
+from rtloop.model.status import Fault
 from rtloop.ports import Permit
 
 STATUS_FRESH_S = 1.0
@@ -37,24 +39,25 @@ class Firing:
 
     def note_end(self) -> None:
         """The wait after a train counts from its end, once that is known."""
-        if self._watch.run is None and self._running is not None:
-            self.pace.ended(self._running.ended_s or self._clock.now_s())
-            self._running = None
+        if self._running is not None and self._running.ended_s < math.inf:
+            self.pace.ended(self._running.ended_s)
 
     def _refusal(self, permit: Permit | None, now_s: float) -> str:
         """Why no pulse may go out on this permit now; "" when one may."""
-        why = self._permits.refusal(permit, now_s=now_s)
-        if why or permit is None:
+        if why := self._permits.refusal(permit, now_s=now_s):
             return why
-        power, watch = permit.power_pct_mso, self._watch
+        assert permit is not None  # else refused above
+        power, watch, facts = permit.power_pct_mso, self._watch, self._watch.facts
         status = watch.status
         if watch.trip is not None:
             return f"refused: {watch.trip.problem().what}"
-        if not watch.armed or status is None:
+        if status is None or not watch.armed:
             return "refused: not armed"
         if not self._board.age_s("engine") <= HEARTBEAT_FRESH_S:
             return "refused: the engine's heartbeat is stale"
-        if watch.power_pct_mso is None or power != watch.power_pct_mso:
+        if not facts.power_low_pct_mso <= power <= facts.power_high_pct_mso:
+            return f"refused: {power} % MSO is no power of this unit"
+        if power != watch.power_pct_mso:
             return f"refused: the permit is for {power} % MSO, read back was {watch.power_pct_mso}"
         wanted = permit.train or permit.pair
         if not watch.setting_known or wanted != watch.setting:
@@ -66,19 +69,23 @@ class Firing:
             return f"refused: the last status byte is {status.age_s(now_s):.2f} s old"
         if not status.ready or wrong_with(status):
             return f"refused: the unit is not ready: {wrong_with(status) or status}"
-        if why := self.pace.refusal(self._watch.facts, now_s, power, permit.train):
-            return f"refused: {why}"
-        return ""
+        why = self.pace.refusal(facts, now_s, power, permit.train)
+        return why and f"refused: {why}"
 
     def fire(self, permit: Permit | None) -> FireReceipt:
         """Fire once; the receipt of a train tells its start, its end comes later (``UnitWatch.train_receipt``)."""
         watch, now_s = self._watch, self._clock.now_s()
-        why = self._refusal(permit, now_s)
-        if why or permit is None:
-            return self._receipt(None, Delivery.NOT_DELIVERED, why)
+        if why := self._refusal(permit, now_s):
+            return FireReceipt(
+                delivery=Delivery.NOT_DELIVERED,
+                t_sent_s=None,
+                t_reply_s=None,
+                status=watch.status,
+                reason=why,
+            )
+        assert permit is not None  # else refused above
         self._permits.spend(permit)
         self.pace.given(now_s, permit.power_pct_mso, permit.train)
-        exchange, sent_s = watch.unit.exchange, now_s
         try:
             if self.trigger is None:
                 reply = watch.unit.fire()
@@ -87,39 +94,47 @@ class Firing:
                 sent_s = self.trigger.fire(not_after_s=permit.expires_s)
                 reply = self._after_trigger()
         except LineTrouble as err:
-            by_line = self.trigger is None
-            no = not err.written or (by_line and isinstance(err, Refused))
-            if no:
-                self.pace.taken_back()
-                watch.look_at_s = now_s  # what does the unit say of itself?
-            else:
-                self._train_may_run(permit, exchange.t_sent_s if by_line else now_s, None)
-            if isinstance(err, Lost) and by_line:
-                watch.line_lost(err)
-            elif isinstance(err, Cut):
-                watch.after_ea(None if no else self._uncertain(err))
-            elif not no:
-                watch.ea(self._uncertain(err))
-            sent = (exchange.t_sent_s if by_line else now_s) if err.written else None
-            return self._receipt(permit, Delivery.NOT_DELIVERED if no else Delivery.UNCERTAIN, str(err), sent)
-        except Exception as err:
-            self._train_may_run(permit, now_s, None)
-            watch.ea(self._uncertain(err))
-            return self._receipt(permit, Delivery.UNCERTAIN, repr(err), exchange.t_sent_s)
+            return self._failed(permit, err, now_s)
+        except Exception as err:  # whatever it was, it may have gone out
+            return self._failed(permit, LineTrouble(repr(err), written=True), now_s)
         watch.look_at_s = min(watch.look_at_s, reply.t_s + LOOK_AFTER_S)
-        status = watch.as_status(reply)
-        wrong = wrong_with(status)
-        if self.trigger is None and not status.ready:  # the state before EH
-            wrong = wrong or "not ready"
-        if self.trigger is not None and status.ready:  # the state after the edge
-            wrong = wrong or "still ready: it took no trigger"
-        self._train_may_run(permit, sent_s, reply.t_s if not wrong else None)
+        wrong = self._wrong_with(reply)
+        self._train_may_run(permit, sent_s, None if wrong else reply.t_s)
         if wrong:
             how = "acknowledged, and" if self.trigger is None else "triggered, and"
             why = f"{how} the status byte {reply.instr:#04x} of the reply says {wrong}"
             watch.ea(self._uncertain(why))
-            return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply.t_s, status)
-        return self._receipt(permit, Delivery.DELIVERED, "", sent_s, reply.t_s, status)
+            return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply)
+        return self._receipt(permit, Delivery.DELIVERED, "", sent_s, reply)
+
+    def _failed(self, permit: Permit, err: LineTrouble, called_s: float) -> FireReceipt:
+        """No proper reply: what the unit did with it, as far as that is certain."""
+        watch, by_line = self._watch, self.trigger is None
+        no = not err.written or (by_line and isinstance(err, Refused))
+        sent_s = max(called_s, watch.unit.exchange.t_sent_s) if by_line else called_s
+        if no:
+            self.pace.taken_back()
+            watch.look_at_s = called_s  # what does the unit say of itself?
+        else:
+            self._train_may_run(permit, sent_s, None)
+        trip = None if no else self._uncertain(err)
+        if isinstance(err, Lost) and by_line:
+            watch.line_lost(err)
+        elif isinstance(err, Cut):
+            watch.after_ea(trip)
+        elif trip is not None:
+            watch.ea(trip)
+        delivery = Delivery.NOT_DELIVERED if no else Delivery.UNCERTAIN
+        return self._receipt(permit, delivery, str(err), sent_s if err.written else None)
+
+    def _wrong_with(self, reply: Reply) -> str:
+        """The reply to ``EH`` shows the state before it, the status byte after an edge that after it."""
+        status = self._watch.as_status(reply)
+        if wrong := wrong_with(status):
+            return wrong
+        if self.trigger is None:
+            return "" if status.ready else "not ready"
+        return "still ready: it took no trigger" if status.ready else ""
 
     def _after_trigger(self) -> Reply:
         """The unit's own next word after an edge; LineTrouble is of unknown outcome."""
@@ -133,30 +148,24 @@ class Firing:
         if permit.train is None:
             return
         watch = self._watch
-        watch.run = self._running = TrainRun(
-            permit.train, power_pct_mso=permit.power_pct_mso, t_sent_s=sent_s, t_reply_s=reply_s,
-            stops=self._watch.facts.capabilities.stops_running_train,
-        )  # fmt: skip
+        stops = watch.facts.capabilities.stops_running_train
+        watch.run = self._running = TrainRun(permit.train, t_sent_s=sent_s, t_reply_s=reply_s, stops=stops)
         watch.train_receipt = None
-        watch.look_at_s = self._clock.now_s()
 
     def _receipt(
-        self, permit: Permit | None, delivery: Delivery, why: str, sent_s: float | None = None,
-        reply_s: float | None = None, status: UnitStatus | None = None,
-    ) -> FireReceipt:  # fmt: skip
+        self, permit: Permit, delivery: Delivery, why: str, sent_s: float | None, reply: Reply | None = None
+    ) -> FireReceipt:
         """Bounds of trains and pairs: none when not sent, all when acknowledged, else between them.
 
         A train that was acknowledged has none yet: they come with its end.
         """
-        several = None if permit is None else permit.train or permit.pair
-        if permit is not None and permit.train is not None and delivery is Delivery.DELIVERED:
-            several = None
-        n = 1 if permit is None else permit.n_pulses
+        n = permit.n_pulses
+        bounded = n > 1 and (permit.train is None or delivery is not Delivery.DELIVERED)
         return FireReceipt(
-            delivery=delivery, t_sent_s=sent_s, t_reply_s=reply_s, status=status or self._watch.status,
-            reason=why,
-            pulses_min=None if several is None else n if delivery is Delivery.DELIVERED else 0,
-            pulses_max=None if several is None else 0 if delivery is Delivery.NOT_DELIVERED else n,
+            delivery=delivery, t_sent_s=sent_s, t_reply_s=None if reply is None else reply.t_s, reason=why,
+            status=self._watch.status if reply is None else self._watch.as_status(reply),
+            pulses_min=(n if delivery is Delivery.DELIVERED else 0) if bounded else None,
+            pulses_max=(0 if delivery is Delivery.NOT_DELIVERED else n) if bounded else None,
         )  # fmt: skip
 
     def _uncertain(self, why: object) -> Trip:

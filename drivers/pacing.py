@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import NamedTuple
 
 from drivers.magstim.units import AFTER_TRAIN_S, JOULES_A_MINUTE, UnitFacts, energy_j, train_refusals
 from rtloop.model.pulse import Train
@@ -15,52 +16,66 @@ MINUTE_S = 60.0
 REST_MARGIN_S = 0.1
 
 
+class _Given(NamedTuple):
+    end_s: float  # of a train that was cut short: when it would have ended
+    power_pct_mso: int
+    train: Train | None
+    ended_s: float  # by the unit's word, once it said so; of a pulse -inf
+
+
+class _Worked(NamedTuple):
+    """A train as it heats: from, to, W."""
+
+    from_s: float
+    to_s: float
+    watts: float
+
+
+_NOTHING = _Given(-math.inf, 0, None, -math.inf)
+
+
 class Pace:
     """What was given last on this line, certainly or not, and what the unit's rules make of the next."""
 
     def __init__(self) -> None:
-        self._last: tuple[float, int, Train | None] | None = None  # its end, % MSO, train
-        self._before: tuple[float, int, Train | None] | None = None
-        self._trains: deque[tuple[float, float, float]] = deque()  # from, to, W
+        self._last = self._before = _NOTHING
+        self._trains: deque[_Worked] = deque()
 
     def given(self, t_s: float, power_pct_mso: int, train: Train | None) -> None:
         """A pulse, pair or train goes out now; to be called before the first byte."""
-        end_s = t_s if train is None else t_s + train.duration_s
-        self._before, self._last = self._last, (end_s, power_pct_mso, train)
-        if train is not None:
-            self._trains.append((t_s, end_s, energy_j(power_pct_mso) * train.frequency_hz))
+        self._before = self._last
+        if train is None:
+            self._last = _Given(t_s, power_pct_mso, None, -math.inf)
+            return
+        end_s = t_s + train.duration_s
+        self._last = _Given(end_s, power_pct_mso, train, end_s)
+        self._trains.append(_Worked(t_s, end_s, energy_j(power_pct_mso) * train.frequency_hz))
 
     def taken_back(self) -> None:
         """Nothing of it was given: the unit said no, or no byte went out."""
-        if self._last is not None and self._last[2] is not None:
+        if self._last.train is not None:
             self._trains.pop()
         self._last = self._before
 
     def ended(self, t_s: float) -> None:
-        """The train given last ended then: never counted as shorter than it was to be."""
-        if self._last is not None and self._last[2] is not None:
-            self._last = (max(t_s, self._last[0]), *self._last[1:])
+        """The train given last ended then: its wait and its energy never count it as shorter than it was to be."""
+        if self._last.train is not None:
+            self._last = self._last._replace(end_s=max(t_s, self._last.end_s), ended_s=t_s)
 
     @property
     def rests_until_s(self) -> float:
         """Until then the unit takes no setting, since a train has just ended; -inf when none has."""
-        if self._last is None or self._last[2] is None:
-            return -math.inf
-        return self._last[0] + AFTER_TRAIN_S + REST_MARGIN_S
+        return self._last.ended_s + AFTER_TRAIN_S + REST_MARGIN_S
 
     def refusal(self, facts: UnitFacts, now_s: float, power_pct_mso: int, train: Train | None) -> str:
         """Why the next may not go out now at this power; "" when it may. Written so that NaN is refused."""
-        if self._last is not None:
-            end_s, last_power, last_train = self._last
-            since_s = now_s - end_s
-            gap_s = facts.min_interval_s(last_power, last_train)
-            if last_train is None:
-                gap_s = max(gap_s, facts.min_interval_s(power_pct_mso))
-            if not since_s >= gap_s:
-                what = "a pulse" if last_train is None else "the end of a train"
-                return (
-                    f"{since_s:.3f} s since {what} at {last_power} %, {gap_s:g} s needed at {power_pct_mso} %"
-                )
+        last, since_s = self._last, now_s - self._last.end_s
+        gap_s = facts.min_interval_s(last.power_pct_mso, last.train)
+        if last.train is None:
+            gap_s = max(gap_s, facts.min_interval_s(power_pct_mso))
+        if not since_s >= gap_s:
+            what = "a pulse" if last.train is None else "the end of a train"
+            return f"{since_s:.3f} s since {what} at {last.power_pct_mso} %, {gap_s:g} s needed at {power_pct_mso} %"
         if train is None:
             return ""
         if wrong := train_refusals(facts, power_pct_mso, train):
@@ -72,15 +87,16 @@ class Pace:
 
     def joules_a_minute(self, now_s: float, power_pct_mso: int, train: Train) -> float:
         """The most that any minute would hold if this train began now, J."""
-        while self._trains and self._trains[0][1] <= now_s - MINUTE_S:
+        while self._trains and self._trains[0].to_s <= now_s - MINUTE_S:
             self._trains.popleft()
         watts, length_s = energy_j(power_pct_mso) * train.frequency_hz, min(train.duration_s, MINUTE_S)
-        edges = [t_s + MINUTE_S - now_s for past in self._trains for t_s in past[:2]]
-        into_s = [0.0, length_s, *(e for e in edges if 0 < e < length_s)]  # piecewise linear in between
 
         def held(after_s: float) -> float:
+            """In the minute that ends so long after the start."""
             first_s = now_s + after_s - MINUTE_S
             past = sum(w * max(0.0, to_s - max(from_s, first_s)) for from_s, to_s, w in self._trains)
             return past + watts * after_s
 
-        return max(held(after_s) for after_s in into_s)
+        # linear in between, and least steep after the start of a past train has left the minute
+        left_s = (past.from_s + MINUTE_S - now_s for past in self._trains)
+        return max(held(after_s) for after_s in (0.0, length_s, *(s for s in left_s if 0 < s < length_s)))

@@ -38,12 +38,12 @@ class PortWorker:
 
     def __init__(
         self, *, line: Line, facts: UnitFacts, board: Board, clock: Clock, run_id: str, key: bytes,
-        options: Options | None = None, parent_alive: Callable[[], bool] = lambda: True,
+        options: Options, parent_alive: Callable[[], bool] = lambda: True,
         while_waiting: Callable[[], None] = lambda: None,
         make_trigger: Callable[[Callable[[], UnitStatus]], Trigger] | None = None,
         stop_line: Stop | None = None,
     ) -> None:  # fmt: skip
-        self._options = options or Options()
+        self._options = options
         self._watch = UnitWatch(
             line=line, facts=facts, board=board, clock=clock, unlock_code=self._options.unlock_code,
             parent_alive=parent_alive, while_waiting=while_waiting,
@@ -61,8 +61,7 @@ class PortWorker:
     @property
     def train_receipt(self) -> FireReceipt | None:
         """What was given of the last train; None while it is under way, or there was none."""
-        if self._watch.run is not None:
-            self._watch.follow_train()
+        self._watch.follow_train()
         return self._watch.train_receipt
 
     def train_news(self) -> FireReceipt | None:
@@ -85,25 +84,16 @@ class PortWorker:
 
     def open(self) -> Opened:
         """See ``drivers.opening``."""
-        watch = self._watch
-
-        def wait(duration_s: float) -> None:
-            end_s = self._clock.now_s() + duration_s
-            while (now_s := self._clock.now_s()) < end_s:
-                watch.urgent()
-                if now_s >= watch.look_at_s:
-                    watch.look()
-                self._clock.sleep_until(min(end_s, now_s + POLL_S))
-
-        found = open_unit(watch, self._options, wait)
+        found = open_unit(
+            self._watch, self._options, lambda wait_s: self._wait_until(self._clock.now_s() + wait_s)
+        )
         if self._make_trigger is not None:
-            self._firing.trigger = self._make_trigger(watch.look)
+            self._firing.trigger = self._make_trigger(self._watch.look)
         return found
 
     def step(self) -> None:
         """See ``UnitWatch.step``."""
         self._watch.step()
-        self._firing.note_end()
 
     def leave(self, why: str) -> None:
         """See ``UnitWatch.leave``."""
@@ -173,8 +163,8 @@ class PortWorker:
             finally:
                 watch.arming = False
         if request.ask in (Ask.SET_TRAIN, Ask.SET_PAIR):
-            setting = request.train if request.ask is Ask.SET_TRAIN else request.pair
-            set_setting(watch, setting, self._wait_until, not_before_s=self._firing.pace.rests_until_s)
+            rests_until_s = self._firing.pace.rests_until_s
+            set_setting(watch, request.train or request.pair, self._wait_until, not_before_s=rests_until_s)
             return self._look()
         return watch.look()
 

@@ -60,10 +60,7 @@ CASES = [
 @pytest.mark.req("R-UNCERTAIN")
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_bounds_by_what_the_unit_said(case: Case) -> None:
-    run = TrainRun(
-        TRAIN, power_pct_mso=40, t_sent_s=0.0, t_reply_s=0.005 if case.acknowledged else None,
-        stops=case.stops,
-    )  # fmt: skip
+    run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.005 if case.acknowledged else None, stops=case.stops)
     events = [(asked_s, replied_s, on) for asked_s, replied_s, on in case.seen]
     for asked_s, replied_s, on in events:
         if case.cut_s is not None and case.cut_s <= asked_s:
@@ -83,20 +80,20 @@ def test_bounds_by_what_the_unit_said(case: Case) -> None:
 def test_a_train_too_short_to_be_seen_needs_its_acknowledgement() -> None:
     short = Train(frequency_hz=50, n_pulses=5)
     for t_reply_s, least in ((0.005, 5), (None, 0)):
-        run = TrainRun(short, power_pct_mso=20, t_sent_s=0.0, t_reply_s=t_reply_s, stops=False)
+        run = TrainRun(short, t_sent_s=0.0, t_reply_s=t_reply_s, stops=False)
         run.seen(running=False, t_asked_s=0.15, t_reply_s=0.16)
         assert run.receipt(None).pulses_min == least
 
 
 def test_a_silent_train_is_over_in_time_and_not_before() -> None:
-    run = TrainRun(TRAIN, power_pct_mso=40, t_sent_s=0.0, t_reply_s=0.005, stops=False)
+    run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.005, stops=False)
     assert not run.over(TRAIN.duration_s)
     assert run.over(TRAIN.duration_s + START_S + GIVE_UP_S)
     assert START_S + GIVE_UP_S <= 0.5
 
 
 def test_the_unit_is_asked_closely_around_the_end_only() -> None:
-    run = TrainRun(TRAIN, power_pct_mso=40, t_sent_s=0.0, t_reply_s=0.005, stops=False)
+    run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.005, stops=False)
     assert run.look_every_s(0.5, 0.4) == 0.4
     assert 0.5 < 1.6 + run.look_every_s(1.6, 0.4) <= 1.9 - 0.1
     assert run.look_every_s(1.85, 0.4) == pytest.approx(0.02)

@@ -1,0 +1,350 @@
+"""What mutation testing found unproved of a train under way and of the driver's own pacing: each limit from both sides."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from drivers.magstim.units import facts_of
+from drivers.pacing import Pace
+from drivers.train_run import TrainRun
+from rtloop.model.pulse import Delivery, FireReceipt, Train
+
+#: the last of 17 pulses after 2 s, a length of 2.125 s: both without a rounding error
+TRAIN = Train(frequency_hz=8, n_pulses=17)
+ENDS_S, NATURAL_END_S = 2.175, 2.0
+JUST_S = 1e-9
+
+
+def run_of(
+    train: Train = TRAIN, *, t_sent_s: float = 0.0, t_reply_s: float | None = 0.01, stops: bool = False
+) -> TrainRun:
+    return TrainRun(train, t_sent_s=t_sent_s, t_reply_s=t_reply_s, stops=stops)
+
+
+def on(run: TrainRun, asked_s: float) -> None:
+    run.seen(running=True, t_asked_s=asked_s, t_reply_s=asked_s + 0.005)
+
+
+def off(run: TrainRun, reply_s: float) -> FireReceipt:
+    run.seen(running=False, t_asked_s=reply_s - 0.005, t_reply_s=reply_s)
+    assert run.over(reply_s)
+    assert run.ended_s == reply_s
+    return run.receipt(None)
+
+
+def whole(receipt: FireReceipt, n: int = 17) -> bool:
+    """All of it, and nothing to say of it."""
+    if receipt.delivery is Delivery.DELIVERED:
+        assert (receipt.pulses_min, receipt.pulses_max, receipt.reason) == (n, n, "")
+        return True
+    assert receipt.delivery is Delivery.UNCERTAIN
+    assert receipt.reason
+    return False
+
+
+# ---- when it ran out
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(
+    ("on_s", "off_s", "all_given"),
+    [
+        (1.9, NATURAL_END_S, True), (1.9, NATURAL_END_S - JUST_S, False), (1.9, 2.3, True),
+        (1.76, 2.0, True), (1.76 - JUST_S, 2.0, False),
+    ],
+)  # fmt: skip
+def test_off_when_it_should_be_and_seen_on_shortly_before(on_s: float, off_s: float, all_given: bool) -> None:
+    for t_reply_s in (0.01, None):
+        run = run_of(t_reply_s=t_reply_s)
+        on(run, on_s)
+        assert whole(off(run, off_s)) == all_given
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(
+    ("frequency_hz", "acknowledged", "all_given"),
+    [(1 / 0.12, True, False), (8.4, True, True), (8.4, False, False), (8.2, True, False)],
+)
+def test_two_pulses_closer_than_a_look_need_not_be_seen(
+    frequency_hz: float, acknowledged: bool, all_given: bool
+) -> None:
+    """0.12 s: what is shorter may be over before the first look at it."""
+    short = Train(frequency_hz=8.4, n_pulses=2)
+    object.__setattr__(
+        short, "frequency_hz", frequency_hz
+    )  # 0.12 s to the last pulse cannot be had in tenths of Hz
+    assert (short.last_pulse_after_s == 0.12) == (frequency_hz == 1 / 0.12)
+    run = run_of(short, t_reply_s=0.01 if acknowledged else None)
+    assert whole(off(run, 0.2), 2) == all_given
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(
+    ("cut_s", "on_s", "all_given"),
+    [
+        (1.8, 1.9, True), (1.8, 1.8, False), (1.8, 1.79, False), (1.8, 1.81 + JUST_S, True), (1.8, 1.81, False),
+        (0.5, 1.7, False),  # it ran on after EA, and was not looked at for too long
+        (0.5, 1.77, True), (ENDS_S, 1.9, True), (ENDS_S - JUST_S, 1.9, False),
+    ],
+)  # fmt: skip
+def test_after_ea_it_must_be_seen_to_run_on(cut_s: float, on_s: float, all_given: bool) -> None:
+    run = run_of()
+    run.cut(cut_s)
+    run.cut(cut_s + 0.2)  # EA was written again: what counts is the first
+    on(run, on_s)
+    assert run.was_cut
+    receipt = off(run, 2.3)
+    assert whole(receipt) == all_given
+    assert ("EA was sent and the unit says" in receipt.reason) != all_given
+
+
+def test_ea_after_the_end_cuts_nothing() -> None:
+    run = run_of()
+    assert run.was_cut is False
+    on(run, 1.9)
+    off(run, 2.01)
+    run.cut(2.02)
+    assert run.was_cut is False
+    assert whole(run.receipt(None))
+
+
+def test_what_the_unit_says_after_the_end_changes_nothing() -> None:
+    run = run_of()
+    on(run, 1.0)
+    first = off(run, 1.5)
+    on(run, 1.9)
+    run.seen(running=False, t_asked_s=2.0, t_reply_s=2.1)
+    assert (run.ended_s, run.receipt(None)) == (1.5, first)
+    assert run.over(9.9)
+    assert run.ended_s == 1.5
+
+
+def test_a_train_that_is_never_seen_to_end_is_uncertain_though_all_was_given() -> None:
+    """It may go on for ever: the driver trips on it."""
+    run = run_of()
+    for k in range(115):
+        on(run, 0.02 * k)
+    assert not run.over(ENDS_S + 0.2 - JUST_S)
+    assert run.over(ENDS_S + 0.2)
+    receipt = run.receipt(None)
+    assert (receipt.delivery, receipt.pulses_min, receipt.pulses_max) == (Delivery.UNCERTAIN, 17, 17)
+    assert receipt.reason == "the unit still says that the train runs, 2.38 s after it began"
+    late = run_of()
+    on(late, 2.1)
+    assert late.over(ENDS_S + 1.0)
+    assert not whole(late.receipt(None))
+
+
+# ---- how much was given
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(
+    ("on_s", "least"),
+    [(0.0, 0), (0.05, 1), (0.05 - JUST_S, 0), (0.174, 1), (0.176, 2), (0.2999, 2), (0.3001, 3), (1.75, 14)],
+)
+@pytest.mark.parametrize("t_sent_s", [0.0, 64.0])
+def test_pulses_surely_given_by_a_running_train(on_s: float, least: int, t_sent_s: float) -> None:
+    if (t_sent_s, on_s) == (64.0, 0.05):
+        on_s += JUST_S
+    run = run_of(t_sent_s=t_sent_s)
+    on(run, t_sent_s + on_s)
+    receipt = off(run, t_sent_s + 1.8)
+    assert (receipt.pulses_min, receipt.pulses_max) == (least, 17)
+    assert receipt.t_sent_s == t_sent_s
+    assert receipt.t_reply_s == 0.01
+    assert receipt.reason == "the unit says that no train runs, 1.80 s after its start of 2.125 s"
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(
+    ("off_s", "most"),
+    [(0.125, 2), (0.126, 3), (0.5, 5), (0.51, 6), (1.75, 15), (1.875, 16), (1.9, 17), (1.99, 17)],
+)
+@pytest.mark.parametrize("t_sent_s", [0.0, 64.0])
+def test_pulses_given_at_most_where_ea_stops_a_train(off_s: float, most: int, t_sent_s: float) -> None:
+    for stops, cut, seen in (
+        (True, True, True),
+        (False, True, True),
+        (True, False, True),
+        (True, True, False),
+    ):
+        run = run_of(t_sent_s=t_sent_s, stops=stops)
+        if cut:
+            run.cut(t_sent_s + off_s - 0.1)
+        if seen:
+            receipt = off(run, t_sent_s + off_s)
+        else:
+            assert run.over(t_sent_s + 5)
+            receipt = run.receipt(None)
+        assert (receipt.pulses_min, receipt.pulses_max) == (0, most if stops and cut and seen else 17)
+
+
+def test_no_more_is_sure_than_can_have_been_given() -> None:
+    """Were the unit's own words to contradict each other."""
+    run = run_of(stops=True)
+    on(run, 1.0)
+    run.cut(0.3)
+    receipt = off(run, 0.5)
+    assert (receipt.pulses_min, receipt.pulses_max) == (5, 5)
+    assert receipt.delivery is Delivery.UNCERTAIN
+
+
+# ---- when it is over, and how often it is asked
+
+
+def test_a_unit_that_cannot_be_asked_is_waited_for_until_the_end_and_no_longer() -> None:
+    run = run_of(t_sent_s=64.0)
+    assert run.ends_s == pytest.approx(64 + ENDS_S)
+    assert not run.over(run.ends_s)
+    run.fail("unplugged")
+    run.fail("the line was closed")
+    assert not run.over(run.ends_s - JUST_S)
+    assert run.ended_s == math.inf
+    assert run.over(run.ends_s)
+    assert run.ended_s == run.ends_s
+    receipt = run.receipt(None)
+    assert receipt.reason == "the train cannot be followed: unplugged"
+    assert run.over(run.ends_s + 1)
+    assert run.ended_s == run.ends_s
+    assert not whole(receipt)
+
+
+@pytest.mark.parametrize(
+    ("now_s", "keep_s", "every_s"),
+    [
+        (0.5, 0.4, 0.4), (1.6, 0.4, 0.28), (1.6, 0.1, 0.1), (1.85, 0.4, 0.03), (1.87, 0.4, 0.02), (1.9, 0.4, 0.02),
+        (2.5, 0.4, 0.02), (0.5, 0.001, 0.02),
+    ],
+)  # fmt: skip
+def test_how_soon_the_unit_is_asked_again(now_s: float, keep_s: float, every_s: float) -> None:
+    for t_sent_s in (0.0, 64.0):
+        assert run_of(t_sent_s=t_sent_s).look_every_s(t_sent_s + now_s, keep_s) == pytest.approx(every_s)
+
+
+# ---- pacing
+
+SUPER, SIMPLE = facts_of("super-rapid"), facts_of("200")
+SECOND = Train(frequency_hz=10, n_pulses=10)
+
+
+@pytest.mark.req("R-RATE")
+def test_the_interval_is_that_of_the_stronger_of_two_pulses() -> None:
+    for first, second, gap_s in ((40, 90, 4.0), (90, 40, 4.0), (40, 60, 3.0), (40, 49, 2.0)):
+        pace = Pace()
+        assert pace.refusal(SIMPLE, 0.0, second, None) == ""
+        pace.given(0.0, first, None)
+        why = pace.refusal(SIMPLE, gap_s - 0.01, second, None)
+        assert why == f"{gap_s - 0.01:.3f} s since a pulse at {first} %, {gap_s:g} s needed at {second} %"
+        assert pace.refusal(SIMPLE, gap_s, second, None) == ""
+
+
+def test_a_clock_that_is_no_number_lets_no_first_pulse_out() -> None:
+    assert Pace().refusal(SIMPLE, math.nan, 40, None)
+
+
+@pytest.mark.req("R-RATE")
+def test_after_a_train_its_own_wait_counts_whatever_comes_next() -> None:
+    for power_next in (1, 100):
+        pace = Pace()
+        pace.given(0.0, 40, SECOND)
+        assert "the end of a train at 40 %, 0.5 s needed" in pace.refusal(SUPER, 1.49, power_next, None)
+        assert pace.refusal(SUPER, 1.5, power_next, None) == ""
+
+
+def test_an_end_that_is_told_moves_nothing_but_a_train() -> None:
+    pace = Pace()
+    pace.ended(50.0)
+    assert (pace.refusal(SUPER, 0.0, 40, None), pace.rests_until_s) == ("", -math.inf)
+    pace.given(0.0, 40, None)
+    pace.ended(50.0)
+    assert (pace.refusal(SUPER, 1.0, 40, None), pace.rests_until_s) == ("", -math.inf)
+
+
+def test_the_rest_before_a_setting_counts_from_the_end_as_the_unit_told_it() -> None:
+    pace, long = Pace(), Train(frequency_hz=1, n_pulses=60)
+    assert pace.rests_until_s == -math.inf
+    pace.given(10.0, 40, long)
+    assert pace.rests_until_s == pytest.approx(70.6)
+    pace.ended(12.0)  # cut short: the unit takes settings again, though its wait for energy stays
+    assert pace.rests_until_s == pytest.approx(12.6)
+    assert "the end of a train" in pace.refusal(SUPER, 70.49, 40, None)
+    assert pace.refusal(SUPER, 70.5, 40, None) == ""
+    pace.ended(75.0)  # it went on for longer
+    assert pace.rests_until_s == pytest.approx(75.6)
+    assert "the end of a train" in pace.refusal(SUPER, 75.49, 40, None)
+    pace.given(80.0, 40, None)
+    assert pace.rests_until_s == -math.inf
+
+
+def test_what_was_taken_back_leaves_all_that_was_before_it() -> None:
+    pace = Pace()
+    pace.given(0.0, 40, None)
+    pace.taken_back()
+    assert pace.refusal(SUPER, 0.0, 40, None) == ""
+    pace.given(0.0, 100, SECOND)
+    pace.given(2.0, 40, None)
+    pace.taken_back()  # the pulse, not the train before it
+    assert pace.joules_a_minute(2.0, 100, SECOND) == pytest.approx(2 * 2520)
+    assert pace.rests_until_s == pytest.approx(1.6)
+    pace.given(3.0, 100, SECOND)
+    pace.taken_back()
+    assert pace.joules_a_minute(3.0, 100, SECOND) == pytest.approx(2 * 2520)
+    assert pace.rests_until_s == pytest.approx(1.6)
+
+
+@pytest.mark.req("R-RATE")
+def test_a_minute_may_hold_63_kj_and_not_one_pulse_more() -> None:
+    """125 pulses of 252 J, twice."""
+    half = Train(frequency_hz=5, n_pulses=125)
+    for n, refused in ((125, False), (126, True)):
+        pace = Pace()
+        pace.given(0.0, 100, half)
+        last = Train(frequency_hz=5, n_pulses=n)
+        why = pace.refusal(SUPER, 30.0, 100, last)
+        joules = 252 * (125 + n)
+        words = f"{joules} J in a minute with the trains before it, at most 63000"
+        assert why == (words if refused else "")
+    assert Pace().refusal(SUPER, 0.0, 100, half) == ""
+
+
+def _held(given: list[tuple[float, float, float]], end_s: float) -> float:
+    """J in the minute that ends then; naive."""
+    return sum(w * max(0.0, min(to, end_s) - max(since, end_s - 60)) for since, to, w in given)
+
+
+@pytest.mark.req("R-RATE")
+def test_no_minute_holds_more_than_is_told() -> None:
+    """Against a slow twin that slides a minute in steps of a tenth of a second; all trains begin and end on such steps."""
+    rng = random.Random(11)
+    most = 0
+    for _ in range(60):
+        pace, given, now_s = Pace(), [], 0.0
+        for _ in range(rng.randrange(6)):
+            power, hz, tenths = (
+                rng.choice((20, 60, 100)),
+                rng.choice((5, 10, 20)),
+                rng.choice((6, 40, 150, 400)),
+            )
+            train = Train(frequency_hz=hz, n_pulses=hz * tenths // 10)
+            pace.given(now_s, power, train)
+            given.append((now_s, now_s + tenths / 10, 252 * (power / 100) ** 2 * hz))
+            now_s = round(now_s + tenths / 10 + rng.choice((0.5, 3.0, 9.3, 19.4, 20.1)), 1)
+        power, seconds = rng.choice((20, 100)), rng.choice((1, 10, 45, 80))
+        last, watts = Train(frequency_hz=10, n_pulses=10 * seconds), 2520 * (power / 100) ** 2
+        all_of_it = [*given, (now_s, now_s + seconds, watts)]
+        twin = max(_held(all_of_it, now_s + k / 10) for k in range(10 * min(seconds, 60) + 1))
+        assert pace.joules_a_minute(now_s, power, last) == pytest.approx(twin, abs=1e-3)
+        most = max(most, len(given))
+    assert most == 5
+
+
+def test_a_long_session_keeps_no_more_than_its_last_minute() -> None:
+    pace = Pace()
+    for k in range(300):
+        assert pace.joules_a_minute(10.0 * k, 40, SECOND) <= 7 * 403.2 + 1e-6
+        pace.given(10.0 * k, 40, SECOND)
+        assert len(pace._trains) <= 7
