@@ -32,6 +32,7 @@ class FaultKind(StrEnum):
     HOT_COIL = "hot_coil"  # the coil is at ``temp_c``
     ERROR_BIT = "error_bit"  # ``fatal`` sets the fatal bit too
     UNPLUG = "unplug"  # the port vanishes for good; the unit itself lives on (and so does a train)
+    CABLE_OUT = "cable_out"  # pulled at the unit's end: the port stays, nothing is heard and nothing answered
     PORT_BACK = "port_back"  # the port vanishes and is back at ``end_s``
     TWO_OWNERS = (
         "two_owners"  # another program sends ``data`` (packets as on the line; none: gives control back)

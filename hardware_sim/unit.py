@@ -108,7 +108,8 @@ class Unit:
         for byte in data:
             t_s += BYTE_S
             out += self.tick(t_s)
-            out += self._talk.take(byte, t_s)
+            if not self._faults.active(FaultKind.CABLE_OUT, t_s):
+                out += self._talk.take(byte, t_s)
         self.rx_free_s = t_s
         return out
 

@@ -20,12 +20,13 @@ from hardware_sim.bedside import BedsideSpec
 from hardware_sim.magstim import UNLOCK_CODE
 from rtloop.app.commission_bench import Stand, standing
 from rtloop.app.commission_child import ChildSpec
-from rtloop.app.commission_person import Person, Say, SimulatedPerson, TerminalPerson
+from rtloop.app.commission_orphan import orphan
+from rtloop.app.commission_person import Person, Say, SimulatedPerson, TerminalPerson, ended
 from rtloop.app.commission_steps import (
+    TITLES,
     Walk,
     hardware_stop,
     identity,
-    orphan,
     pair_setting,
     power,
     pulses,
@@ -36,6 +37,7 @@ from rtloop.app.commission_steps import (
 )
 from rtloop.app.commissioned import (
     FOLDER,
+    ea_words,
     limits_bound,
     port_identity,
     records_folder,
@@ -49,13 +51,31 @@ from rtloop.app.wiring import StreamWanted, UnitWanted, new_run_id, session_fold
 from rtloop.clock import WALL
 from rtloop.errors import OperatorAbort, RtloopError, UsageProblem
 from rtloop.model.status import Mode, UnitIdentity
-from rtloop.record.commissioning import PULSES_LEAST, RECORD_SCHEMA, Record, UnitBound, write_record
+from rtloop.record.commissioning import (
+    PULSES_LEAST,
+    RECORD_SCHEMA,
+    STEPS_PAIRS,
+    STEPS_TRAINS,
+    Record,
+    UnitBound,
+    write_record,
+)
 
 SIM_RATE_HZ = 1000.0
 SIM_CHANNELS = 16
+#: the runs of a walk and what their number ends in: hexadecimal, so that what a crash leaves in memory is swept
+RUNS = {"steps": "a", "train_and_disarm": "b", "unplug": "c", "engine_killed": "e", "engine_frozen": "f"}
 WARNING = (
     "The coil must lie on a PHANTOM. No person within one metre of it; nobody with an implant in the room. "
-    "A hand stays near the unit's own stop during the whole walk."
+    "A hand stays near the unit's own stop during the whole walk.\n"
+    'Arming is two typed words, "arm" and "confirm". "end" instead of them, or Ctrl-C at any moment, ends the walk: the unit is '
+    "disarmed, and no record is written."
+)
+
+
+UNVERIFIED = (
+    "{n} limits of this site were verified by nobody: a record that is made now will NOT let a person under the coil. To change "
+    "that, verify each row that rtloop doctor names in the site file ([verified], docs/commissioning.md), then commission."
 )
 
 
@@ -108,12 +128,23 @@ def commission(
         who = person(bedside) if person else _person(request, bedside, say)
         place = _place(request, site, run_id, bedside, say)
         say(f"{place.mode} commissioning of {site.unit.model} on {place.unit.port}, by {who.name}\n{WARNING}")
-        if not who.confirms("phantom", "Is the coil on a phantom, and nobody near it?", lambda: None):
+        if bedside is None and (nobody := len(site.limits().unverified)):
+            say(UNVERIFIED.format(n=nobody))
+        try:
+            on_phantom = who.confirms(
+                "phantom", "Is the coil on a phantom, and nobody near it?", lambda: None
+            )
+        except (KeyboardInterrupt, OperatorAbort) as err:
+            raise ended(err, "nothing was connected") from None
+        if not on_phantom:
             raise OperatorAbort(
                 "not confirmed: nothing was connected", todo="put the coil on a phantom first"
             )
         walk = Walk(person=who, say=say, power_pct_mso=request.power_pct_mso, n_pulses=request.pulses)
-        found = _walk(place, walk)
+        try:
+            found = _walk(place, walk)
+        except KeyboardInterrupt:  # between two runs
+            raise ended(KeyboardInterrupt(), "nothing is connected") from None
         return _record(place, walk, found)
 
 
@@ -181,33 +212,34 @@ class _Found:
 
 def _walk(place: _Place, walk: Walk) -> _Found:
     found = _Found()
-    with _run(place, "1") as stand:
+    with _run(place, "steps") as stand:
         found.unit, found.stream = stand.gate.identity, stand.bench.stream
         assert stand.bench.unit is not None
         can = stand.bench.unit.capabilities
         found.trains, found.pairs = can.trains, can.pairs
+        walk.names = tuple(
+            n for n in TITLES
+            if (can.trains or n not in STEPS_TRAINS) and (can.pairs or n not in STEPS_PAIRS)
+        )  # fmt: skip
         for name, done in (
             ("identity", lambda: identity(walk, stand, place.unit.model)),
             ("power", lambda: power(walk, stand, can.power_high_pct_mso)),
             ("pulses", lambda: pulses(walk, stand)),
             *([("pair_setting", lambda: pair_setting(walk, stand))] if can.pairs else []),
             *([("train_setting", lambda: train_setting(walk, stand))] if can.trains else []),
-            *([("train_and_disarm", lambda: _train(walk, stand, found))] if can.trains else []),
             ("hardware_stop", lambda: hardware_stop(walk, stand)),
             ("stop", lambda: stop(walk, stand)),
         ):
             _tried(walk, name, done, stand)
+    if (
+        found.trains
+    ):  # in a run of its own: where EA stops it, how much was given is uncertain, and that trips the run
+        _alone(place, walk, "train_and_disarm", lambda stand: _train(walk, stand, found))
     for freeze in (True, False):
         name = "engine_frozen" if freeze else "engine_killed"
         with _child(place, walk, name) as spec:
             _tried(walk, name, partial(orphan, walk, spec, freeze=freeze))
-    try:
-        with _run(place, "2") as stand:
-            _tried(walk, "unplug", partial(unplug, walk, stand), stand)
-    except OperatorAbort:
-        raise
-    except RtloopError as err:
-        walk.broke("unplug", "the unit is opened anew", err)
+    _alone(place, walk, "unplug", partial(unplug, walk))
     return found
 
 
@@ -217,6 +249,7 @@ def _train(walk: Walk, stand: Stand, found: _Found) -> None:
 
 def _tried(walk: Walk, name: str, step: Callable[[], None], stand: Stand | None = None) -> None:
     """A step that breaks is one that did not pass; the walk goes on to the next, unless the person ended it."""
+    walk.begins(name)
     try:
         step()
     except OperatorAbort:
@@ -228,10 +261,21 @@ def _tried(walk: Walk, name: str, step: Callable[[], None], stand: Stand | None 
             stand.gate.disarm(f"{name} is over")
 
 
+def _alone(place: _Place, walk: Walk, step: str, do: Callable[[Stand], None]) -> None:
+    """A step in a run of its own; where the unit cannot be opened any more it did not pass, and the walk goes on."""
+    try:
+        with _run(place, step) as stand:
+            _tried(walk, step, lambda: do(stand), stand)
+    except OperatorAbort:
+        raise
+    except RtloopError as err:
+        walk.broke(step, "the unit is opened anew", err)
+
+
 @contextlib.contextmanager
 def _run(place: _Place, name: str) -> Iterator[Stand]:
     """One run on the unit with amplifier and recorder, past its pre-flight."""
-    run_id = f"{place.run_id}-{name}"
+    run_id = place.run_id + RUNS[name]
     folder = session_folder(place.root, run_id)
     with standing(
         folder=folder, run_id=run_id, stream=place.stream, unit=_recorded(place, name), bedside=place.bedside, mode=place.mode,
@@ -244,9 +288,9 @@ def _run(place: _Place, name: str) -> Iterator[Stand]:
 @contextlib.contextmanager
 def _child(place: _Place, walk: Walk, name: str) -> Iterator[ChildSpec]:
     """The board of a run whose engine is another process."""
-    run_id = f"{place.run_id}-{name.replace('_', '-')}"
+    run_id = place.run_id + RUNS[name]
     folder = session_folder(place.root, run_id)
-    runtime = Runtime(folder, place.run_id + ("f" if name == "engine_frozen" else "e"))
+    runtime = Runtime(folder, run_id)
     try:
         yield ChildSpec(
             mode=place.mode, limits=place.site.limits(), unit=_recorded(place, name), board=runtime.board, run_id=run_id,
@@ -270,10 +314,17 @@ def _record(place: _Place, walk: Walk, found: _Found) -> tuple[str, dict[str, An
     assert found.stream is not None
     site, who = place.site, walk.person
     failed = [s.step for s in walk.steps if not s.passed]
-    place.say(
-        f"{len(walk.steps)} steps, {len(failed)} not passed{': ' + ', '.join(failed) if failed else ''}"
+    lines = [f"   [{'passed' if s.passed else 'FAILED'}] {s.step}" for s in walk.steps]
+    ending = (
+        f"{len(failed)} did not pass: this record will not let a person under the coil"
+        if failed
+        else "all passed"
     )
-    signature = who.signature(lambda: None).strip()
+    place.say("\n".join(["", f"-- the record: {len(lines)} steps, {ending}", *lines]))
+    try:
+        signature = who.signature(lambda: None).strip()
+    except (KeyboardInterrupt, OperatorAbort):  # the walk is done: what was found is kept, unsigned
+        signature = ""
     now = WALL.utc()
     record = Record(
         schema=RECORD_SCHEMA, mode=place.mode.value, run_id=place.run_id, made_utc=now, software=software_bound(),
@@ -294,14 +345,16 @@ def _record(place: _Place, walk: Walk, found: _Found) -> tuple[str, dict[str, An
             (where / one.name).write_bytes(one.read_bytes())
     code = 5 if record.missing else 6 if signature != who.name else 0
     words = {
-        0: "every step passed; signed",
+        0: f"every step passed; signed by {who.name}",
         5: f"NOT passed: {'; '.join(record.missing)}",
-        6: "NOT signed: the typed name is not the signatory's",
+        6: f"NOT signed as {who.name}: it covers nobody",
     }[code]
+    if found.stops_running_train is not None:
+        words += f"\n{ea_words(found.stops_running_train)}"
     if place.bedside is not None:
-        words += "; SIMULATED: it shows that the walk works and never lets a person under the coil"
+        words += "\nSIMULATED: it shows that the walk works and never lets a person under the coil"
     elif record.limits.unverified:
-        words += f"; HUMAN stays refused: {len(record.limits.unverified)} limits of this site were verified by nobody"
+        words += f"\nHUMAN stays refused: {UNVERIFIED.format(n=len(record.limits.unverified))}"
     data = {
         "record": str(path),
         "exit_code": code,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtloop.app.commission_person import Person, Say
+from rtloop.app.commission_person import Person, Say, ended
 from rtloop.app.preflight import checked
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, connected
-from rtloop.clock import WALL
+from rtloop.clock import WALL, Clock
 from rtloop.errors import NotReady, OperatorAbort
 from rtloop.model.pulse import Outcome, Pair, Pulse, PulseSeen, Purpose, Train
 from rtloop.model.status import Fault, Lamp, Mode, UnitStatus
@@ -36,6 +36,8 @@ FIRE_WITHIN_S = 0.5
 READY_WITHIN_S = 0.3
 TRAIN_END_S = 5.0
 TRIES = 4
+#: how long a pulse is looked for: with what follows, the shortest interval between two (1 s)
+LOOK_S = 0.85
 TARGET = "phantom"
 
 
@@ -51,9 +53,11 @@ class Fired:
 class Stand:
     """The unit, the amplifier and the recorder of one run. ``tick`` must be called at least every 0.2 s while armed."""
 
-    def __init__(self, bench: Bench, *, mode: Mode, limits: Limits, journal: Journal, run_id: str) -> None:
+    def __init__(
+        self, bench: Bench, *, mode: Mode, limits: Limits, journal: Journal, run_id: str, clock: Clock = WALL
+    ) -> None:
         assert bench.unit is not None
-        self.bench, self.limits, self.mode = bench, limits, mode
+        self.bench, self.limits, self.mode, self.clock = bench, limits, mode, clock
         self.faults: list[tuple[float, Fault, str]] = []
         self.seen: list[PulseSeen] = []
         self._heads: list[tuple[float, int]] = []  # (when, head of the ring), while a pulse is looked for
@@ -61,11 +65,11 @@ class Stand:
         self._journal, self._pulses, self._last_s = journal, 0, float("-inf")
         self.lock = Interlock(mode, confirm_window_s=limits.confirm_window_s)
         self.gate = Gate(
-            stimulator=bench.unit, limits=limits, interlock=self.lock, ledger=Ledger(), clock=WALL, run_id=run_id,
+            stimulator=bench.unit, limits=limits, interlock=self.lock, ledger=Ledger(), clock=clock, run_id=run_id,
             key=bench.key, record_intent=self._intended, situation=self._situation,
         )  # fmt: skip
         self.vigil = Vigil(
-            source=bench.source, board=bench.board, limits=limits, status=self.gate.status, utc=WALL.utc
+            source=bench.source, board=bench.board, limits=limits, status=self.gate.status, utc=clock.utc
         )
 
     # ---- as in a session
@@ -84,7 +88,7 @@ class Stand:
 
     def tick(self) -> None:
         """Show life, look, act on what is found: what a session's loop does at every pass."""
-        board, now_s = self.bench.board, WALL.now_s()
+        board, now_s = self.bench.board, self.clock.now_s()
         board.beat("engine")
         board.beat("operator")
         raised, cleared = self.vigil.look(now_s, self.lock.lamp)
@@ -97,23 +101,23 @@ class Stand:
         if self._timing:
             self._heads.append((now_s, self.bench.source.head()))
         self.seen += self.bench.source.pulses(now_s)
-        WALL.sleep_until(WALL.now_s() + TICK_S)
+        self.clock.sleep_until(self.clock.now_s() + TICK_S)
 
     def wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Let time pass, at most so long; whether the condition came true."""
-        end_s = WALL.now_s() + seconds
+        end_s = self.clock.now_s() + seconds
         while not until():
-            if not WALL.now_s() < end_s:
+            if not self.clock.now_s() < end_s:
                 return False
             self.tick()
         return True
 
     def settle(self, data_dir: Path, say: Say) -> None:
         """The session's own pre-flight, until all of it is in order for a second: SAFE -> READY, or NotReady."""
-        end_s, good_since_s = WALL.now_s() + SETTLE_S, float("inf")
+        end_s, good_since_s = self.clock.now_s() + SETTLE_S, float("inf")
         while True:
             self.tick()
-            now_s = WALL.now_s()
+            now_s = self.clock.now_s()
             items = checked(self.bench, self.vigil, data_dir)
             good_since_s = min(good_since_s, now_s) if all(i.ok for i in items) else float("inf")
             if now_s - good_since_s >= STEADY_S:
@@ -127,7 +131,7 @@ class Stand:
         for i in items:
             say(f"   [ok] {i.name}: {i.found}")
         for fault in list(self.lock.active):
-            self.lock.cleared(fault, WALL.now_s())
+            self.lock.cleared(fault, self.clock.now_s())
         self.lock.preflight_ok()
         self.seen.clear()
 
@@ -138,19 +142,27 @@ class Stand:
         found = self.gate.set_power(power_pct_mso)
         if isinstance(found, tuple):
             raise NotReady("the power was refused", found="; ".join(str(r) for r in found))
-        self.vigil.waited(WALL.now_s())
+        self.vigil.waited(self.clock.now_s())
         assert found.power_pct_mso is not None
         return found.power_pct_mso
 
     def arm(self, person: Person, why: str) -> None:
         """Two steps by the person, then the unit's own word; NotReady when it does not come."""
-        for word, step in (("arm", self.lock.arm_requested), ("confirm", self.lock.arm_confirmed)):
-            person.says(word, why, self.tick)
-            done = step(WALL.now_s())
-            if not done.accepted:
+        window_s = self.limits.confirm_window_s
+        for left in reversed(range(TRIES)):
+            person.says("arm", why, self.tick)
+            asked = self.lock.arm_requested(asked_s := self.clock.now_s())
+            if not asked.accepted:
+                raise NotReady("not armed", found=asked.words, todo="commission again")
+            person.says("confirm", f"once more, within {window_s:g} s", self.tick)
+            done = self.lock.arm_confirmed(self.clock.now_s())
+            if done.accepted:
+                break
+            if not left or self.clock.now_s() - asked_s <= window_s:
                 raise NotReady("not armed", found=done.words, todo="commission again")
+            why = f"that was too late, nothing is armed. {why}"
         armed = self.gate.arm()
-        self.vigil.waited(WALL.now_s())
+        self.vigil.waited(self.clock.now_s())
         if not armed.ok:
             raise NotReady("not armed", found=armed.words, todo="look at the unit's display")
 
@@ -163,12 +175,12 @@ class Stand:
         self._shaped(self.gate.set_pair(pair))
 
     def _shaped(self, found: UnitStatus | tuple[Refusal, ...]) -> None:
-        self.vigil.waited(WALL.now_s())
+        self.vigil.waited(self.clock.now_s())
         if isinstance(found, tuple):
             raise NotReady("the setting was refused", found="; ".join(str(r) for r in found))
 
     def fire(
-        self, power_pct_mso: int, *, look_s: float = 1.0, train: Train | None = None,
+        self, power_pct_mso: int, *, look_s: float = LOOK_S, train: Train | None = None,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Fired:  # fmt: skip
         """One permit, one pulse (or train), as soon as the rules allow; then look so long for it in the stream.
@@ -183,7 +195,7 @@ class Stand:
             if not left or self.lock.lamp not in (Lamp.ARMED, Lamp.HELD):
                 raise NotReady("the pulse was refused", found=why)
         assert result is not None
-        self._last_s = WALL.now_s()
+        self._last_s = self.clock.now_s()
         self.vigil.waited(self._last_s)
         meanwhile()
         self.wait(look_s)
@@ -206,16 +218,16 @@ class Stand:
         gap_s = self.gate.min_interval_s(power_pct_mso) + self.limits.interval_margin_s
         if train is not None:
             gap_s = max(gap_s, self.limits.min_between_trains_s)
-        due_s = max(WALL.now_s() + 0.1, self._last_s + gap_s)
+        due_s = max(self.clock.now_s() + 0.1, self._last_s + gap_s)
         self.gate.announce(due_s)
-        self.wait(due_s - WALL.now_s() + 1.0, lambda: WALL.now_s() >= due_s)
+        self.wait(due_s - self.clock.now_s() + 1.0, lambda: self.clock.now_s() >= due_s)
         self.wait(READY_WITHIN_S, lambda: self.gate.status().ready)  # it recharges: late for that is no fault
         self._pulses += 1
         pulse = Pulse(
             pulse_id=self._pulses, target=TARGET, purpose=Purpose.CONTROL, power_pct_mso=power_pct_mso, power_pct_rmt=None,
             due_s=due_s, deadline_s=due_s + FIRE_WITHIN_S, train=train,
         )  # fmt: skip
-        permit = self.gate.permit(pulse, WALL.now_s())
+        permit = self.gate.permit(pulse, self.clock.now_s())
         if isinstance(permit, tuple):
             return pulse, None, "; ".join(str(r) for r in permit)
         self._heads, self._timing = [], True
@@ -258,7 +270,5 @@ def standing(
         stack.callback(stand.gate.close)
         try:
             yield stand
-        except KeyboardInterrupt:
-            raise OperatorAbort(
-                "commissioning was interrupted; the unit is disarmed", todo="start it again: every step anew"
-            ) from None
+        except (KeyboardInterrupt, OperatorAbort) as err:
+            raise ended(err, stand.gate.disarm("disarmed").words) from None

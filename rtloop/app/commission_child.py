@@ -105,6 +105,7 @@ class ChildEngine:
         self._process.start()
         theirs.close()
         self.port_pid = 0
+        self._closed = False
 
     @property
     def pid(self) -> int:
@@ -141,7 +142,10 @@ class ChildEngine:
         return now_s
 
     def close(self) -> None:
-        """End it; its port process ends by itself, disarming."""
+        """End it; its port process ends by itself, disarming. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
         if self._process.is_alive():
             self._process.kill()  # also ends a frozen one
         self._process.join(3.0)

@@ -18,6 +18,14 @@ Tick = Callable[[], None]
 Say = Callable[[str], None]
 ANSWER_S = 600.0
 YES, NO = ("yes", "y"), ("no", "n")
+END = "end"
+EVERY_STEP_ANEW = "start it again: every step anew"
+
+
+def ended(err: BaseException, says: str) -> OperatorAbort:
+    """The walk was ended by ``err`` (Ctrl-C or OperatorAbort): what ended it, what is known of the unit, and no record."""
+    what = err.what if isinstance(err, OperatorAbort) else "commissioning was interrupted"
+    return OperatorAbort(f"{what}; {says}; no record was written", todo=EVERY_STEP_ANEW)
 
 
 class Person(Protocol):
@@ -30,7 +38,7 @@ class Person(Protocol):
         ...
 
     def says(self, word: str, why: str, tick: Tick) -> None:
-        """Say a word of the two steps of arming; anything else ends the walk."""
+        """Say a word of the two steps of arming, asked again until it is said; OperatorAbort when the walk is ended instead."""
         ...
 
     def act(self, what: str, words: str) -> None:
@@ -38,7 +46,7 @@ class Person(Protocol):
         ...
 
     def signature(self, tick: Tick) -> str:
-        """The name, typed as a signature."""
+        """The name, typed as a signature; empty: nothing is signed."""
         ...
 
 
@@ -66,9 +74,9 @@ class TerminalPerson:
                 self._clock.sleep_until(self._clock.now_s() + 0.01)
                 continue
             if line is None:
-                raise OperatorAbort("nobody is at the terminal any more", todo="start commissioning again")
+                raise OperatorAbort("nobody is at the terminal any more", todo=EVERY_STEP_ANEW)
             return line
-        raise OperatorAbort(f"no answer within {ANSWER_S:g} s", todo="start commissioning again")
+        raise OperatorAbort(f"no answer within {ANSWER_S:g} s", todo=EVERY_STEP_ANEW)
 
     def confirms(self, what: str, question: str, tick: Tick) -> bool:
         self._say(f"-> {question} [yes/no]")
@@ -78,19 +86,21 @@ class TerminalPerson:
 
     def says(self, word: str, why: str, tick: Tick) -> None:
         self._say(f'-> {why}: type "{word}"')
-        if self._line(tick).lower() != word:
-            raise OperatorAbort(
-                f"not {word}: the walk ends, the unit is disarmed", todo="start commissioning again"
+        while (line := self._line(tick).lower()) != word:
+            if line == END:
+                raise OperatorAbort("the walk was ended at the terminal", todo=EVERY_STEP_ANEW)
+            self._say(
+                f'   that was not "{word}", nothing is armed by it: type "{word}", or "{END}" to end the walk'
             )
 
     def act(self, what: str, words: str) -> None:
         self._say(f"=> {words}")
 
     def signature(self, tick: Tick) -> str:
-        self._say(
-            f"-> sign by typing your name exactly ({self.name}), or leave the line empty to sign nothing"
-        )
-        return self._line(tick)
+        self._say(f'-> sign: type your name exactly as "{self.name}"; an empty line signs nothing')
+        while (line := self._line(tick)) not in ("", self.name):
+            self._say(f'   that was not "{self.name}": type it exactly, or an empty line to sign nothing')
+        return line
 
 
 class SimulatedPerson:

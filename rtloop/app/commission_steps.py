@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import signal
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rtloop.app.commission_bench import Stand
-from rtloop.app.commission_child import ChildEngine, ChildSpec
 from rtloop.app.commission_person import Person, Say
-from rtloop.board import Board
-from rtloop.clock import WALL
+from rtloop.clock import WALL, Clock
 from rtloop.errors import RtloopError
 from rtloop.model.pulse import Outcome, Pair, Source, Train
 from rtloop.model.status import Fault, Lamp
@@ -26,15 +20,29 @@ PROGRAM = "program"
 DELAY_MS = (0.0, 60.0)
 DELAY_RANGE_MS = 20.0
 STOP_EA_MS = 50.0
-#: a killed or frozen engine: EA on the line, and the status byte read back
-ORPHAN_EA_MS, ORPHAN_MS = 300.0, 500.0
 HARDWARE_S = 45.0
-#: a port that vanishes is told at once; a unit that only falls silent, when its status is older than the limit (1 s)
-LOST_MS = 1200.0
+#: both from the unit's last word, which is up to half a second before the cable: a port that vanishes is told at the next
+#: exchange, a unit that only falls silent when its status is older than the limit (1 s)
+VANISHED_MS, SILENT_MS = 700.0, 1200.0
+LINE_FAILED = 2  # ``port_state`` on the board
 LETS_GO_S = 2.0
 #: short and slow enough for every model at the walk's power, and below the table of trains
 TRAIN = Train(frequency_hz=10.0, n_pulses=20)
 TRAIN_EA_S = 0.65
+#: the steps in their order, with what each is about
+TITLES = {
+    "identity": "who answers on the line",
+    "power": "powers, set and read back",
+    "pulses": "single pulses, each seen in the EEG",
+    "pair_setting": "pairs, set and read back",
+    "train_setting": "trains, set and read back",
+    "hardware_stop": "the unit's own stop",
+    "stop": "STOP by software",
+    "train_and_disarm": "a train, disarmed in its middle",
+    "engine_frozen": "the program that drives the unit freezes",
+    "engine_killed": "the program that drives the unit is killed",
+    "unplug": "the serial cable is pulled",
+}
 STANDBY_ASKED = "Does the unit's own display show standby (not armed)?"
 
 
@@ -46,7 +54,13 @@ class Walk:
     say: Say
     power_pct_mso: int
     n_pulses: int
+    clock: Clock = WALL
     steps: list[StepFound] = field(default_factory=list)
+    names: tuple[str, ...] = tuple(TITLES)  # of the steps of this unit, once that is known
+
+    def begins(self, step: str) -> None:
+        """Say which step comes."""
+        self.say(f"\n-- step {self.names.index(step) + 1} of {len(self.names)}: {TITLES[step]}")
 
     def found(
         self, step: str, done: str, expected: str, found: str, passed: bool, *, by: str = PROGRAM,
@@ -56,7 +70,7 @@ class Walk:
         kept = {k: round(float(v), 3) for k, v in (numbers or {}).items() if math.isfinite(v)}
         self.steps.append(
             StepFound(
-                step=step, done=done, expected=expected, found=found, passed=passed, observed_by=by, utc=WALL.utc(),
+                step=step, done=done, expected=expected, found=found, passed=passed, observed_by=by, utc=self.clock.utc(),
                 numbers=kept,
             )
         )  # fmt: skip
@@ -93,7 +107,7 @@ def power(walk: Walk, stand: Stand, high_pct_mso: int) -> None:
 def pulses(walk: Walk, stand: Stand) -> None:
     """Single pulses, each seen once in the EEG; trigger and amplifier delay."""
     done = f"{walk.n_pulses} single pulses at {walk.power_pct_mso} % MSO"
-    stand.arm(walk.person, f"{done}: the unit will be ARMED")
+    stand.arm(walk.person, f"the unit will be ARMED and will FIRE {done}")
     fired = [stand.fire(walk.power_pct_mso) for _ in range(walk.n_pulses)]
     stand.gate.disarm("the pulses are over")
     numbers: dict[str, float] = {
@@ -164,13 +178,14 @@ def train_and_disarm(walk: Walk, stand: Stand) -> bool | None:
     """Rapid²: EA in the middle of a train. Returns whether it stops one, as seen in the EEG; None if that is not clear."""
     stand.set_train(TRAIN)
     stand.arm(
-        walk.person, f"a train of {TRAIN.n_pulses} pulses, disarmed in its middle: the unit will be ARMED"
+        walk.person,
+        f"the unit will be ARMED and will FIRE a train of {TRAIN.n_pulses} pulses, disarmed in its middle",
     )
     asked: list[float] = []
 
     def disarm() -> None:
         stand.wait(TRAIN_EA_S)
-        asked.append(WALL.now_s())
+        asked.append(stand.clock.now_s())
         stand.gate.disarm("in the middle of a train")
 
     fired = stand.fire(walk.power_pct_mso, look_s=TRAIN.duration_s + 1.0, train=TRAIN, meanwhile=disarm)
@@ -199,20 +214,19 @@ def train_and_disarm(walk: Walk, stand: Stand) -> bool | None:
 
 def hardware_stop(walk: Walk, stand: Stand) -> None:
     """The unit's own stop, pressed by the person while armed: the unit says standby, and so does its display."""
-    stand.arm(walk.person, "the unit's own stop: the unit will be ARMED, nothing will be fired")
+    stand.arm(walk.person, "the unit will be ARMED, nothing will be fired (the unit's own stop)")
     walk.person.act("hardware_stop", f"PRESS THE UNIT'S OWN STOP NOW (within {HARDWARE_S:g} s)")
-    t0_s = WALL.now_s()
+    t0_s = stand.clock.now_s()
     stand.wait(HARDWARE_S, lambda: stand.gate.status().standby or bool(stand.faults))
     stand.wait(1.0, lambda: stand.disarmed)
-    took_s, program = WALL.now_s() - t0_s, stand.disarmed and took_ok(stand)
+    took_s, program = stand.clock.now_s() - t0_s, stand.disarmed and took_ok(stand)
     saw = walk.person.confirms("standby", STANDBY_ASKED, stand.tick)
-    words = (
-        f"status byte {'standby' if program else 'NOT standby by the unit itself'}; display {_standby(saw)}"
-    )
+    words = f"status byte {'standby' if program else 'NOT standby by the unit itself'}; display {standby_words(saw)}"
     walk.found("hardware_stop", "the unit's own stop pressed while armed",
                "status byte and display say standby, the program disarms",
                words, program and saw,
                by=walk.person.name, numbers={"until_standby_s": took_s})  # fmt: skip
+    walk.person.act("release", "put the unit's own stop back, if it stays pressed")
 
 
 def took_ok(stand: Stand) -> bool:
@@ -222,113 +236,56 @@ def took_ok(stand: Stand) -> bool:
 
 def stop(walk: Walk, stand: Stand) -> None:
     """STOP on the board while armed: EA on the line, standby read back, the run over."""
-    stand.arm(walk.person, "software STOP: the unit will be ARMED, nothing will be fired")
+    stand.arm(walk.person, "the unit will be ARMED, nothing will be fired (software STOP)")
     board = stand.bench.board
     board.ask_stop()
     stand.wait(1.5, lambda: board["stop_confirmed"] != 0)
     ea_ms = (board["stop_served"] - board["stop_asked"]) * 1e-6 if board["stop_served"] else math.nan
     stand.wait(0.1)
-    again = stand.lock.arm_requested(WALL.now_s())
+    again = stand.lock.arm_requested(stand.clock.now_s())
     ok = board["stop_confirmed"] == 1 and ea_ms <= STOP_EA_MS and not again.accepted and stand.disarmed
     saw = walk.person.confirms("standby", STANDBY_ASKED, stand.tick)
     words = f"EA after {ea_ms:.1f} ms, standby {'read back' if board['stop_confirmed'] == 1 else 'NOT read back'}, "
-    words += f"arming again {'allowed' if again.accepted else 'refused'}; display {_standby(saw)}"
+    words += f"arming again {'allowed' if again.accepted else 'refused'}; display {standby_words(saw)}"
     expected = f"EA within {STOP_EA_MS:g} ms, standby read back and displayed, arming again refused"
     walk.found("stop", "STOP asked for while armed", expected, words, ok and saw,
                by=walk.person.name, numbers={"stop_to_ea_ms": ea_ms})  # fmt: skip
 
 
 def unplug(walk: Walk, stand: Stand) -> None:
-    """The cable pulled while armed: an error at once; the unit's own watchdog disarms it."""
-    stand.arm(walk.person, "pulling the cable: the unit will be ARMED, nothing will be fired")
-    walk.person.act("unplug", f"PULL THE UNIT'S SERIAL CABLE NOW (within {HARDWARE_S:g} s)")
-    lost = (Fault.UNIT_LOST, Fault.UNIT_SILENT, Fault.UNIT_STALE, Fault.PORT_DEAD)
-    stand.wait(HARDWARE_S, lambda: any(f in lost for _, f, _ in stand.faults))
+    """The cable pulled while armed: an error, and the unit's own watchdog disarms it. The port vanishes, or it stays, silent."""
+    stand.arm(walk.person, "the unit will be ARMED, nothing will be fired (pulling the cable)")
+    walk.person.act("unplug", f"PULL THE UNIT'S SERIAL CABLE NOW, not the mains (within {HARDWARE_S:g} s)")
+    lost = (Fault.UNIT_LOST, Fault.UNIT_SILENT, Fault.UNIT_STALE)
+    stand.wait(HARDWARE_S, lambda: any(f in lost or f is Fault.PORT_DEAD for _, f, _ in stand.faults))
     told = [(t_s, f, w) for t_s, f, w in stand.faults if f in lost]
     since_ms = 1e3 * (told[0][0] - stand.gate.status().t_s) if told else math.nan
-    armed = (
-        stand.lock.armed_since_s is not None
-        and not stand.lock.confirmed
-        and stand.lock.lamp is not Lamp.ARMED
-    )
+    vanished = stand.bench.board["port_state"] == LINE_FAILED
+    # an error that was told for another reason has disarmed the unit by its own word: then no cable was pulled
+    unconfirmed = stand.lock.armed_since_s is not None and stand.lock.lamp is not Lamp.ARMED
     stand.wait(LETS_GO_S)
+    silent = not stand.gate.status().age_s(stand.clock.now_s()) <= LETS_GO_S
     saw = walk.person.confirms(
         "standby", f"{STANDBY_ASKED} (its own watchdog, about 1 s after the cable)", stand.tick
     )
-    ok = bool(told) and since_ms <= LOST_MS and armed
+    within_ms = VANISHED_MS if vanished else SILENT_MS
+    how = "the port vanished" if vanished else "the port stayed, the unit fell silent"
+    ok = bool(told) and since_ms <= within_ms and unconfirmed and silent
     words = (
-        f"{told[0][2]}; told {since_ms:.0f} ms after the unit's last word" if told else "no error was told"
+        f"{how}: {told[0][2]}; told {since_ms:.0f} ms after the unit's last word"
+        if told
+        else "no error was told"
     )
+    if told and not silent:
+        words += "; the unit answers again"
     walk.found("unplug", "the serial cable pulled while armed",
-               f"an error within {LOST_MS:g} ms of the unit's last word; the unit goes to standby by itself",
-               f"{words}; display {_standby(saw)}", ok and saw,
-               by=walk.person.name, numbers={"told_after_ms": since_ms})  # fmt: skip
+               f"an error within {VANISHED_MS:g} ms of the unit's last word where the port vanishes, {SILENT_MS:g} ms where the "
+               "unit only falls silent; the unit goes to standby by itself",
+               f"{words}; display {standby_words(saw)}", ok and saw, by=walk.person.name,
+               numbers={"told_after_ms": since_ms, "port_vanished": float(vanished)})  # fmt: skip
     walk.person.act("plug", "plug the cable in again")
 
 
-def orphan(walk: Walk, spec: ChildSpec, *, freeze: bool) -> None:
-    """An engine of its own arms the unit; it is killed, or frozen; its port process must disarm the unit."""
-    step, how = ("engine_frozen", "frozen") if freeze else ("engine_killed", "killed")
-    done = f"the engine is {how} while armed"
-    number = getattr(signal, "SIGSTOP" if freeze else "SIGKILL", None)
-    if number is None:
-        walk.found(
-            step, done, "a system that can do this", "this system cannot: commission under Linux", False
-        )
-        return
-    board = Board.create(spec.board)
-    child = ChildEngine(spec)
-    try:
-        child.open()
-        for word in ("arm", "confirm"):
-            walk.person.says(word, f"{done}: the unit will be ARMED, nothing will be fired", _nothing)
-            child.tell(word)
-        was_armed = not board["unit_instr"] & 1
-        t0_s = child.signal(int(number))
-        end_s = t0_s + 3.0
-        while not (standby := _standby_since(board, t0_s)) and WALL.now_s() < end_s:
-            WALL.sleep_until(WALL.now_s() + 0.002)
-        after_ms = 1e3 * (board["unit_t"] * 1e-9 - t0_s) if standby else math.nan
-        ea_ms = 1e3 * (_first_ea_s(spec, t0_s) - t0_s)
-        saw = walk.person.confirms("standby", STANDBY_ASKED, _nothing)
-        ok = was_armed and standby and ea_ms <= ORPHAN_EA_MS and after_ms <= ORPHAN_MS and saw
-        words = f"EA on the line after {ea_ms:.0f} ms, " if math.isfinite(ea_ms) else "EA NOT on the line, "
-        words += f"standby read back after {after_ms:.0f} ms" if standby else "standby NOT read back"
-        walk.found(step, done, f"EA within {ORPHAN_EA_MS:g} ms, standby read back within {ORPHAN_MS:g} ms and displayed",
-                   f"{words}; display {_standby(saw)}", ok,
-               by=walk.person.name, numbers={"until_ea_ms": ea_ms, "until_standby_ms": after_ms})  # fmt: skip
-    finally:
-        child.close()
-        _await_port(board)
-        board.close()
-
-
-def _first_ea_s(spec: ChildSpec, t0_s: float) -> float:
-    """When EA was handed to the line after ``t0_s``, by the byte transcript; NaN when it was not."""
-    path = Path(spec.unit.options["transcript"])
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        with contextlib.suppress(ValueError, KeyError):  # a last line that is still being written
-            entry = json.loads(line)
-            if entry["t_s"] >= t0_s and bytes.fromhex(entry["sent"]).startswith(b"EA"):
-                return float(entry["t_s"])
-    return math.nan
-
-
-def _standby_since(board: Board, t_s: float) -> bool:
-    instr = board["unit_instr"]
-    return instr >= 0 and instr & 0b111 == 0b001 and board["unit_t"] * 1e-9 > t_s
-
-
-def _await_port(board: Board, within_s: float = 5.0) -> None:
-    """Until the orphaned port process has let the line go: the next run needs it."""
-    end_s = WALL.now_s() + within_s
-    while board["pid_port"] and board["beat_port"] > 0 and WALL.now_s() < end_s:
-        WALL.sleep_until(WALL.now_s() + 0.01)
-
-
-def _standby(saw: bool) -> str:
+def standby_words(saw: bool) -> str:
+    """What the person saw on the display."""
     return "shows standby" if saw else "does NOT show standby"
-
-
-def _nothing() -> None:
-    WALL.sleep_until(WALL.now_s() + 0.001)

@@ -59,6 +59,15 @@ class Covered:
         by = f"{self.path.name}, signed by {self.record.signatory} on {self.record.signed_utc[:10]}"
         return by if self.ok else f"{by}, does not cover a person: {'; '.join(self.reasons)}"
 
+    @property
+    def unit_options(self) -> dict[str, Any]:
+        """What the driver may take from the record (``drivers.requests.Options``); nothing unless it covers.
+
+        Without it a train under way cannot be stopped: whatever was not seen at commissioning is not believed.
+        """
+        stops = self.ok and self.record is not None and self.record.stops_running_train is True
+        return {"stops_running_train": True} if stops else {}
+
     def with_devices(self, unit: UnitIdentity, stream: dict[str, Any], *, simulated_eeg: bool) -> Covered:
         """Judged anew, now that unit and amplifier answer; nothing simulated is ever covered."""
         found = replace(self.connected, model=unit.model, firmware=unit.firmware, stream=stream_bound(stream))
@@ -66,6 +75,16 @@ class Covered:
         if unit.simulated or simulated_eeg:
             reasons = (*reasons, "something at the bedside is simulated")
         return replace(self, connected=found, reasons=reasons)
+
+
+def ea_words(stops: bool) -> str:
+    """What follows from what was seen of ``EA`` in the middle of a train."""
+    if stops:
+        return "EA stops a running train on this unit: where this record covers, a session counts on that"
+    return (
+        "EA does NOT stop a running train on this unit: once fired a train runs to its end, for the seconds that are told "
+        "before it is armed, whatever software does; only the unit's own stop may end it"
+    )
 
 
 def covered(site: Site) -> Covered:

@@ -88,7 +88,9 @@ def _session_folders(site: Path | None, data_dir: Path | None) -> list[Path]:
             if site is not None:
                 raise
             return []
-    return sorted(path.parent for path in data_dir.glob("*/board"))
+    return sorted(
+        path.parent for runs in ("*/board", "commissioning/*/board") for path in data_dir.glob(runs)
+    )
 
 
 def _lives(board: Board) -> bool:

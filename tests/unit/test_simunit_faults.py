@@ -28,6 +28,18 @@ def test_mute_obeys_and_says_nothing() -> None:
     assert bench.ask(b"Q@")[:1] == b"Q"
 
 
+def test_with_the_cable_out_nothing_is_heard_and_the_unit_lets_go_by_itself() -> None:
+    bench = faulty(FaultKind.CABLE_OUT)
+    for _ in range(20):
+        assert bench.ask(b"Q@") == b""  # asking does not keep it armed, as it would with ``mute``
+        bench.wait(0.1)
+    assert not bench.unit.state().armed
+    assert not bench.unit.state().remote
+    assert not bench.unit.unplugged(bench.now_s)
+    bench.unit.clear(FaultKind.CABLE_OUT)
+    assert bench.ask(b"Q@")[:1] == b"Q"
+
+
 def test_short_reply() -> None:
     assert faulty(FaultKind.SHORT_REPLY).ask(b"J@") == b"J"
     assert faulty(FaultKind.SHORT_REPLY, n_bytes=11).ask(b"J@") == b"J\x8c040000000"
