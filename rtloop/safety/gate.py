@@ -240,14 +240,14 @@ class Gate:
             said = repr(err)
         if said is None and self._clock.now_s() <= run.end_s + self._limits.train_end_max_wait_s:
             return None
-        receipt, given = bounded(said, run.charge.n_pulses)
+        receipt, (low, high) = bounded(said, run.charge.n_pulses)
         self._running = None
-        closing = self._ledger.close(run.charge, receipt.delivery, given)
+        closing = self._ledger.close(run.charge, receipt.delivery, (low, high))
         if receipt.delivery is Delivery.UNCERTAIN:
             self.fault(Fault.UNCERTAIN_PULSE, receipt.reason)
             return GateResult(outcome=Outcome.UNCERTAIN, receipt=receipt, closing=closing)
         permitted = self._interlock.lamp in (Lamp.ARMED, Lamp.HELD)
-        if permitted and given[0] < run.charge.n_pulses:  # cut, and not by our doing
+        if permitted and low < run.charge.n_pulses:  # cut, and not by our doing
             self.fault(Fault.UNIT_UNEXPECTED, receipt.reason)
         return GateResult(outcome=Outcome.FIRED, receipt=receipt, closing=closing)
 
