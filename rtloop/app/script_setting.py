@@ -125,8 +125,7 @@ def decide(
             found="; ".join(wrong), todo="correct threshold= and rig=",
         )  # fmt: skip
     script, sha256 = _script()
-    record = None if covering is None else covering.record
-    stops = {"stops_running_train": True} if record is not None and record.stops_running_train is True else {}
+    seen = {} if covering is None else covering.unit_options
     # the simulated Rapid² wants the code that it is known to want
     options = (
         unit_options(found) if not simulated else {"unlock_code": UNLOCK_CODE} if "rapid" in named else {}
@@ -135,7 +134,7 @@ def decide(
         port=port, model=named, simulated=simulated, eeg=eeg, mode=at, participant=participant, limits=limits,
         run_id=new_run_id(), data_dir=found.data_dir,
         ledger=ledger_of(Path(found.data_dir), participant, simulated=simulated), threshold=threshold, rig=rig, say=say,
-        purpose=Purpose(purpose), unit_options=options | stops, covering=covering, script=script, script_sha256=sha256,
+        purpose=Purpose(purpose), unit_options=options | seen, covering=covering, script=script, script_sha256=sha256,
         waivers=() if waivers is None else load_waivers(Path(waivers), plan_sha256=sha256, today=today),
     )  # fmt: skip
 

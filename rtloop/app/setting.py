@@ -271,11 +271,10 @@ def wanted(setting: Setting, bedside: Any) -> tuple[StreamWanted, UnitWanted | N
     )  # fmt: skip
     if setting.plan.kind is Kind.WATCH:
         return stream, None
-    record = None if setting.covering is None else setting.covering.record
-    stops = record is not None and record.stops_running_train is True
+    seen = {} if setting.covering is None else setting.covering.unit_options
     return stream, UnitWanted(
         model=site.unit.model, port=site.unit.port or "", simulated=False,
-        options=unit_options(site) | ({"stops_running_train": True} if stops else {}),
+        options=unit_options(site) | seen,
     )  # fmt: skip
 
 
