@@ -129,7 +129,17 @@ class MagstimUnit(Described):
         return self._last
 
     def trouble(self) -> UnitProblem | None:
-        """What has gone wrong, without asking the unit: dead process, lost line, a trip. Never blocks."""
+        """What has gone wrong, without asking the unit: what was ``told``, or a port process that shows no life. Never blocks."""
+        told = self.told()
+        if told is None and not self._closed and self._board.age_s("port") > PORT_BEAT_FRESH_S:
+            return self._dead(f"its heartbeat is {self._board.age_s('port'):.2f} s old")
+        return told
+
+    def told(self) -> UnitProblem | None:
+        """What the port process told unasked since the last arming (a trip, a lost line), or that it ended. Never blocks.
+
+        Unlike ``trouble`` it is no matter of the heartbeat's age, which a machine that stalls makes old for a moment.
+        """
         if self._closed:
             return None
         if self._lock.acquire(blocking=False):
@@ -140,8 +150,6 @@ class MagstimUnit(Described):
                 return self._dead("it ended")
             finally:
                 self._lock.release()
-        if self._trouble is None and self._board.age_s("port") > PORT_BEAT_FRESH_S:
-            return self._dead(f"its heartbeat is {self._board.age_s('port'):.2f} s old")
         return self._trouble
 
     def announce(self, due_s: float) -> None:

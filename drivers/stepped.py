@@ -101,9 +101,11 @@ class SteppedUnit(Described):
         """From the board; never moves the clock."""
         return status_on(self._board)
 
-    def trouble(self) -> UnitProblem | None:
-        """Why nothing more can be fired in this run, if so."""
+    def told(self) -> UnitProblem | None:
+        """Why nothing more can be fired in this run, or until it is armed anew, if so."""
         return None if self._worker.trip is None else self._worker.trip.problem()
+
+    trouble = told  # there is no process that could die
 
     def announce(self, due_s: float) -> None:
         """A pulse is due then."""

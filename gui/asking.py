@@ -34,7 +34,7 @@ ALWAYS = ("pause", "stop", "note", "reconnect", "emergency")
 PULSING = ("preview", "run", "control")
 CONFIRM_WINDOW_S = 10.0
 #: faults that ``arm`` acknowledges: their cause need not stand any more, and only the operator can know
-ACKNOWLEDGED = ("pulse_not_seen", "unit_silent", "unit_unexpected", "unit_hot", "latency_off")
+ACKNOWLEDGED = ("pulse_not_seen", "unit_silent", "unit_unexpected", "unit_hot", "latency_off", "engine_late")
 LOST = "stream_lost"
 
 

@@ -7,6 +7,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Protocol
 
+from rtloop.errors import NotReady
 from rtloop.model.montage import Montage
 from rtloop.model.pulse import FireReceipt, Pair, PulseSeen, Train, pulses_of
 from rtloop.model.samples import Window
@@ -80,6 +81,10 @@ class Stimulator(Protocol):
 
     def status(self) -> UnitStatus:
         """The newest known status; never blocks."""
+        ...
+
+    def told(self) -> NotReady | None:
+        """What went wrong that the driver tells unasked (``fault`` names it), until armed anew; never asks the unit or blocks."""
         ...
 
     def set_power(self, power_pct_mso: int) -> UnitStatus:

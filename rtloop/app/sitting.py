@@ -152,7 +152,7 @@ class Sitting:
         status = None if self.gate is None else self.gate.status
         self.vigil = Vigil(
             source=bench.source, board=bench.board, limits=limits, status=status, utc=clock.utc,
-            window=setting.request.window,
+            window=setting.request.window, told=None if bench.unit is None else bench.unit.told,
         )  # fmt: skip
         self.progress = Progress(say, listening=listening)
         self.operator = self._operator()

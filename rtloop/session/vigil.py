@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from rtloop.board import ENDED, Board
+from rtloop.errors import NotReady
 from rtloop.model.status import Fault, Lamp, StreamHealth, UnitStatus
 from rtloop.ports import SampleSource
 from rtloop.safety.limits import Limits
@@ -30,6 +31,7 @@ class Vigil:
     Parameters
     ----------
     status : the unit's newest known status, or None when no unit is connected
+    told : what the driver told unasked (it has disarmed the unit already), or None
     recording : whether a recorder must live
     window : whether a window answers; until one has taken the operator's seat, nobody is there
     utc : the wall clock (ISO 8601); a jump of it against the monotonic clock is a fault, since the dose is counted by day
@@ -38,9 +40,11 @@ class Vigil:
     def __init__(
         self, *, source: SampleSource, board: Board, limits: Limits, status: Callable[[], UnitStatus] | None,
         recording: bool = True, utc: Callable[[], str] | None = None, window: bool = False,
+        told: Callable[[], NotReady | None] | None = None,
     ) -> None:  # fmt: skip
         self._source, self._board, self._limits = source, board, limits
         self._status, self._recording = status, recording
+        self._told, self._heard = told, ""
         self.standing: dict[Fault, str] = {}
         self.health: StreamHealth | None = None
         self._last_s: float | None = None
@@ -62,7 +66,11 @@ class Vigil:
             found[Fault.CLOCK_JUMP] = self._jumped
         if late_s > LOOP_LATE_S:
             found[Fault.ENGINE_LATE] = f"a pass of the loop came {late_s * 1e3:.0f} ms after the last"
+        news = self._news(lamp)
+        if news is not None and news[0] in found:  # seen here too: one fault, both words
+            found[news[0]], news = f"{found[news[0]]}; {news[1]}", None
         raised = [(f, words) for f, words in found.items() if f not in self.standing]
+        raised += [] if news is None else [news]
         cleared = [f for f in self.standing if f not in found]
         self.standing = found
         return raised, cleared
@@ -79,6 +87,17 @@ class Vigil:
             f"the computer's time moved by {moved_s:+.1f} s" if not abs(moved_s) <= CLOCK_JUMP_S else ""
         )
         return bool(self._jumped)
+
+    def _news(self, lamp: Lamp) -> tuple[Fault, str] | None:
+        """What the driver told, once for each new word of it, and whenever it is believed armed; it never stands.
+
+        The driver disarmed when it said so; the way on is to arm anew, which it forgets its words for.
+        """
+        told = None if self._told is None else self._told()
+        words = "" if told is None else ": ".join(w for w in (told.what, told.found) if w)
+        new = words and (words != self._heard or lamp in (Lamp.ARMED, Lamp.HELD))
+        self._heard = words
+        return (getattr(told, "fault", Fault.UNIT_UNEXPECTED), words) if new else None
 
     def waited(self, now_s: float) -> None:
         """The loop waited for the unit (arming, a power ramp; bounded, its heartbeat kept): that is no lateness."""

@@ -17,7 +17,9 @@ from session_tools import Each, Held, hold_tiny, tiny
 import rtloop.record.journal as journal_module
 from hardware_sim.bench import SteppedBench
 from rtloop.app.sitting import Sitting
+from rtloop.app.stepped import STEP_S
 from rtloop.errors import IntegrityProblem
+from rtloop.model.status import Fault
 from rtloop.model.view import fold_all
 from rtloop.record.verify import verify
 from rtloop.safety.ledger import Ledger
@@ -260,7 +262,7 @@ CASES = {
         words="not in the stream", within_s=2.4, code=0, lamp="SAFE", given=4,
     ),
     "mute unit": Case(
-        inject=_case("mute"), fault="unit_silent", action="disarm", words="does not answer", within_s=3.0, code=5,
+        inject=_case("mute"), fault="unit_silent", action="disarm", words="the unit is disarmed: ", within_s=1.0, code=5,
         lamp="SAFE", given=2, limit_s=20.0,
     ),
     "unplugged": Case(
@@ -326,6 +328,39 @@ def test_each_fault_ends_in_its_words_and_the_unit_safe(
     assert given == case.given
     # whatever was or may have been given is counted, and no more than one that may have been
     assert given <= Ledger.from_events(held.events).count() <= given + 1
+
+
+@pytest.mark.req("R-DISARM")
+def test_a_silent_unit_ends_permission_one_pass_after_the_driver_has_acted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver gives a reply 0.4 s, sends EA, and says why: the interlock has its words, not the age of a status."""
+    monkeypatch.setattr("rtloop.app.leaving.write_report", lambda *_: None)
+    at: list[float] = []
+    tripped: list[tuple[float, Fault, str]] = []
+
+    def mute(sitting: Sitting, bench: SteppedBench, now_s: float) -> None:
+        at.append(now_s)
+        fault = sitting.interlock.fault
+
+        def spy(what: Fault, t_s: float, detail: str = "") -> Any:
+            tripped.append((t_s, what, detail))
+            return fault(what, t_s, detail)
+
+        sitting.interlock.fault = spy  # type: ignore[method-assign]
+        bench.inject({"kind": "mute"})
+
+    held = hold_tiny(tmp_path, plan=tiny(wanted=3), each=after_pulses(2, mute), limit_s=10.0)
+    sent = [(t_s, packet) for t_s, packet in held.bench.unit.packets if t_s >= at[0]]
+    asked_s, ea_s = (next(t for t, packet in sent if packet.startswith(c)) for c in (b"J", b"EA"))
+    t_s, fault, words = tripped[0]
+    assert fault is Fault.UNIT_SILENT
+    assert "the unit is disarmed: 0 of 12 bytes in reply" in words
+    assert abs(t_s - ea_s) <= 2 * STEP_S  # EA is whole at the unit some ms after it was written
+    assert t_s - asked_s <= 0.5
+    told = next(e for e in held.events if e.kind == "fault_raised")
+    assert words in told.data["words"]
+    assert "in reply" in held.text
 
 
 def test_no_pulse_goes_out_while_the_stream_is_held(tmp_path: Path) -> None:

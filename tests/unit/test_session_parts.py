@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from drivers.trouble import UnitProblem
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
 from rtloop.model.estimate import Estimate
@@ -130,10 +131,11 @@ class Watch:
             "error_fatal": False, "remote": True, "coil_temp_c": 25.0, "power_pct_mso": 45,
         }  # fmt: skip
         self.age_s = 0.0
+        self.told: UnitProblem | None = None
         self.vigil = Vigil(
             source=self.source,  # type: ignore[arg-type]
             board=self.board, limits=load_limits({}),
-            status=lambda: UnitStatus(t_s=self.clock.now_s() - self.age_s, **self.status),
+            status=lambda: UnitStatus(t_s=self.clock.now_s() - self.age_s, **self.status), told=lambda: self.told,
         )  # fmt: skip
         self.board["recorder_state"] = 1
 
@@ -198,6 +200,38 @@ def test_an_old_status_holds_then_counts_as_silent(w: Watch) -> None:
 def test_a_lost_line_is_told_at_once(w: Watch) -> None:
     w.board["port_state"] = 2
     assert list(w.faults()) == [Fault.UNIT_LOST]
+
+
+def tripped(fault: Fault, found: str = "no reply") -> UnitProblem:
+    return UnitProblem(fault, "the unit is disarmed", found=found, todo="arm again")
+
+
+def test_what_the_driver_tells_is_raised_once_for_each_new_word_and_never_stands(w: Watch) -> None:
+    w.told = tripped(Fault.UNIT_SILENT)
+    assert w.look(lamp=Lamp.READY) == ([(Fault.UNIT_SILENT, "the unit is disarmed: no reply")], [])
+    w.told = tripped(Fault.UNIT_SILENT)  # the same again, as a driver tells it at each look
+    assert w.look(lamp=Lamp.READY) == ([], [])
+    assert w.vigil.standing == {}
+    w.told = tripped(Fault.UNIT_LOST, "unplugged")
+    assert w.faults(lamp=Lamp.READY) == {Fault.UNIT_LOST: "the unit is disarmed: unplugged"}
+    w.told = None  # armed anew
+    assert w.look() == ([], [])
+    w.told = tripped(Fault.UNIT_LOST, "unplugged")
+    assert list(w.faults(lamp=Lamp.READY)) == [Fault.UNIT_LOST]
+
+
+def test_what_the_driver_tells_is_raised_again_while_the_unit_is_believed_armed(w: Watch) -> None:
+    w.told = tripped(Fault.ENGINE_LATE)
+    for lamp in (Lamp.READY, Lamp.ARMED, Lamp.HELD):
+        assert w.faults(lamp=lamp) == {Fault.ENGINE_LATE: "the unit is disarmed: no reply"}
+
+
+def test_a_fault_seen_here_and_told_by_the_driver_is_one_with_both_words(w: Watch) -> None:
+    w.told = tripped(Fault.STOP, "STOP was asked")
+    w.board.ask_stop()
+    assert w.look(step_s=0.001)[0] == [
+        (Fault.STOP, "STOP was asked for; the unit is disarmed: STOP was asked")
+    ]
 
 
 def test_silent_processes(w: Watch) -> None:
