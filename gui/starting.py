@@ -15,9 +15,10 @@ KINDS = {"map": "Mapping", "probe": "Probe M1", "watch": "Listen only"}
 #: first choice of plan, of the simulated bedside and of the real one
 PLANS = {"map": ("bedside", "map-200"), "probe": ("probe-m1-quick", "probe-m1"), "watch": ("watch", "watch")}
 HUMAN_NOT = (
-    "Mode HUMAN needs a commissioning record of this unit, this software and this site (rtloop commission), and is started "
-    "from a terminal (--mode human), not from this window. "
-    "Use BENCH with the coil on a phantom, or listen only beside any stimulator."
+    "Mode HUMAN is started from a terminal, not from this window: rtloop map --mode human --plan PLAN --participant CODE "
+    "(M1 alone: rtloop probe). It needs a commissioning record of this unit, this software and this site: "
+    'rtloop commission --by "YOUR NAME" makes one, rtloop doctor says whether it covers. '
+    "Here: BENCH with the coil on a phantom, or listen only beside any stimulator."
 )
 _CODE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")
 #: what an engine does one after the other, by its events

@@ -184,6 +184,8 @@ def test_human_is_disabled_and_says_why(screen: StartScreen) -> None:
     button = screen.form.mode.buttons["HUMAN"]
     assert not button.isEnabled()
     assert "commissioning record" in button.toolTip()
+    for command in ("rtloop map --mode human --plan PLAN --participant CODE", "rtloop commission --by"):
+        assert command in button.toolTip()  # also before anything is filled in
 
 
 def test_listening_shows_no_unit_and_no_mode_of_one(qtbot: Any, desk: FakeDesk) -> None:

@@ -35,7 +35,7 @@ def test_a_whole_form_may_be_started() -> None:
     [
         (replace(REAL, participant=""), "pseudonymous code"),
         (replace(REAL, participant="Jane Doe"), "never a name"),
-        (replace(REAL, mode="HUMAN"), "commissioning record"),
+        (replace(REAL, mode="HUMAN"), "rtloop map --mode human --plan PLAN --participant CODE"),
         (replace(REAL, plan=""), "choose one"),
         (replace(SIM, background="/nowhere/at-all.xdf"), "/nowhere/at-all.xdf"),
         (replace(SIM, faults="/nowhere/faults.toml"), "Faults"),
