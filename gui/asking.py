@@ -139,6 +139,8 @@ def why_no_seat(view: View, live: Live) -> str:
 def _why_not(word: str, view: View, live: Live) -> str:
     if word == SEAT:
         return why_no_seat(view, live)
+    if word == "emergency":  # needs neither seat nor engine
+        return ""
     no = why_no_words(view, live)
     if no:
         return no
@@ -151,7 +153,7 @@ def _why_not(word: str, view: View, live: Live) -> str:
             if view.phase == "paused":
                 return "it is paused"
             return "" if "pause" in view.options else "no pulses are given now"
-        case "stop" | "note" | "emergency":
+        case "stop" | "note":
             return ""
         case "reconnect":
             if view.lamp in ("ARMED", "HELD"):

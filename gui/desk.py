@@ -184,5 +184,8 @@ class Desk(Protocol):
     def stop_all(self) -> tuple[str, ...]:
         """STOP every running session of this machine at once, straight on its board; returns what was asked, in words."""
 
+    def lock(self, folder: Path, words: str) -> str:
+        """After an emergency: lock the participant of a session, durably, with or without its engine; what was done, in words."""
+
     def close(self) -> None:
         """The window leaves: cancel every job; engines live on."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gui.desk import Desk
 from gui.shown import Session, Status
 from gui.told import Told
 
@@ -39,6 +40,13 @@ class Place:
         """Whether nothing runs there any more: it ended, or its engine is gone."""
         gone = self.numbers is not None and self.numbers.board_seen and not self.numbers.engine_lives
         return self.shown is not None and (self.shown.ended or gone)
+
+    def lock(self, desk: Desk, words: str) -> str:
+        """After an emergency: lock the participant, in words; the session's journal gets them where its engine still hears."""
+        told = desk.lock(self.folder, words)
+        if self.numbers is not None and self.numbers.seat == "ours":
+            self.source.say("note", f"EMERGENCY: {words}")
+        return told
 
     def look(self, shown: Callable[[Any, Any, Any], Session], own: Told) -> None:
         """Take a new picture; where that fails the last one stays, and what is wrong is said."""

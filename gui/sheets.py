@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 
 class SideSheet(QFrame):
@@ -65,3 +67,40 @@ class CloseSheet(SideSheet):
         """The session is being ended."""
         self.words.setText(words)
         self.buttons["end"].setEnabled(False)
+
+
+class EmergencySheet(SideSheet):
+    """Asks what happened, after STOP has gone out and the participant is locked.
+
+    Nothing waits for the words: who helps a person types later, or never. ``lock`` locks in these words, and says what was done.
+    """
+
+    COIL = "TAKE THE COIL AWAY FROM THE HEAD. Switch the unit off at its own switch. Help the person; note the time."
+
+    def __init__(self, lock: Callable[[str], str]) -> None:
+        super().__init__("EMERGENCY", self.COIL, (("close", "Close this"),))
+        self._lock = lock
+        self.told = QLabel()
+        self.told.setWordWrap(True)
+        self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.field = QLineEdit()
+        self.field.setPlaceholderText("What happened? Enter writes it")
+        self.field.setAccessibleName("What happened")
+        self.field.setMaxLength(400)
+        self.field.returnPressed.connect(self._write)
+        self.box.insertWidget(2, self.told)
+        self.box.insertWidget(3, self.field)
+        self.chosen.connect(lambda _: self.hide())
+        self.hide()
+
+    def ask(self) -> None:
+        """Lock, tell what was done, and give the keyboard to the field for the words."""
+        self.told.setText(self._lock("no words were given yet"))
+        self.show()
+        self.field.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _write(self) -> None:
+        words = self.field.text().strip()
+        if words:
+            self.field.clear()
+            self.told.setText(self._lock(words))

@@ -21,7 +21,7 @@ from gui.keys import EscapeFirst
 from gui.looks import font, palette
 from gui.nav import NAMES, NavBar
 from gui.place import Parts, Place
-from gui.sheets import CloseSheet
+from gui.sheets import CloseSheet, EmergencySheet
 from gui.shown import Line, Session, Status, Tone
 from gui.tempo import Tempo, timer
 from gui.theme import THEMES, stylesheet
@@ -75,6 +75,9 @@ class Window(QWidget):
         self.stack = QStackedWidget()
         self.sheet = CloseSheet()
         self.sheet.chosen.connect(self._closing)
+        self.emergency_sheet = EmergencySheet(
+            lambda words: self.live.lock(self.desk, words) if self.live else NO_SESSION
+        )
         self.sheet.hide()
         self.nav = NavBar(self)
         self.nav.went.connect(self.go)
@@ -87,6 +90,7 @@ class Window(QWidget):
         top.addWidget(self.stop_place)
         middle.addWidget(self.stack, 1)
         middle.addWidget(self.sheet)
+        middle.addWidget(self.emergency_sheet)
         for layout in (top, middle):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.setSpacing(6)
@@ -242,6 +246,9 @@ class Window(QWidget):
         """Say a word to the engine of the joined session."""
         if self.live is None:
             self.say_briefly(f"{word}: {NO_SESSION}")
+        elif word == "emergency" and not args:
+            self.stop()  # first; the lock needs no engine, and the words come when there is time for them
+            self.emergency_sheet.ask()
         else:
             self.live.source.say(word, *args)
 

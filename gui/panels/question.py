@@ -289,10 +289,12 @@ class QuestionPanel(Panel):
 
     def _pressed(self) -> None:
         shortcut = self.sender()
-        if not isinstance(shortcut, QShortcut) or typing():
+        if not isinstance(shortcut, QShortcut):
             return
         for widget in (*self.answers, *self.always):
             if widget.value and widget.value.key and QKeySequence(widget.value.key) == shortcut.key():
+                if typing() and widget.value.word != "emergency":
+                    return
                 if widget.value.enabled:
                     widget.press()
                 else:

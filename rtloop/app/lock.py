@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtloop.app.halt import HARDWARE, ask_sessions, confirmed_by
+from rtloop.app.past import past_of
 from rtloop.app.runtime import boards_in_memory
 from rtloop.app.witness import journaled_locks, locks_of
 from rtloop.clock import WALL
@@ -40,16 +41,11 @@ def emergency(
         session = home.path.name if home is not None else ""
         where = home.path.parent if home is not None else _data_dir(site, data_dir)
         try:
-            if not who:
-                raise UsageProblem(f"the participant of {session or 'this emergency'} is not known",
-                                   todo="rtloop emergency --participant CODE")  # fmt: skip
-            lock(where, who, words=words, session=session)
+            lines.append(_locked(where, who, session, words))
         except RtloopError as err:
             failed = True
             lines.append(f"NOT LOCKED: {err}")
         else:
-            todo = read_locks(where).todo(who)
-            lines.append(f"locked: participant {who} and session {session or '(none)'}, in {where}; {todo}")
             locks.append({"participant": who, "session": session, "data_dir": str(where)})
         lines += last_pulses(view)
     data: dict[str, Any] = {"sessions": []}
@@ -61,6 +57,26 @@ def emergency(
         failed = True
         lines.append("NOBODY IS LOCKED: name whom: rtloop emergency --participant CODE --data-dir FOLDER")
     return "\n".join(lines), {**data, "utc": utc, "words": words, "locked": locks}, 5 if failed else code
+
+
+def _locked(where: Path, who: str, session: str, words: str) -> str:
+    """Lock a participant and, with him, a session; what was done, in words."""
+    if not who:
+        raise UsageProblem(
+            f"the participant of {session or 'this emergency'} is not known", expected="a participant's code", found="none",
+            todo=f"rtloop emergency --participant CODE --data-dir {where}",
+        )  # fmt: skip
+    row = lock(where, who, words=words, session=session)
+    todo = read_locks(where).todo(who)
+    return f"locked: participant {who} and session {session or '(none)'}, in {where}, {row['utc']} UTC ({words}); {todo}"
+
+
+def lock_here(folder: Path, words: str) -> str:
+    """From the window of a session, whose STOP has gone out already: lock; never raises, tells what failed."""
+    try:
+        return _locked(folder.parent, past_of(SessionFolder(path=folder)).participant, folder.name, words)
+    except RtloopError as err:
+        return f"NOT LOCKED: {err}"
 
 
 def unlock_participant(

@@ -18,6 +18,7 @@ from rtloop.app.asked import OPTIONS, engine_command, full_path, given, given_op
 from rtloop.app.config import Site, load_site, user_config_dir
 from rtloop.app.halt import HARDWARE, folder_runs
 from rtloop.app.jobs import CLI, ProcessJob, Spawned
+from rtloop.app.lock import lock_here
 from rtloop.app.past import past_of
 from rtloop.app.runtime import boards_in_memory, pid_lives
 from rtloop.app.site_text import save
@@ -147,6 +148,9 @@ class AppDesk:
             except (RtloopError, OSError) as err:
                 told.append(f"STOP could NOT be asked of {folder.path.name} ({err}). {HARDWARE}")
         return tuple(told) or (f"no session runs on this computer. {HARDWARE}",)
+
+    def lock(self, folder: Path, words: str) -> str:
+        return lock_here(folder, words)
 
     # -- afterwards -----------------------------------------------------------------------------------------------
 

@@ -97,17 +97,16 @@ class Watch:
 
     def __init__(self, data_dir: str | Path, participant: str) -> None:
         self._path, self._participant = Path(data_dir) / FILE, participant
-        self._known: tuple[int, int, int] | None = None
+        self._known: tuple[int, ...] | None = ()  # not looked yet; None: there is no file
         self._seen: dict[str, Row] = {}
-        self._why = ""
 
     def why(self) -> str:
         """As ``Locks.why``."""
-        now: tuple[int, int, int] | None = None
+        now: tuple[int, ...] | None = None
         with contextlib.suppress(OSError):
             stat = self._path.stat()
             now = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if now is None or now != self._known:
+        if now != self._known:
             locks = read_locks(self._path.parent, self._seen.values())
             self._seen |= {
                 _ref(row): {"where": "this session", **row} for row in (*locks.history, *locks.lost)

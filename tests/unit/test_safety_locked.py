@@ -68,7 +68,7 @@ def test_each_single_byte_changed_locks_everybody(tmp_path: Path) -> None:
     good = path.read_bytes()
     for at in range(len(good)):
         path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-        assert "damaged" in why(tmp_path, "P9"), at
+        assert "is damaged" in why(tmp_path, "P9"), at
     path.write_bytes(good)
     assert why(tmp_path, "P9") == ""
 
@@ -80,7 +80,7 @@ def test_a_line_taken_out_or_moved_locks_everybody(tmp_path: Path) -> None:
     a, b, c = path.read_bytes().splitlines(keepends=True)
     for lines in ([b, c], [a, c], [b, a, c], [a, b, b, c]):
         path.write_bytes(b"".join(lines))
-        assert "damaged" in why(tmp_path, "P9")
+        assert "is damaged" in why(tmp_path, "P9")
 
 
 def test_a_write_that_was_cut_anywhere_never_unlocks(tmp_path: Path) -> None:

@@ -247,14 +247,14 @@ def test_the_watch_sees_each_change_and_reads_an_unchanged_file_once(
     (tmp_path / "new").write_bytes(other[:-2] + b"x\n")  # of the same size and time, but another file
     os.utime(tmp_path / "new", ns=(at.st_atime_ns, at.st_mtime_ns))
     (tmp_path / "new").replace(tmp_path / FILE)
-    assert "damaged" in watch.why()
+    assert "is damaged" in watch.why()
     (tmp_path / FILE).write_bytes(other)
     assert watch.why() == ""
     now = (tmp_path / FILE).stat().st_mtime_ns
     with (tmp_path / FILE).open("ab") as f:
         f.write(b"x")
     os.utime(tmp_path / FILE, ns=(now, now))  # the same time, another size
-    assert "damaged" in watch.why()
+    assert "is damaged" in watch.why()
 
 
 # -- what a line may be ------------------------------------------------------------------------------------------------
