@@ -6,8 +6,11 @@ from rtloop.app.scripting import NotReady, Refused, stimulator
 
 
 @pytest.mark.parametrize("fault", ["mute", "unplug"])
-def test_a_unit_that_falls_silent_or_is_unplugged_is_disarmed_and_told(fault, tmp_path):
-    with stimulator("sim:200", participant="P001", data_dir=tmp_path) as tms:
+def test_a_cap_is_kept_and_a_unit_that_falls_silent_or_is_unplugged_is_disarmed_and_told(fault, tmp_path):
+    caps = {"max_power_pct_mso": 50}
+    with stimulator("sim:200", participant="P001", caps=caps, data_dir=tmp_path) as tms:
+        with pytest.raises(Refused, match=r"power_cap.*0 to 50 %"):
+            tms.set_power(51)
         tms.set_power(40)
         tms.arm("a test")
         assert tms.pulse().outcome == "fired"
@@ -20,11 +23,3 @@ def test_a_unit_that_falls_silent_or_is_unplugged_is_disarmed_and_told(fault, tm
         assert not unit["ready"]
         assert tms.dose().session == 1
         assert len(tms.simulator.discharges()) == 1
-
-
-def test_what_is_beyond_a_cap_is_refused_with_its_reason(tmp_path):
-    caps = {"max_power_pct_mso": 50}
-    with stimulator("sim:200", participant="P001", caps=caps, data_dir=tmp_path) as tms:
-        with pytest.raises(Refused, match=r"power_cap.*0 to 50 %"):
-            tms.set_power(51)
-        assert tms.simulator.discharges() == []

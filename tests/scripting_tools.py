@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hardware_sim.magstim import UNLOCK_CODE
 from rtloop.app.runtime import sweep
 from rtloop.model.event import Event
 from rtloop.record.folder import SessionFolder
@@ -22,6 +23,7 @@ HEAD = """
 import sys, time
 from rtloop.app.scripting import Refused, stimulator
 port, data_dir, eeg = sys.argv[1], sys.argv[2], (sys.argv[3] if len(sys.argv) > 3 else None)
+site = sys.argv[0].replace("script.py", "rtloop.toml")
 say = lambda *words: print(*words, flush=True)
 
 def again(tms, do, times=20):
@@ -46,6 +48,7 @@ class Script:
     def __init__(self, folder: Path, body: str, *arguments: str) -> None:
         self.path = folder / "script.py"
         self.path.write_text(HEAD + textwrap.dedent(body))
+        (folder / "rtloop.toml").write_text(f'[unit]\nunlock_code = "{UNLOCK_CODE}"\n')
         self.data_dir = folder / "data"
         self.said: list[str] = []
         self._answered = 0  # questions for the words of arming
@@ -85,9 +88,9 @@ class Script:
         self.process.stdin.write(words + "\n")
         self.process.stdin.flush()
 
-    def arm(self, until: str) -> None:
+    def arm(self, until: str, within_s: float = 60.0) -> None:
         """Answer each question for the words of arming, until the script says that it is armed."""
-        end_s = time.monotonic() + 60.0
+        end_s = time.monotonic() + within_s
         while until not in self.text:
             assert time.monotonic() < end_s, f"{until!r} was not said:\n{self.text}"
             assert self.process.poll() is None or until in self.text, self.text

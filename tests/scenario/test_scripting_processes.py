@@ -1,6 +1,7 @@
-"""Scripts as real processes on a unit that outlives them: kill -9, freeze, Ctrl-C, exceptions, sleep; the unit must be disarmed.
+"""Scripts as real processes on a unit that outlives them: kill -9 and freeze in mid-train, signals, words typed, STOP, sleep.
 
-The unit is a simulated one of the test's own, given by its address as a real one would be: the scripts run in mode BENCH.
+The unit is a simulated Rapid² of the test's own, given by its address as a real one would be: the scripts run in mode BENCH.
+What needs no process of its own is tried on the stepped clock: tests/unit/test_scripting_stepped.py.
 """
 
 from __future__ import annotations
@@ -18,22 +19,31 @@ from scripting_tools import Script
 
 from hardware_sim.bedside import BedsideSpec
 from hardware_sim.bench import Bedside, start_bedside
+from rtloop.app.dose import ledger_of
+from rtloop.errors import NotReady
+from rtloop.record.folder import SessionFolder
+from rtloop.record.journal import read_journal
 from rtloop.record.verify import verify
-from rtloop.safety.ledger import Ledger
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 ALLOWANCE_S = 0.3  # for the test's own polling on a busy machine
 ENGINE_S = 0.3
 OPERATOR_S = 2.0
+TRAIN = 28  # pulses at 10 Hz
 
-ARMED = """
-    with stimulator(port, participant="P001", data_dir=data_dir, eeg=eeg, say=say) as tms:
-        tms.set_power(40)
-        for _ in range(10):  # a hold that lasts disarms: armed anew
-            again(tms, lambda: tms.arm("I am at the unit"))
-            say("armed")
-            for _ in range(100):
-                tms.wait(0.1)
+OPEN = 'stimulator(port, model="rapid", participant="P001", data_dir=data_dir, site=site, eeg=eeg, say=say)'
+GIVE_A_TRAIN = f"""
+with {OPEN} as tms:
+    tms.set_power(30)
+    say("at worst", tms.set_train(frequency_hz=10, n_pulses={TRAIN}), "s")
+    for _ in range(10):
+        try:
+            again(tms, lambda: tms.lamp == "ARMED" or tms.arm("I am at the unit"))
+            say("about to give")
+            say(tms.train())
+        except Refused as no:
+            say("not yet:", no.reasons)
+            tms.wait(0.5)
 """
 
 Run = Callable[..., Script]
@@ -41,9 +51,12 @@ Run = Callable[..., Script]
 
 @pytest.fixture
 def bedside() -> Iterator[Bedside]:
-    """A bedside that survives the script."""
+    """A bedside that survives the script; a train stops when the unit is disarmed."""
     name = f"bed-{os.getpid()}-{time.monotonic_ns()}"
-    made = start_bedside(BedsideSpec(n_channels=8, rate_hz=1000.0, stream_name=name))
+    options = {"obeys_ea_in_train": True}
+    made = start_bedside(
+        BedsideSpec(n_channels=8, rate_hz=1000.0, stream_name=name, unit="rapid", unit_options=options)
+    )
     yield made
     made.close()
 
@@ -75,117 +88,131 @@ def seconds_until_disarmed(bedside: Bedside, within_s: float) -> float:
     return time.monotonic() - t0_s
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGINT, signal.SIGTERM])
-def test_a_script_that_is_killed_frozen_or_interrupted_leaves_no_armed_unit(
-    run: Run, bedside: Bedside, how: signal.Signals
+def in_mid_train(script: Script, bedside: Bedside, before: int) -> None:
+    """Arm by hand, until five pulses of a train have been given."""
+    script.arm("about to give")
+    end_s = time.monotonic() + 30.0
+    while len(bedside.discharges()) < before + 5:
+        assert time.monotonic() < end_s, script.text
+        time.sleep(0.01)
+
+
+def counted(script: Script) -> int:
+    """What the next session of this participant finds in the ledger."""
+    end_s = time.monotonic() + 10.0
+    while True:
+        try:
+            return ledger_of(script.data_dir, "P001", simulated=False).count()
+        except NotReady:  # the processes beside a killed script end by themselves
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
+
+
+@pytest.mark.req("R-ORPHAN", "R-RESUME", "R-TRAIN-END")
+def test_a_script_that_is_interrupted_then_killed_in_mid_train_leaves_no_armed_unit_and_a_whole_charge(
+    run: Run, bedside: Bedside
 ) -> None:
-    script = run(ARMED)
-    script.arm("armed")
-    assert is_armed(bedside) or "stream" in script.text
-    script.process.send_signal(how)
-    seconds_until_disarmed(bedside, ENGINE_S + ALLOWANCE_S)
-    if how is signal.SIGSTOP:
-        time.sleep(0.3)
-        assert not is_armed(bedside)
-        script.process.send_signal(signal.SIGKILL)
-    assert script.ended() != 0
-    ends = script.told("session_ended")
-    if how in (signal.SIGINT, signal.SIGTERM):
-        assert "KeyboardInterrupt" in ends[0]["words"]
-        assert ends[0]["clean"] is False
-        assert "KeyboardInterrupt" in script.text  # the script itself learns of it
-        assert verify(script.folder().path).ok
-    else:
-        assert ends == []
-    assert bedside.discharges() == []
-
-
-def test_a_script_that_sleeps_is_disarmed_and_told_every_reason(run: Run, bedside: Bedside) -> None:
-    """Also: an unguarded script is run once; its pulses are seen; what it raises at last disarms and is journalled."""
     script = run(
-        """
-        say("the script runs")
-        with stimulator(port, participant="P001", data_dir=data_dir, eeg=eeg, caps={"max_power_pct_mso": 60}, say=say) as tms:
-            try:
-                tms.set_power(61)
-            except Refused as no:
-                say("refused:", no.reasons)
-            tms.set_power(45)
-            given = 0
-            while given < 2:
-                if tms.lamp not in ("ARMED", "HELD"):
-                    again(tms, lambda: tms.arm("I am at the unit"))
-                try:
-                    say(tms.pulse())
-                    given += 1
-                except Refused as no:
-                    say("not yet:", no.reasons)
-                    tms.wait(0.5)
-            again(tms, lambda: tms.lamp == "ARMED" or tms.arm("I am at the unit"))
-            say("asleep")
-            time.sleep(4.0)
-            try:
-                tms.pulse()
-            except Refused as no:
-                say("refused:", no.reasons)
+        f"""
+try:
+    with {OPEN} as tms:
+        tms.set_power(30)
+        for _ in range(10):  # a hold that lasts disarms: armed anew
             again(tms, lambda: tms.arm("I am at the unit"))
-            say("armed again")
-            say(tms.dose())
-            raise RuntimeError("the script's own mistake")
-        """,
+            say("armed")
+            for _ in range(100):
+                tms.wait(0.1)
+except KeyboardInterrupt:
+    say("interrupted")
+{GIVE_A_TRAIN}""",
         eeg=True,
     )
-    script.arm("asleep")
-    assert is_armed(bedside)
-    t0_s = time.monotonic()
-    took_s = seconds_until_disarmed(bedside, OPERATOR_S + ENGINE_S + ALLOWANCE_S)
-    assert took_s > 1.0, f"a script may compute for a moment: disarmed after {took_s:.2f} s"
-    assert time.monotonic() - t0_s < 4.0
-    script.arm("armed again")
-    assert script.ended() == 1
+    script.arm("armed")
+    assert is_armed(bedside) or "stream" in script.text
+    script.process.send_signal(signal.SIGINT)
+    seconds_until_disarmed(bedside, ENGINE_S + ALLOWANCE_S)
+    script.until("interrupted")  # the script itself learns of it
+    first = SessionFolder.all_in(script.data_dir)[0]
+    ended = next(e.data for e in read_journal(first.journal).events if e.kind == "session_ended")
+    assert "KeyboardInterrupt" in ended["words"]
+    assert ended["clean"] is False
+    assert bedside.discharges() == []
+    in_mid_train(script, bedside, 0)
+    script.process.send_signal(signal.SIGKILL)
+    seconds_until_disarmed(bedside, ENGINE_S + ALLOWANCE_S)
+    assert script.ended() == -signal.SIGKILL
+    assert script.told("session_ended") == []
+    assert 5 <= len(bedside.discharges()) < TRAIN  # the port process stopped it
+    assert script.told("pulse_closed") == []
+    assert verify(first.path).ok
+    assert counted(script) == TRAIN  # nobody knows how far it came: counted whole
+
+
+@pytest.mark.req("R-ORPHAN", "R-TRAIN-END")
+def test_a_script_that_freezes_in_mid_train_is_disarmed_and_ends_in_order_when_it_wakes_to_a_signal(
+    run: Run, bedside: Bedside
+) -> None:
+    script, before = run(GIVE_A_TRAIN, eeg=True), len(bedside.discharges())
+    in_mid_train(script, bedside, before)
+    assert "use the unit's hardware stop" in script.text
+    script.process.send_signal(signal.SIGSTOP)
+    seconds_until_disarmed(bedside, ENGINE_S + ALLOWANCE_S)
+    time.sleep(0.3)
     assert not is_armed(bedside)
-    assert script.said.count("the script runs") == 1  # no child process imported it
-    reasons = [line for line in script.said if line.startswith("refused:")]
-    assert "power_cap" in reasons[0]
-    assert "60" in reasons[0]
-    assert "lamp_armed" in reasons[1]
-    assert "unit_ready" in reasons[1]
-    assert "tms.wait" in script.text  # what to do instead of sleeping
-    assert "2 pulse(s) in this script" in script.text
-    assert len(bedside.discharges()) == 2
-    events = script.events()
-    assert Ledger.from_events(events).count() == 2
-    assert len(script.told("pulse_seen")) == 2
-    assert "the script's own mistake" in script.told("session_ended")[0]["words"]
-    assert script.told("session_started")[0]["mode"] == "BENCH"
+    given = len(bedside.discharges()) - before
+    assert 5 <= given < TRAIN
+    script.process.send_signal(signal.SIGTERM)
+    script.process.send_signal(signal.SIGCONT)
+    assert script.ended() != 0
+    assert len(bedside.discharges()) - before == given
+    assert not is_armed(bedside)
+    assert "KeyboardInterrupt" in script.told("session_ended")[0]["words"]
+    assert script.told("session_ended")[0]["clean"] is False
+    assert given <= counted(script) <= TRAIN
     assert verify(script.folder().path).ok
 
 
-def test_words_that_nobody_types_do_not_arm_and_stop_is_heard_from_outside(
+def test_words_are_typed_by_a_person_sleep_disarms_and_stop_is_heard_from_outside(
     run: Run, bedside: Bedside
 ) -> None:
-    """Without EEG: the stand-in keeps every rule in force, and the journal says that no pulse could be seen."""
+    """Without EEG. Also: an unguarded script is run once; what it raises at last is journalled, and its exit code tells."""
+    before = len(bedside.discharges())
     script = run(
-        """
-        with stimulator(port, participant="P001", data_dir=data_dir, say=say) as tms:
-            tms.set_power(40)
-            try:
-                tms.arm("I am at the unit")
-            except Refused as no:
-                say("refused:", no.reasons)
-            again(tms, lambda: tms.arm("I am at the unit"))
-            say(again(tms, tms.pulse))
-            say("waiting")
-            tms.wait(4)
-            try:
-                tms.pulse()
-            except Refused as no:
-                say("refused:", no.reasons)
-        """
+        f"""
+say("the script runs")
+with {OPEN} as tms:
+    tms.set_power(40)
+    try:
+        tms.arm("I am at the unit")
+    except Refused as no:
+        say("refused:", no.reasons)
+    again(tms, lambda: tms.arm("I am at the unit"))
+    say(again(tms, tms.pulse))
+    again(tms, lambda: tms.lamp == "ARMED" or tms.arm("I am at the unit"))
+    say("asleep")
+    time.sleep(3.5)
+    try:
+        tms.pulse()
+    except Refused as no:
+        say("refused:", no.reasons)
+    again(tms, lambda: tms.arm("I am at the unit"))
+    say("armed again")
+    tms.wait(6)
+    try:
+        tms.pulse()
+    except Refused as no:
+        say("refused:", no.reasons)
+    say(tms.dose())
+    raise RuntimeError("the script's own mistake")
+"""
     )
     script.until("type within")
     script.type("yes")
-    script.arm("waiting")
+    script.arm("asleep")
+    assert is_armed(bedside)
+    took_s = seconds_until_disarmed(bedside, OPERATOR_S + ENGINE_S + ALLOWANCE_S)
+    assert took_s > 1.0, f"a script may compute for a moment: disarmed after {took_s:.2f} s"
+    script.arm("armed again")
     assert is_armed(bedside)
     told = subprocess.run(
         [sys.executable, "-m", "rtloop.app.cli", "stop", str(script.folder().path)],
@@ -193,14 +220,21 @@ def test_words_that_nobody_types_do_not_arm_and_stop_is_heard_from_outside(
     )  # fmt: skip
     assert told.returncode == 0, told.stdout + told.stderr
     seconds_until_disarmed(bedside, ALLOWANCE_S)
-    assert script.ended() == 0
+    assert script.ended() == 1
+    assert script.said.count("the script runs") == 1  # no child process imported it
     refused = [line for line in script.said if line.startswith("refused:")]
     assert "found 'yes'" in refused[0]
-    assert "STOP" in refused[1]
-    assert len(bedside.discharges()) == 1
-    started = script.told("session_started")[0]
-    assert "no EEG is used" in started["eeg"]
-    assert started["scene"] is None  # its pulses count among the real ones
+    assert "lamp_armed" in refused[1]
+    assert "unit_ready" in refused[1]
+    assert "STOP" in refused[-1]
+    assert "tms.wait" in script.text  # what to do instead of sleeping
+    assert "1 pulse(s) in this script" in script.text
+    assert len(bedside.discharges()) - before == 1
+    assert counted(script) == 1
+    assert "no EEG is used" in script.told("session_started")[0]["eeg"]
+    assert script.told("session_started")[0]["scene"] is None  # its pulses count among the real ones
     assert "no EEG is used" in script.told("pulse_not_seen")[0]["words"]
-    assert script.told("session_ended")[0]["clean"] is False  # it tripped
+    ended = script.told("session_ended")[0]
+    assert ended["clean"] is False
+    assert "the script's own mistake" in ended["words"]
     assert verify(script.folder().path).ok
