@@ -13,6 +13,7 @@ from gui.shown import Fact, LatencyRow, Line, Pulses, Tone
 from rtloop.model.status import Fault
 from rtloop.model.view import View
 from rtloop.safety.interlock import FAULTS
+from rtloop.session.loopback import band_words
 
 ROWS = 14
 #: stages of a trial: (name, budget in ms, what it is); as in rtloop.session.outcome, tested to be the same
@@ -196,7 +197,7 @@ def latency_shown(view: View) -> tuple[LatencyRow, ...]:
         for stage, (name, budget_ms, meaning) in STAGES.items()
         if (tuple_of := view.timings_s.get(stage, ()))
     ]
-    return (*rows, *_fire(view.pulses), *_looped(view.pulses, view.loopback))
+    return (*rows, *_fire(view.pulses), *_looped(view.pulses, view.loopback, view.started.get("loopback")))
 
 
 @kept_each
@@ -225,24 +226,27 @@ def _loop_s(pulse_id: int, p: Mapping[str, Any]) -> float | None:
 
 
 @kept
-def _looped(pulses: _ALL, told: Mapping[str, Any] | None) -> tuple[LatencyRow, ...]:
-    """The loopback delay, against what is expected once that is known."""
+def _looped(
+    pulses: _ALL, told: Mapping[str, Any] | None, band: Mapping[str, Any] | None
+) -> tuple[LatencyRow, ...]:
+    """The loopback delay, against what is expected, by whose word; or that it is still to be learnt."""
     seconds = tuple(s for s in _loop_s(pulses) if s is not None)
     if not seconds:
         return ()
     name, meaning = LOOPBACK
-    expected_s = None if told is None else told.get("expected_s")
-    if told is None or expected_s is None:
+    told = told or band
+    if told is None:  # an older journal
         return (_row_of(seconds, name, None, meaning),)
-    band = f"{expected_s * 1e3:.1f} ± {told['off_s'] * 1e3:.0f} ms"
-    whose = "as this session's first pulses took" if told.get("learnt") else "as commissioned"
+    meaning = f"{meaning}; {band_words(told)}"
+    if told["expected_s"] is None:
+        return (_row_of(seconds, f"{name}, to be learnt", None, meaning),)
     row = _row_of(
         seconds,
-        f"{name}, expected {band}",
+        f"{name}, expected {told['expected_s'] * 1e3:.1f} ± {told['off_s'] * 1e3:g} ms",
         None,
-        f"{meaning}; {whose}; the newest {told['newest']} are compared",
+        meaning,
     )
-    return (replace(row, tone=Tone.GOOD if told.get("ok") else Tone.BAD),)
+    return (replace(row, tone=Tone.GOOD if told.get("ok", True) else Tone.BAD),)
 
 
 def _row_of(seconds: tuple[float, ...], name: str, budget_ms: float | None, meaning: str) -> LatencyRow:

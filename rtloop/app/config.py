@@ -71,6 +71,18 @@ class Commissioning(_Table):
     valid_days: Annotated[float, Field(gt=0, le=365)] = 365.0
 
 
+class Loopback(_Table):
+    """``[loopback]``: the delay from fire command to pulse in the EEG that is expected here, ms, and how far it may lie off.
+
+    The median of the ``newest`` pulses is compared. ``expected_ms`` None: as commissioned, else what a session's own
+    first ``newest`` pulses take. A band of more than 20 ms, or of more than 20 pulses, would find nothing in time.
+    """
+
+    expected_ms: Annotated[float, Field(ge=0, le=500)] | None = None
+    off_ms: Annotated[float, Field(gt=0, le=20)] = 5.0
+    newest: Annotated[int, Field(ge=1, le=20)] = 5
+
+
 class Verified(_Table):
     """``[verified]``: which limits a person of this site has checked against their source, by name, and who and when.
 
@@ -91,6 +103,7 @@ class Site(_Table):
     markers: Markers = Markers()
     unit: SiteUnit = SiteUnit()
     commissioning: Commissioning = Commissioning()
+    loopback: Loopback = Loopback()
     verified: Verified | None = None
     caps: dict[str, float] = Field(default_factory=dict)
     _origin: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -127,8 +140,13 @@ _READ: dict[str, str] = {
     "unit.model": "text",
     "unit.port": "text",
     "commissioning.valid_days": "number",
+    "loopback.expected_ms": "number",
+    "loopback.off_ms": "number",
+    "loopback.newest": "whole",
 }
 KEYS = tuple(_READ)
+#: keys whose value is one line of text
+TEXT_KEYS = tuple(k for k, kind in _READ.items() if kind == "text")
 
 
 def user_config_dir(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Path:
@@ -266,9 +284,9 @@ def _read(key: str, value: Any) -> Any:
     """Text of the environment or the command line as the kind of value that a file would hold."""
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, str) and _READ[key] == "number":
+    if isinstance(value, str) and _READ[key] in ("number", "whole"):
         try:
-            return float(value)
+            return float(value) if _READ[key] == "number" else int(value)
         except ValueError:
             return value  # refused in words by the schema
     if isinstance(value, str) and _READ[key] == "list":

@@ -26,7 +26,7 @@ def examine(site: Path | None) -> tuple[str, dict[str, Any], int]:
     settings = load_site(site)
     found = [
         _python(), _packages(), _clock(), _lsl(), _compiler_cache(), _disk(Path(settings.data_dir)), *_limits(settings),
-        _commissioning(settings), _port_place(), _scratch(), _recordings(), _qt(),
+        _commissioning(settings), _delay(settings), _port_place(), _scratch(), _recordings(), _qt(),
     ]  # fmt: skip
     lines = [f"[{level:4s}] {name}: {words}" for level, name, words in found]
     code = 4 if any(level == BAD for level, _, _ in found) else 0
@@ -120,6 +120,23 @@ def _commissioning(site: Site) -> tuple[str, str, str]:
     found = covered(site)
     words = found.words if found.ok else f"mode HUMAN refuses: {found.words}"
     return (OK if found.ok else NOTE), "commissioning", words
+
+
+def _delay(site: Site) -> tuple[str, str, str]:
+    from rtloop.app.commissioned import covered
+    from rtloop.app.opening import band_of
+    from rtloop.session.loopback import band_words
+
+    found = None if site.unit.port is None else covered(site)
+    band = band_of(site, found.record if found is not None and found.ok else None)
+    words = f"fire command to EEG: {band_words(band.data())}"
+    if band.expected_s is None:
+        return (
+            NOTE,
+            "delay",
+            f"{words}. rtloop commission measures it; or set [loopback] expected_ms in the site file",
+        )
+    return OK, "delay", words
 
 
 def _port_place() -> tuple[str, str, str]:

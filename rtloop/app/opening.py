@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rtloop.app.config import Site
 from rtloop.plan.expand import Control, Listen, Preview, Run, Step
 from rtloop.plan.schema import Plan
-from rtloop.record.commissioning import StepFound
+from rtloop.record.commissioning import Record, StepFound
 from rtloop.safety.ledger import Ledger
+from rtloop.session.loopback import COMMISSIONED, LEARNT, SITE, Band
 
 
 def steps_dict(steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -46,6 +48,16 @@ def criteria_of(plan: Plan) -> dict[str, dict[str, Any]]:
 def places_of(plan: Plan) -> dict[str, str]:
     """Target -> where the coil goes, in words."""
     return {t.name: t.coil_at if isinstance(t.coil_at, str) else "the given point" for t in plan.targets}
+
+
+def band_of(site: Site, record: Record | None) -> Band:
+    """What the delay from fire command to EEG may be: as the covering record measured it, else as the site says, else learnt."""
+    own, measured_s = site.loopback, None if record is None else expected_delay_s(record.steps)
+    said_s = None if own.expected_ms is None else own.expected_ms * 1e-3
+    expected_s, whose = next(
+        ((s, w) for s, w in ((measured_s, COMMISSIONED), (said_s, SITE)) if s is not None), (None, LEARNT)
+    )
+    return Band(expected_s=expected_s, off_s=own.off_ms * 1e-3, newest=own.newest, whose=whose)
 
 
 def expected_delay_s(steps: Sequence[StepFound]) -> float | None:

@@ -13,13 +13,14 @@ from rtloop.model.view import View
 from rtloop.model.waiver import waiver_words
 from rtloop.session.display import MASKED, blinded, local_words, number, scores_of
 from rtloop.session.engine import Said
+from rtloop.session.loopback import band_words
 
 
 class Progress:
     """Takes events from the loop at once, shows them from the supervising thread."""
 
     def __init__(self, say: Callable[[str], None], *, listening: bool) -> None:
-        self._say, self._listening = say, listening
+        self._say, self._listening, self._told_delay = say, listening, ""
         self._events: queue.SimpleQueue[tuple[Event, View]] = queue.SimpleQueue()
 
     def take(self, event: Event, view: View) -> None:
@@ -49,7 +50,9 @@ class Progress:
         d = event.data
         match event.kind:
             case "session_started":
-                return "\n".join(f"!! {words}" for words in waiver_words(d))
+                return "\n".join([*(f"!! {words}" for words in waiver_words(d)), *self._delay(d["loopback"])])
+            case "latency_measured":
+                return "".join(self._delay(d))
             case "phase_entered":
                 if d["words"]:
                     return f"-> {d['words']}  [{' | '.join(d['options'])}]"
@@ -110,6 +113,12 @@ class Progress:
             case "hold_lasts":
                 return f"!! {d['words']}: {d['todo']}"
         return ""
+
+    def _delay(self, band: Mapping[str, Any]) -> list[str]:
+        """What is expected of the delay from command to EEG, and by whose word, where that is new."""
+        words, before = band_words(band), self._told_delay
+        self._told_delay = words
+        return [] if self._listening or words == before else [f"   fire command to EEG: {words}"]
 
     def _trial(self, event: Event, view: View) -> str:
         d = event.data

@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from rtloop.app.config import KEYS, load_site
+from rtloop.app.config import TEXT_KEYS, load_site
 from rtloop.errors import RtloopError, ValidationProblem
 
 #: keys whose value is one line of text; the others are edited in the file itself
-ONE_LINE = tuple(k for k in KEYS if k not in ("stream.channels", "stream.rate_hz"))
+ONE_LINE = TEXT_KEYS
 _TABLE = re.compile(r"^\s*\[([^\[\]]+)\]\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("?)([A-Za-z0-9_-]+)\1\s*=""")
 #: a value in one line, and the comment after it

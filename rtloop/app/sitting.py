@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from rtloop import __version__
+from rtloop.app.commissioned import covered
 from rtloop.app.hearing import Hearing
 from rtloop.app.leaving import Sat, close
 from rtloop.app.log import LOGGER, close_log, log_event, open_log
-from rtloop.app.opening import criteria_of, dose_before, expected_delay_s, places_of, steps_dict
+from rtloop.app.opening import band_of, criteria_of, dose_before, places_of, steps_dict
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
 from rtloop.app.setting import (
@@ -39,10 +40,11 @@ from rtloop.decide.precision import TargetState, next_pulse_needed
 from rtloop.errors import RtloopError
 from rtloop.link.server import LinkServer
 from rtloop.model.pulse import Pulse
-from rtloop.model.status import Fault
+from rtloop.model.status import Fault, Mode
 from rtloop.plan.expand import expand
 from rtloop.plan.schema import Kind
 from rtloop.record import kinds
+from rtloop.record.commissioning import Record
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal
 from rtloop.safety.gate import Gate
@@ -55,7 +57,7 @@ from rtloop.session.ends import Ends
 from rtloop.session.engine import Engine, Finish
 from rtloop.session.line import SignalLine
 from rtloop.session.loop import Loop
-from rtloop.session.loopback import Band, Loopback
+from rtloop.session.loopback import Loopback
 from rtloop.session.operator import SimulatedOperator
 from rtloop.session.replay import layout_dict, spots_dict
 from rtloop.session.results import Results
@@ -142,7 +144,9 @@ class Sitting:
         )
         plan, limits = setting.plan, setting.limits
         self.lock = Watch(setting.site.data_dir, setting.participant)
-        self.commissioned = self._commissioned()
+        self.record = self._record()
+        self.commissioned = setting.mode is Mode.HUMAN and self.record is not None
+        self.band = band_of(setting.site, self.record)
         self.interlock = Interlock(
             setting.mode, confirm_window_s=limits.confirm_window_s, commissioned=self.commissioned
         )
@@ -180,23 +184,24 @@ class Sitting:
             criteria=criteria_of(plan),
             results=self.results,
             locked=self.lock.why,
-            loopback=Loopback(Band(expected_s=self._expected_delay_s())),
+            loopback=Loopback(self.band),
         )
         self.hearing = Hearing(
             self.loop, self.interlock, self.vigil, bench, self.progress.say, person=self.operator is None,
             lock=self._lock_now,
         )  # fmt: skip
 
-    def _commissioned(self) -> bool:
-        """Whether the record covers a person with exactly the unit and amplifier that answer; SafetyStop if one is needed."""
-        covering, bench = self.setting.covering, self.bench
-        if covering is None or bench.unit is None:
-            return False
-        now = covering.with_devices(
+    def _record(self) -> Record | None:
+        """The record that covers exactly the unit and amplifier that answer; in HUMAN SafetyStop where there is none."""
+        setting, bench = self.setting, self.bench
+        if bench.unit is None or setting.mode not in (Mode.HUMAN, Mode.BENCH):
+            return None
+        now = (setting.covering or covered(setting.site)).with_devices(
             bench.unit.identity, bench.stream, simulated_eeg=bench.bedside is not None
         )
-        refuse_uncovered(now)
-        return now.ok
+        if setting.mode is Mode.HUMAN:
+            refuse_uncovered(now)
+        return now.record if now.ok else None
 
     def _gate(self, bench: Bench) -> Gate:
         assert bench.unit is not None
@@ -228,12 +233,6 @@ class Sitting:
             ),
             plan_sha256=plan.sha256, waivers=self.setting.waivers,
         )  # fmt: skip
-
-    def _expected_delay_s(self) -> float | None:
-        """As commissioned, where the record covers what is connected; else the session's own first pulses tell."""
-        covering = self.setting.covering
-        record = covering.record if covering is not None and self.commissioned else None
-        return None if record is None else expected_delay_s(record.steps)
 
     def _lock_now(self, words: str) -> str:
         """An emergency at this bedside: lock the participant, durably; returns why not, or ""."""
@@ -334,7 +333,7 @@ class Sitting:
             limits={r.name: r.value for r in setting.limits.rows}, waivers=[w.data() for w in setting.waivers],
             blinded=setting.plan.arm.blinded, answered_by=self._answered_by(), steps=steps_dict(self.steps),
             criteria=criteria_of(setting.plan), places=places_of(setting.plan),
-            dose_before=dose_before(setting.ledger, self.clock.utc()[:10]),
+            dose_before=dose_before(setting.ledger, self.clock.utc()[:10]), loopback=self.band.data(),
         )  # fmt: skip
         if self.results.words:
             self.loop.emit(kinds.NOTE_WRITTEN, words=self.results.words, by="engine")

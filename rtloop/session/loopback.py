@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -16,21 +17,49 @@ NEWEST = 5
 OFF_S = 0.005
 #: sources whose instant is good enough to be compared
 EXACT = (Source.TRIGGER, Source.ARTIFACT)
+#: where the expected delay comes from, in words
+COMMISSIONED, SITE, LEARNT = (
+    "as commissioned",
+    "as the site file says",
+    "as this session's own first pulses took",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """What the loopback delay may be. ``expected_s`` None: what the session's own first ``newest`` pulses took."""
+    """What the loopback delay may be, and ``whose`` word that is.
+
+    ``expected_s`` None: what the session's own first ``newest`` pulses took.
+    """
 
     expected_s: float | None = None
     off_s: float = OFF_S
     newest: int = NEWEST
+    whose: str = LEARNT
 
     def __post_init__(self) -> None:
         if not (self.off_s > 0 and math.isfinite(self.off_s) and self.newest >= 1):
             raise ValueError(f"a band of ±{self.off_s} s over {self.newest} pulses")
         if self.expected_s is not None and not math.isfinite(self.expected_s):
             raise ValueError(f"an expected delay of {self.expected_s} s")
+
+    def data(self) -> dict[str, Any]:
+        """For ``session_started`` (JSON values)."""
+        return {
+            "expected_s": self.expected_s,
+            "off_s": self.off_s,
+            "newest": self.newest,
+            "whose": self.whose,
+        }
+
+
+def band_words(band: Mapping[str, Any]) -> str:
+    """What is expected of the delay, and by whose word, from ``Band.data`` or the numbers of ``latency_measured``."""
+    whose = band.get("whose") or (LEARNT if band.get("learnt", True) else COMMISSIONED)  # older journals
+    off, newest = f"± {band['off_s'] * 1e3:g} ms", f"median of the newest {band['newest']}"
+    if band["expected_s"] is None:
+        return f"to be learnt from this session's own first pulses (neither commissioned nor in the site file); {off}, {newest}"
+    return f"expected {band['expected_s'] * 1e3:.1f} {off} {whose}, {newest}"
 
 
 class Loopback:
@@ -74,6 +103,6 @@ class Loopback:
             "name": "loopback", "n": len(ordered), "last_s": self._all_s[-1] if ordered else None,
             "median_s": median(ordered) if ordered else None,
             "p95_s": ordered[math.ceil(0.95 * len(ordered)) - 1] if ordered else None,
-            "expected_s": self.expected_s, "learnt": self.band.expected_s is None, "off_s": self.band.off_s,
-            "newest": self.band.newest, "ok": not self.words, "words": self.words,
+            **self.band.data(), "expected_s": self.expected_s, "learnt": self.band.expected_s is None,
+            "ok": not self.words, "words": self.words,
         }  # fmt: skip

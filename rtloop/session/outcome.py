@@ -30,6 +30,7 @@ from rtloop.record.verify import verify
 from rtloop.session.display import blinded, decision_words, number, scores_of
 from rtloop.session.earlier import Visit
 from rtloop.session.line import SignalLine
+from rtloop.session.loopback import band_words
 
 #: stages of a trial shown in the report, with their budget in ms (design note PERFORMANCE)
 STAGES = {
@@ -227,10 +228,8 @@ def _conditions(view: View, line: SignalLine) -> dict[str, str]:
     if s.get("scene"):
         out["simulated scene"] = str(s["scene"])
     if view.loopback is not None and view.loopback.get("expected_s") is not None:
-        b = view.loopback
-        whose = "this session's first pulses" if b["learnt"] else "commissioning"
-        out["fire command to EEG"] = b["words"] or (
-            f"as expected: {b['expected_s'] * 1e3:.1f} ± {b['off_s'] * 1e3:.0f} ms by {whose} (median of {b['newest']})"
+        out["fire command to EEG"] = "; ".join(
+            w for w in (view.loopback["words"], band_words(view.loopback)) if w
         )
     if view.locked:
         out["EMERGENCY"] = view.locked

@@ -33,6 +33,11 @@ port = "COM3"
 [commissioning]
 valid_days = 180
 
+[loopback]
+expected_ms = 11.5
+off_ms = 4.0
+newest = 7
+
 [caps]
 max_power_pct_mso = 80
 """
@@ -76,11 +81,29 @@ def test_a_whole_file(desk: Desk) -> None:
     assert (site.mode, site.stream.rate_hz, site.stream.channels) == (Mode.BENCH, 4800.0, ("C3", "C4"))
     assert (site.stream.trigger_channel, site.markers.name, site.unit.port) == ("TRIG", "pulses", "COM3")
     assert site.commissioning.valid_days == 180
+    assert (site.loopback.expected_ms, site.loopback.off_ms, site.loopback.newest) == (11.5, 4.0, 7)
     assert site.data_dir == str(desk.cwd / "records")  # beside the file, wherever the program is started
     assert site.limits().max_power_pct_mso == 80
     assert site.limits().row("max_power_pct_mso").set_by == "site"
     assert set(site.origin) == {*KEYS, "caps.max_power_pct_mso"}
     assert set(site.origin.values()) == {f"{desk.cwd / 'rtloop.toml'} (working folder)"}
+
+
+@pytest.mark.req("R-DELAY")
+@pytest.mark.parametrize(
+    ("key", "text", "part"),
+    [
+        ("expected_ms", "-0.1", "0"), ("expected_ms", "nan", "finite"), ("expected_ms", "500.1", "500"),
+        ("expected_ms", '"soon"', "number"), ("off_ms", "0", "0"), ("off_ms", "20.1", "20"), ("off_ms", "inf", "finite"),
+        ("newest", "0", "1"), ("newest", "21", "20"), ("newest", "5.5", "whole number"), ("expected_s", "0.01", "expected_s"),
+    ],
+)  # fmt: skip
+def test_a_band_of_the_delay_that_is_nonsense_refuses(desk: Desk, key: str, text: str, part: str) -> None:
+    (desk.cwd / "rtloop.toml").write_text(f"[loopback]\n{key} = {text}\n", encoding="utf-8")
+    with pytest.raises(FileProblem) as told:
+        desk.load()
+    assert f"loopback.{key}" in str(told.value)
+    assert part in str(told.value)
 
 
 def test_which_file_is_found(desk: Desk, tmp_path: Path) -> None:
@@ -126,6 +149,7 @@ def test_every_key_can_come_from_every_source(desk: Desk, key: str) -> None:
     texts = {
         "mode": ("LISTEN", "HUMAN"), "stream.rate_hz": ("5000", "2500"), "stream.channels": ("C3, Cz", "C4"),
         "unit.model": ("200", "bistim"), "commissioning.valid_days": ("180", "90"),
+        "loopback.expected_ms": ("9", "12.5"), "loopback.off_ms": ("3", "4.5"), "loopback.newest": ("4", "9"),
     }  # fmt: skip
     env, line = texts.get(key, ("one", "two"))
     desk.env["RTLOOP_SITE_" + key.replace(".", "_").upper()] = env

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from rtloop.app.opening import expected_delay_s
+from rtloop.app.config import Site
+from rtloop.app.opening import band_of, expected_delay_s
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, FireReceipt, Outcome, Pair, Pulse, PulseSeen, Purpose, Source, Train
 from rtloop.model.status import Fault
@@ -15,7 +16,7 @@ from rtloop.model.view import View, fold
 from rtloop.record.commissioning import StepFound
 from rtloop.safety.gate import GateResult
 from rtloop.session.accounts import BOUNDS_WITHIN_S, NOT_SEEN_AFTER_S, Accounts, accounted_dict, seen_dict
-from rtloop.session.loopback import NEWEST, OFF_S, Band, Loopback
+from rtloop.session.loopback import COMMISSIONED, LEARNT, NEWEST, OFF_S, SITE, Band, Loopback, band_words
 from rtloop.session.tally import Tally
 
 TEN = Train(frequency_hz=10.0, n_pulses=10)
@@ -262,6 +263,7 @@ def test_a_train_is_started_then_closed_with_its_bounds() -> None:
     assert tally.train_over(over) is None
 
 
+@pytest.mark.req("R-DELAY")
 def test_what_was_commissioned_is_what_is_expected() -> None:
     def step(name: str, passed: bool = True, **numbers: float) -> StepFound:
         return StepFound(step=name, done="", expected="", found="", passed=passed, observed_by="program",
@@ -271,3 +273,18 @@ def test_what_was_commissioned_is_what_is_expected() -> None:
     assert expected_delay_s(walk) == pytest.approx(0.0075)
     assert expected_delay_s([step("pulses", passed=False, pulse_delay_ms_median=7.5)]) is None
     assert expected_delay_s([step("pulses")]) is None
+
+    def record(*steps: StepFound) -> Any:
+        return type("Record", (), {"steps": steps})()
+
+    says = Site(data_dir="d", loopback={"expected_ms": 12.0, "off_ms": 3.0, "newest": 7})  # type: ignore[arg-type]
+    for site, of, expected_s, whose in (
+        (says, record(*walk), 0.0075, COMMISSIONED), (says, record(step("pulses")), 0.012, SITE), (says, None, 0.012, SITE),
+        (Site(data_dir="d"), record(*walk), 0.0075, COMMISSIONED), (Site(data_dir="d"), None, None, LEARNT),
+    ):  # fmt: skip
+        band = band_of(site, of)
+        assert band.expected_s == (None if expected_s is None else pytest.approx(expected_s))
+        assert band.whose == whose
+        assert (band.off_s, band.newest) == ((0.003, 7) if site is says else (OFF_S, NEWEST))
+        assert (whose in band_words(band.data())) is (whose != LEARNT)
+    assert "to be learnt" in band_words(Band().data())
