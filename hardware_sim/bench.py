@@ -7,13 +7,15 @@ deadline.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import multiprocessing
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -36,7 +38,7 @@ from rtloop.clock import SteppedClock
 from rtloop.errors import NotReady, RtloopError
 from rtloop.model.samples import F32
 
-__all__ = ["Bedside", "BedsideSpec", "SteppedBench", "run_forever", "start_bedside"]
+__all__ = ["Bedside", "BedsideSpec", "SteppedBench", "interrupted_after", "run_forever", "start_bedside"]
 
 
 class Bedside:
@@ -214,10 +216,13 @@ class SteppedBench:
 
 
 def run_forever(
-    spec: BedsideSpec, say: Callable[[str], None] = print, lines: Iterable[str] | None = None
+    spec: BedsideSpec,
+    say: Callable[[str], None] = print,
+    lines: Iterable[str] | None = None,
+    seconds: float | None = None,
 ) -> None:
     """Serve the bedside in this process and obey lines: place M1, fire, inject {"kind": ...}, state, pulses,
-    quit.
+    quit. ``seconds`` count from the moment at which it serves; then it is interrupted as by Ctrl-C.
     """
     served = Served(spec)
     served.start()
@@ -235,19 +240,37 @@ def run_forever(
         'commands: place TARGET | fire | inject {"kind": ...} | trigger_edge | stop_input | state | pulses | truth | quit'
     )
     try:
-        for line in sys.stdin if lines is None else lines:
-            word, _, rest = line.strip().partition(" ")
-            if word in ("quit", "exit"):
-                return
-            if word:
-                _obey(served, word, rest.strip(), say)
-        while served.amplifier.living:  # stdin has ended: serve until interrupted
-            time.sleep(0.2)
+        with interrupted_after(seconds):
+            for line in sys.stdin if lines is None else lines:
+                word, _, rest = line.strip().partition(" ")
+                if word in ("quit", "exit"):
+                    return
+                if word:
+                    _obey(served, word, rest.strip(), say)
+            while served.amplifier.living:  # stdin has ended: serve until interrupted
+                time.sleep(0.2)
     except KeyboardInterrupt:
         say("interrupted")
     finally:
         served.close()
         say("bedside closed")
+
+
+@contextlib.contextmanager
+def interrupted_after(seconds: float | None) -> Iterator[None]:
+    """KeyboardInterrupt within the block once the time is over, and never after it: a signal also ends a read of stdin."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, lambda: signal.raise_signal(signal.SIGINT))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # one that was under way is over, its interrupt comes here
+        time.sleep(0)
 
 
 def _obey(served: Served, word: str, rest: str, say: Callable[[str], None]) -> None:

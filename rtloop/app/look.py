@@ -88,9 +88,6 @@ def serve_bedside(
     faults: Path | None, target: str, fire_every_s: float | None, seconds: float | None, say: Callable[[str], None],
 ) -> int:  # fmt: skip
     """The simulated bedside in this process until ``quit``, Ctrl-C, or ``seconds`` are over."""
-    import signal
-    import threading
-
     from hardware_sim.bedside import BedsideSpec
     from hardware_sim.bench import run_forever
 
@@ -101,16 +98,7 @@ def serve_bedside(
         background=None if background is None else str(background), unit_faults=faults.read_text() if faults else "",
         target=target, auto_fire_s=None if fire_every_s is None else (fire_every_s, 1.1 * fire_every_s),
     )  # fmt: skip
-    timer = None
-    if seconds is not None:
-        timer = threading.Timer(seconds, lambda: signal.raise_signal(signal.SIGINT))
-        timer.daemon = True
-        timer.start()
-    try:
-        run_forever(spec, say)
-    finally:
-        if timer is not None:
-            timer.cancel()
+    run_forever(spec, say, seconds=seconds)
     return 0
 
 

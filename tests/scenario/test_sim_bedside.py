@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import serial
 from pylsl.util import LostError
 
 from hardware_sim.amplifier import Amplifier, use_session
-from hardware_sim.bench import Bedside, BedsideSpec, run_forever, start_bedside
+from hardware_sim.bench import Bedside, BedsideSpec, interrupted_after, run_forever, start_bedside
 from hardware_sim.head import Head
 from hardware_sim.sampler import Sampler
 from hardware_sim.scene import load_scene
@@ -238,3 +239,20 @@ def test_the_terminal_serves_places_and_fires() -> None:
     assert text.count("not done") == 2
     assert said[-1] == "bedside closed"
     assert not math.isnan(WALL.now_s())
+
+
+def test_the_end_of_the_time_interrupts_within_it_and_never_afterwards() -> None:
+    """Around the very moment at which the time is over: what comes comes inside, whoever is first."""
+    inside = 0
+    try:
+        for turn in range(60):
+            try:
+                with interrupted_after(0.002):
+                    time.sleep(turn * 1e-4)
+            except KeyboardInterrupt:
+                inside += 1
+            time.sleep(0.001)
+    except KeyboardInterrupt:
+        pytest.fail("an interrupt came after its block")
+    assert 0 < inside < 60
+    assert not [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
