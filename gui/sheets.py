@@ -88,8 +88,9 @@ class EmergencySheet(SideSheet):
         self.field.setAccessibleName("What happened")
         self.field.setMaxLength(400)
         self.field.returnPressed.connect(self._write)
-        self.box.insertWidget(2, self.told)
-        self.box.insertWidget(3, self.field)
+        self.words.setProperty("letters", "big")
+        self.box.insertWidget(2, self.field)
+        self.box.insertWidget(3, self.told)
         self.chosen.connect(lambda _: self.hide())
         self.hide()
 
