@@ -22,6 +22,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/reading.py": (_SETTINGS,),
     "drivers/settings.py": (_SETTINGS,),
     "drivers/refusals.py": (_SETTINGS,),
+    "drivers/watch.py": _WATCH,
     "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE),
     "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
     "rtloop/safety/gate.py": (_GATE, _GATE_MORE, _TRAINS),
@@ -53,7 +54,6 @@ NOT_YET: dict[str, tuple[str, ...]] = {
     ),
     "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py",),
     "drivers/worker.py": ("tests/unit/test_drivers_worker.py",),
-    "drivers/watch.py": _WATCH,
     "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),
 }
 #: small and pure: every mutant of these is tried in every run, sampled or not

@@ -11,7 +11,7 @@ import pytest
 from watch_tools import ARMED, NO_COIL, NOTHING, READY, REPLY_S, STANDBY, Desk, Run, desk
 
 from drivers.magstim.bistim_port import BistimPort
-from drivers.magstim.magpy_port import MagpyPort
+from drivers.magstim.magpy_port import Held, MagpyPort
 from drivers.magstim.rapid_port import RapidPort
 from drivers.requests import Trip
 from drivers.trouble import Cut, Garbled, Lost, Refused, Silent
@@ -133,6 +133,16 @@ def test_the_line_is_free_around_a_pulse_of_a_unit_that_is_ready(
     assert d.stepped() == ([] if quiet else ["look"])
 
 
+def test_a_pulse_that_is_due_is_told_by_its_distance_not_by_the_hour(d: Desk) -> None:
+    d.armed(ARMED)
+    d.watch.due_s = d.now_s + 0.05
+    assert d.stepped() == ["look"]
+    assert d.watch.look_at_s == d.now_s + 0.03
+    d.says(READY)
+    d.watch.look_at_s = d.watch._read_at_s = d.now_s
+    assert d.stepped() == []
+
+
 def test_an_announced_pulse_brings_a_look_shortly_before_it_never_puts_one_off(d: Desk) -> None:
     d.watch.look_at_s = 1001.0
     d.watch.announced(1002.0)
@@ -186,6 +196,15 @@ def test_what_is_on_the_board_is_what_the_unit_said(d: Desk, known: bool) -> Non
     assert board["unit_instr"] == NO_COIL
     assert board["unit_t"] == int(d.now_s * 1e9)
     assert (board["unit_power"], board["unit_temp_mc"]) == ((40, 22500) if known else (-1, -1))
+
+
+def test_a_reading_is_on_the_board_at_once(d: Desk) -> None:
+    d.unit.held = Held(power_b_pct_mso=30)
+    assert d.watch.read_all().held == d.unit.held  # with what else the unit holds
+    assert d.board["unit_power"] == 40
+    assert d.board["unit_temp_mc"] == -1
+    d.watch.read_temperature()
+    assert d.board["unit_temp_mc"] == 22500
 
 
 def test_a_power_being_changed_is_unknown_until_it_is_read_back(d: Desk) -> None:
