@@ -94,7 +94,13 @@ class SteppedStand:
     """A run of commissioning over stepped devices: every byte and every rule of a real one, no process and no waiting."""
 
     def __init__(
-        self, folder: Path, model: str, person: Callable[[SteppedBench], Person], **options: Any
+        self,
+        folder: Path,
+        model: str,
+        person: Callable[[SteppedBench], Person],
+        *,
+        caps: Mapping[str, float] | None = None,
+        **options: Any,
     ) -> None:
         self._stack = contextlib.ExitStack()
         self.clock = SteppedClock(1_700_000_000.0)
@@ -121,7 +127,7 @@ class SteppedStand:
         self.stand = Stand(
             ends,
             mode=Mode.SIMULATED,
-            limits=load_limits(),
+            limits=load_limits(caps),
             journal=journal,
             run_id="0123abcd",
             clock=self.clock,

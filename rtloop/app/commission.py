@@ -73,10 +73,8 @@ WARNING = (
 )
 
 
-UNVERIFIED = (
-    "{n} limits of this site were verified by nobody: a record that is made now will NOT let a person under the coil. To change "
-    "that, verify each row that rtloop doctor names in the site file ([verified], docs/commissioning.md), then commission."
-)
+UNVERIFIED = "{n} limits of this site were verified by nobody"
+VERIFY = "verify each row that rtloop doctor names in the site file ([verified], docs/commissioning.md), then commission"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +127,10 @@ def commission(
         place = _place(request, site, run_id, bedside, say)
         say(f"{place.mode} commissioning of {site.unit.model} on {place.unit.port}, by {who.name}\n{WARNING}")
         if bedside is None and (nobody := len(site.limits().unverified)):
-            say(UNVERIFIED.format(n=nobody))
+            say(
+                f"{UNVERIFIED.format(n=nobody)}: a record that is made now will NOT let a person under the coil. To change that, "
+                f"{VERIFY}."
+            )
         try:
             on_phantom = who.confirms(
                 "phantom", "Is the coil on a phantom, and nobody near it?", lambda: None
@@ -354,7 +355,9 @@ def _record(place: _Place, walk: Walk, found: _Found) -> tuple[str, dict[str, An
     if place.bedside is not None:
         words += "\nSIMULATED: it shows that the walk works and never lets a person under the coil"
     elif record.limits.unverified:
-        words += f"\nHUMAN stays refused: {UNVERIFIED.format(n=len(record.limits.unverified))}"
+        words += (
+            f"\nHUMAN stays refused: {UNVERIFIED.format(n=len(record.limits.unverified))}; {VERIFY} again"
+        )
     data = {
         "record": str(path),
         "exit_code": code,

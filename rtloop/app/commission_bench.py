@@ -69,7 +69,12 @@ class Stand:
             key=bench.key, record_intent=self._intended, situation=self._situation,
         )  # fmt: skip
         self.vigil = Vigil(
-            source=bench.source, board=bench.board, limits=limits, status=self.gate.status, utc=clock.utc
+            source=bench.source,
+            board=bench.board,
+            limits=limits,
+            status=self.gate.status,
+            utc=clock.utc,
+            told=bench.unit.told,
         )
 
     # ---- as in a session
@@ -148,7 +153,7 @@ class Stand:
 
     def arm(self, person: Person, why: str) -> None:
         """Two steps by the person, then the unit's own word; NotReady when it does not come."""
-        window_s = self.limits.confirm_window_s
+        window_s, first = self.limits.confirm_window_s, why
         for left in reversed(range(TRIES)):
             person.says("arm", why, self.tick)
             asked = self.lock.arm_requested(asked_s := self.clock.now_s())
@@ -156,15 +161,16 @@ class Stand:
                 raise NotReady("not armed", found=asked.words, todo="commission again")
             person.says("confirm", f"once more, within {window_s:g} s", self.tick)
             done = self.lock.arm_confirmed(self.clock.now_s())
-            if done.accepted:
-                break
-            if not left or self.clock.now_s() - asked_s <= window_s:
-                raise NotReady("not armed", found=done.words, todo="commission again")
-            why = f"that was too late, nothing is armed. {why}"
-        armed = self.gate.arm()
-        self.vigil.waited(self.clock.now_s())
-        if not armed.ok:
-            raise NotReady("not armed", found=armed.words, todo="look at the unit's display")
+            armed = self.gate.arm() if done.accepted else None
+            self.vigil.waited(now_s := self.clock.now_s())
+            if armed is not None and armed.ok:
+                return
+            if not left or now_s - asked_s <= window_s:
+                found = done.words if armed is None else armed.words
+                raise NotReady(
+                    "not armed", found=found, todo="look at the unit's display, then commission again"
+                )
+            why = f"that was too late, nothing is armed. {first}"
 
     def set_train(self, train: Train | None) -> None:
         """Through the gate, read back by the driver; NotReady with every refusal."""

@@ -70,20 +70,19 @@ def orphan(walk: Walk, spec: ChildSpec, *, freeze: bool) -> None:
 
 def _armed(walk: Walk, child: ChildEngine, window_s: float, done: str) -> None:
     """Two steps by the person; asked anew where the second came too late."""
-    why = f"the unit will be ARMED, nothing will be fired ({done})"
+    why = first = f"the unit will be ARMED, nothing will be fired ({done})"
     for left in reversed(range(TRIES)):
         walk.person.says("arm", why, _nothing)
         child.tell("arm")
         asked_s = WALL.now_s()
         walk.person.says("confirm", f"once more, within {window_s:g} s", _nothing)
-        late = WALL.now_s() - asked_s > window_s
         try:
             child.tell("confirm")
             return
         except NotReady:
-            if not (left and late):
+            if not left or WALL.now_s() - asked_s <= window_s:
                 raise
-        why = f"that was too late, nothing is armed. {why}"
+        why = f"that was too late, nothing is armed. {first}"
 
 
 def _first_ea_s(spec: ChildSpec, t0_s: float) -> float:

@@ -22,8 +22,8 @@ DELAY_RANGE_MS = 20.0
 STOP_EA_MS = 50.0
 HARDWARE_S = 45.0
 #: both from the unit's last word, which is up to half a second before the cable: a port that vanishes is told at the next
-#: exchange, a unit that only falls silent when its status is older than the limit (1 s)
-VANISHED_MS, SILENT_MS = 700.0, 1200.0
+#: exchange, a unit that only falls silent once that exchange has not been answered (0.4 s)
+VANISHED_MS, SILENT_MS = 700.0, 1000.0
 LINE_FAILED = 2  # ``port_state`` on the board
 LETS_GO_S = 2.0
 #: short and slow enough for every model at the walk's power, and below the table of trains

@@ -35,9 +35,6 @@ def longer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commission_bench, "TICK_S", 0.004)
     monkeypatch.setattr(commission_bench, "TRIES", 2)
     monkeypatch.setattr(commission_steps, "HARDWARE_S", 4.0)
-    monkeypatch.setattr(
-        commission_steps, "SILENT_MS", 1300.0
-    )  # on the one clock the driver's own waiting comes on top
 
 
 def stood(folder: Path, model: str = "200", **does: str) -> SteppedStand:
@@ -145,7 +142,7 @@ def test_a_stop_that_nobody_pressed_and_a_cable_instead_of_a_stop_do_not_pass(
     ("how", "words", "vanished", "within_ms"),
     [
         ("unplug", "the port vanished", 1.0, 700.0),
-        ("cable_out", "the port stayed, the unit fell silent", 0.0, 1300.0),
+        ("cable_out", "the port stayed, the unit fell silent", 0.0, 1000.0),
     ],
 )
 def test_a_port_that_vanishes_and_a_unit_that_only_falls_silent_are_told_apart(
@@ -196,7 +193,7 @@ def test_a_unit_that_answers_again_by_itself_was_not_unplugged(tmp_path: Path) -
 class Slow(Hand):
     """Says ``confirm`` so late, the first ``times`` times."""
 
-    late, times = 10.1, 1
+    late, times = 2.1, 1
 
     def says(self, word: str, why: str, tick: Callable[[], None]) -> None:
         self.heard = [*getattr(self, "heard", []), (word, why)]
@@ -210,13 +207,13 @@ class Slow(Hand):
 def test_a_confirmation_that_comes_too_late_arms_nothing_and_both_words_are_asked_again(
     tmp_path: Path,
 ) -> None:
-    with SteppedStand(tmp_path, "200", lambda bench: Slow(bench, DOES)) as s:
+    with SteppedStand(tmp_path, "200", lambda bench: Slow(bench, DOES), caps={"confirm_window_s": 2.0}) as s:
         s.stand.set_power(40)
         s.stand.arm(s.walk.person, "the unit will be ARMED")
         assert s.stand.lock.lamp is Lamp.ARMED
         heard = s.walk.person.heard  # type: ignore[attr-defined]
         assert [word for word, _ in heard] == ["arm", "confirm", "arm", "confirm"]
-        assert "within 10 s" in heard[1][1]
+        assert "within 2 s" in heard[1][1]
         assert "too late, nothing is armed" in heard[2][1]
         s.stand.gate.disarm("over")
         s.walk.person.times = 99  # type: ignore[attr-defined]
