@@ -185,10 +185,12 @@ def _dose(started: Mapping[str, Any], pulses: Pulses, target: str) -> tuple[Fact
     n = charges.total()
     day = sum(k for (d, _), k in charges.items() if d in ("", today))
     day += int(before.get("day", 0)) if today == str(before.get("day_utc", today)) else 0
+    in_all = n + int(before.get("session", 0))  # with those of the run that this one resumes
     here = sum(k for (_, t), k in charges.items() if t == target) if target else 0
+    here += int((before.get("targets") or {}).get(target, 0))
     limits = started.get("limits") or {}
     facts = [
-        _against("this session", n, limits.get("max_pulses_session"), "pulses of this session, uncertain ones as delivered"),
+        _against("this session", in_all, limits.get("max_pulses_session"), "pulses of this session, uncertain ones as delivered"),
         _against("today", day, limits.get("max_pulses_day"), f"pulses of this participant on the UTC day {today}"),
         _against("course", n + int(before.get("course", 0)), None, "all pulses of this participant in this data directory"),
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rtloop.app.config import Site
@@ -66,6 +66,15 @@ def expected_delay_s(steps: Sequence[StepFound]) -> float | None:
     return found[-1] * 1e-3 if found and found[-1] is not None else None
 
 
-def dose_before(ledger: Ledger, day_utc: str) -> dict[str, Any]:
-    """Pulses of this participant before this session: on this UTC day, and in all (an uncertain one counts)."""
-    return {"day": ledger.count(day=day_utc), "course": ledger.count(), "day_utc": day_utc}
+def dose_before(
+    ledger: Ledger, day_utc: str, session_id: str = "", targets: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Pulses of this participant before this run: on this UTC day, in all, in this session (by target); uncertain ones count.
+
+    In this session there were some only where the run resumes it.
+    """
+    return {
+        "day": ledger.count(day=day_utc), "course": ledger.count(), "day_utc": day_utc,
+        "session": ledger.count(session_id=session_id),
+        "targets": {t: ledger.count(session_id=session_id, target=t) for t in targets},
+    }  # fmt: skip

@@ -50,7 +50,9 @@ class Progress:
         d = event.data
         match event.kind:
             case "session_started":
-                return "\n".join([*(f"!! {words}" for words in waiver_words(d)), *self._delay(d["loopback"])])
+                return "\n".join(
+                    [*(f"!! {words}" for words in waiver_words(d)), *_resumed(d), *self._delay(d["loopback"])]
+                )
             case "latency_measured":
                 return "".join(self._delay(d))
             case "phase_entered":
@@ -152,6 +154,15 @@ class Progress:
                     f"P(lowest) {place['p_lowest']:.2f} P(highest) {place['p_highest']:.2f} (sampling error only)"
                 )
         return f"   {key} n={target.n_accepted} rej={target.n_rejected}: " + " | ".join(parts)
+
+
+def _resumed(d: Mapping[str, Any]) -> list[str]:
+    if d["session_id"] == d["run_id"]:
+        return []
+    n = d["dose_before"]["session"]
+    return [
+        f"   this run goes on with session {d['session_id']}, which did not come to its end: its {n} pulses count here"
+    ]
 
 
 def _at(d: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from hardware_sim.bedside import BedsideSpec
 from rtloop.app.commissioned import Covered, covered
 from rtloop.app.config import Site, load_site
-from rtloop.app.dose import ledger_of
+from rtloop.app.dose import earlier_of
+from rtloop.app.resumed import Run
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, new_run_id
 from rtloop.clock import WALL, Clock
 from rtloop.dsp.spec import ChainSpec
@@ -79,6 +80,7 @@ class Setting:
     participant: str
     chain: ChainSpec
     ledger: Ledger  # of all earlier sessions of this participant
+    runs: tuple[Run, ...] = ()  # those earlier ones, oldest first
     spots: dict[str, Spot] = field(default_factory=dict)
     ongoing: dict[str, float] = field(default_factory=dict)  # what the EEG reached before the session, µV
     waivers: tuple[Waiver, ...] = ()  # signed for exactly this plan
@@ -140,11 +142,16 @@ def prepare(request: Request) -> Setting:
             f"the plan {plan.name} breaks {len(rehearsal.breaches)} rule(s)", expected="a plan that rehearses without breach",
             found=" | ".join(b.words() for b in rehearsal.breaches), todo=f"correct the plan; rtloop check {request.plan}",
         )  # fmt: skip
+    ledger, runs = (
+        (Ledger(), ())
+        if mode is Mode.LISTEN
+        else earlier_of(Path(site.data_dir), participant, simulated=request.simulate)
+    )
     spots = {t.name: Spot(coil_m=t.point_m(), local=t.local_electrodes or ()) for t in plan.targets}
     return Setting(
         request=request, site=site, plan=plan, mode=mode, limits=limits, rehearsal=rehearsal, run_id=run_id,
         participant=participant, chain=chain_of(plan), spots=spots, covering=covering, waivers=waivers,
-        ledger=Ledger() if mode is Mode.LISTEN else ledger_of(Path(site.data_dir), participant, simulated=request.simulate),
+        ledger=ledger, runs=runs,
     )  # fmt: skip
 
 

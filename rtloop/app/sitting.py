@@ -20,6 +20,7 @@ from rtloop.app.log import LOGGER, close_log, log_event, open_log
 from rtloop.app.opening import band_of, criteria_of, dose_before, places_of, steps_dict
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
+from rtloop.app.resumed import session_of
 from rtloop.app.setting import (
     Request,
     Setting,
@@ -152,6 +153,9 @@ class Sitting:
         )
         self.line = SignalLine(bench.source, setting.chain, setting.spots)
         listening = plan.kind is Kind.WATCH
+        self.session_id = session_of(
+            setting.runs, run_id=setting.run_id, plan_sha256=plan.sha256, day=clock.utc()[:10]
+        )
         self.gate = None if bench.unit is None else self._gate(bench)
         status = None if self.gate is None else self.gate.status
         self.vigil = Vigil(
@@ -208,7 +212,7 @@ class Sitting:
         return Gate(
             stimulator=bench.unit, limits=self.setting.limits, interlock=self.interlock, ledger=self.setting.ledger,
             clock=self.clock, run_id=self.setting.run_id, key=bench.key, record_intent=self._intent,
-            situation=self._situation,
+            situation=self._situation, session_id=self.session_id,
         )  # fmt: skip
 
     def _intent(self, charge: dict[str, Any]) -> None:
@@ -333,7 +337,8 @@ class Sitting:
             limits={r.name: r.value for r in setting.limits.rows}, waivers=[w.data() for w in setting.waivers],
             blinded=setting.plan.arm.blinded, answered_by=self._answered_by(), steps=steps_dict(self.steps),
             criteria=criteria_of(setting.plan), places=places_of(setting.plan),
-            dose_before=dose_before(setting.ledger, self.clock.utc()[:10]), loopback=self.band.data(),
+            session_id=self.session_id, loopback=self.band.data(),
+            dose_before=dose_before(setting.ledger, self.clock.utc()[:10], self.session_id, setting.spots),
         )  # fmt: skip
         if self.results.words:
             self.loop.emit(kinds.NOTE_WRITTEN, words=self.results.words, by="engine")

@@ -89,7 +89,8 @@ def test_the_dose_before_counts_the_day_and_the_course() -> None:
         ledger.charge(charge)
         if n == 4:
             ledger.close(charge, Delivery.NOT_DELIVERED)
-    assert dose_before(ledger, "2026-01-02") == {"day": 1, "course": 4, "day_utc": "2026-01-02"}
+    none = {"session": 0, "targets": {}}
+    assert dose_before(ledger, "2026-01-02") == {"day": 1, "course": 4, "day_utc": "2026-01-02", **none}
 
 
 def test_a_plan_may_blind_its_arm() -> None:
