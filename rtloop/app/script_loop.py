@@ -26,6 +26,7 @@ from rtloop.safety.ledger import PULSE_INTENDED
 from rtloop.session.accounts import Account, Accounts
 from rtloop.session.arming import Answer
 from rtloop.session.ends import Ends
+from rtloop.session.loopback import Band, Loopback
 from rtloop.session.tally import News, Tally
 from rtloop.session.vigil import Vigil
 from rtloop.session.watching import Watching
@@ -55,20 +56,22 @@ class ScriptLoop:
     sees : whether the stream can show this unit's pulses (an amplifier is attached, or both are simulated)
     gate_of : makes the gate, given what makes an intent durable
     participant, locked : who it is; why that one is locked after an emergency, empty when not
+    band : what the delay from command to EEG may be
     show : called with the kind and the data of each event, in either thread; must return at once
     """
 
     def __init__(
         self, *, bench: Bench, interlock: Interlock, vigil: Vigil, journal: Journal, clock: Clock, sees: bool,
         gate_of: Callable[[Callable[[dict[str, Any]], None]], Gate], show: Callable[[str, dict[str, Any]], None],
-        participant: str, locked: Callable[[], str],
+        participant: str, locked: Callable[[], str], band: Band,
     ) -> None:  # fmt: skip
         self._bench, self._interlock, self._vigil, self._journal = bench, interlock, vigil, journal
         self._clock, self._sees, self._show = clock, sees, show
         self.gate = gate_of(self._intended)
+        self._tally = Tally(accounts=Accounts(), loopback=Loopback(band))
         self._watching = Watching(
             clock=clock, ends=Ends(source=bench.source, board=bench.board, gate=self.gate), interlock=interlock, vigil=vigil,
-            tally=Tally(accounts=Accounts()), emit=self.emit, told=self._told_of, locked=locked, participant=lambda: participant,
+            tally=self._tally, emit=self.emit, told=self._told_of, locked=locked, participant=lambda: participant,
             detailed=_detailed,
         )  # fmt: skip
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
@@ -128,6 +131,9 @@ class ScriptLoop:
         board = self._bench.board
         if self._thread.is_alive() or self.failure is not None:
             words, clean = f"{words}; the loop failed: {self.failure!r}", False
+        elif self._sees:
+            delay = self._tally.summary()
+            self.emit(delay.kind, **delay.data)
         self.emit("disarmed", reason="the script ends", confirmed=done.confirmed, words=done.words)
         self.emit(
             kinds.SESSION_ENDED, sync=True, clean=clean, words=words, durable_sample=board["durable_sample"],

@@ -23,7 +23,7 @@ from hardware_sim.bench import Bedside
 from hardware_sim.magstim import UNLOCK_CODE
 from rtloop import __version__
 from rtloop.app.commissioned import Covered
-from rtloop.app.config import load_site
+from rtloop.app.config import Site, load_site
 from rtloop.app.dose import ledger_of
 from rtloop.app.opening import dose_before
 from rtloop.app.script_person import refuse_human
@@ -39,6 +39,7 @@ from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import NAMES, Limits, tightest
 from rtloop.safety.rules import INTENSITY_RULES, MotorThreshold, Rig, Situation, refusals
 from rtloop.safety.waivers import load_waivers
+from rtloop.session.loopback import Band
 from rtloop.session.replay import layout_dict
 
 Say = Callable[[str], None]
@@ -65,6 +66,7 @@ class ScriptSetting:
     rig: Rig | None
     purpose: Purpose
     unit_options: Mapping[str, Any]  # as drivers.requests.Options has them
+    site: Site
     script: str  # name of its file
     script_sha256: str  # of the bytes of that file, "" where there is none
     waivers: tuple[Waiver, ...] = ()  # signed for exactly these bytes
@@ -134,7 +136,7 @@ def decide(
         port=port, model=named, simulated=simulated, eeg=eeg, mode=at, participant=participant, limits=limits,
         run_id=new_run_id(), data_dir=found.data_dir,
         ledger=ledger_of(Path(found.data_dir), participant, simulated=simulated), threshold=threshold, rig=rig, say=say,
-        purpose=Purpose(purpose), unit_options=options | seen, covering=covering, script=script, script_sha256=sha256,
+        purpose=Purpose(purpose), unit_options=options | seen, covering=covering, site=found, script=script, script_sha256=sha256,
         waivers=() if waivers is None else load_waivers(Path(waivers), plan_sha256=sha256, today=today),
     )  # fmt: skip
 
@@ -201,16 +203,17 @@ def ends_for(setting: ScriptSetting, bedside: Bedside | None) -> tuple[StreamWan
     )
 
 
-def started(setting: ScriptSetting, bench: Bench) -> dict[str, Any]:
+def started(setting: ScriptSetting, bench: Bench, band: Band) -> dict[str, Any]:
     """Data of ``session_started``."""
     return {
         "mode": setting.mode.value, "kind": "script", "participant": setting.participant, "plan": setting.script,
         "plan_sha256": setting.script_sha256, "waivers": [w.data() for w in setting.waivers], "software_version": __version__,
         "run_id": setting.run_id, "rate_hz": bench.source.rate_hz, "eeg": setting.eeg_words, "targets": [],
         "scene": "default" if setting.simulated else None, "limits": {r.name: r.value for r in setting.limits.rows},
-        "answered_by": "script", "layout": layout_dict(bench.source.layout), "epoch_after": 0, "spots": {}, "local": {},
-        "chain": json.loads(json.dumps(ChainSpec().to_dict())),  # of no trial; what replay and report read a recording with
-        "dose_before": dose_before(setting.ledger, WALL.utc()[:10]),
+        "answered_by": "script", "dose_before": dose_before(setting.ledger, WALL.utc()[:10]), "loopback": band.data(),
+        # what replay and report read the recording with; a script has no trials
+        "layout": layout_dict(bench.source.layout), "chain": json.loads(json.dumps(ChainSpec().to_dict())),
+        "epoch_after": 0, "spots": {}, "local": {},
     }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rtloop.app.commissioned import covered
+from rtloop.app.opening import band_of
 from rtloop.app.preflight import SETTLE_S, STEADY_S, checked
 from rtloop.app.script_loop import ScriptLoop
 from rtloop.app.script_person import Person, asked_for, typed_by_a_person
@@ -18,8 +20,9 @@ from rtloop.app.wiring import Bench, SimulatedBedside
 from rtloop.clock import WALL, Clock
 from rtloop.errors import NotReady, RtloopError, SafetyStop, UsageProblem
 from rtloop.model.pulse import Outcome, Pair, Pulse, Train
-from rtloop.model.status import Fault, Lamp, UnitStatus
+from rtloop.model.status import Fault, Lamp, Mode, UnitStatus
 from rtloop.record import kinds
+from rtloop.record.commissioning import Record
 from rtloop.record.journal import Journal
 from rtloop.safety.gate import Gate
 from rtloop.safety.interlock import Interlock
@@ -58,12 +61,19 @@ class Tms:
         limits = setting.limits
         assert bench.unit is not None
         self._unit = bench.unit
-        self._commissioned = self._covered()
+        record = self._record()
+        self._commissioned = setting.mode is Mode.HUMAN and record is not None
+        self._band = band_of(setting.site, record)
         self._interlock = Interlock(
             setting.mode, confirm_window_s=limits.confirm_window_s, commissioned=self._commissioned
         )
         self._vigil = Vigil(
-            source=bench.source, board=bench.board, limits=limits, status=bench.unit.status, utc=clock.utc
+            source=bench.source,
+            board=bench.board,
+            limits=limits,
+            status=bench.unit.status,
+            utc=clock.utc,
+            told=bench.unit.told,
         )
         self._lock = Watch(setting.data_dir, setting.participant)
         self._loop = loop(
@@ -72,7 +82,7 @@ class Tms:
                 stimulator=self._unit, limits=limits, interlock=self._interlock, ledger=setting.ledger, clock=clock,
                 run_id=setting.run_id, key=bench.key, record_intent=intent, situation=self._situation,
             ),
-            show=self._show, participant=setting.participant, locked=self._lock.why,
+            show=self._show, participant=setting.participant, locked=self._lock.why, band=self._band,
         )  # fmt: skip
         self._pulses = 0
         # as the gate does: the instant of another run's last pulse is not known, so it is counted from now
@@ -222,14 +232,17 @@ class Tms:
             )  # fmt: skip
         self._loop.present()
 
-    def _covered(self) -> bool:
-        """Whether the record covers a person with exactly the unit and amplifier that answer; SafetyStop if one is needed."""
-        s, bench = self.setting, self._bench
-        if s.covering is None:
-            return False
-        now = s.covering.with_devices(self._unit.identity, bench.stream, simulated_eeg=s.eeg_simulated)
-        refuse_uncovered(now)
-        return now.ok
+    def _record(self) -> Record | None:
+        """The record that covers exactly the unit and amplifier that answer; in HUMAN SafetyStop where there is none."""
+        s = self.setting
+        if s.simulated or s.eeg is None:
+            return None
+        now = (s.covering or covered(s.site)).with_devices(
+            self._unit.identity, self._bench.stream, simulated_eeg=s.eeg_simulated
+        )
+        if s.mode is Mode.HUMAN:
+            refuse_uncovered(now)
+        return now.record if now.ok else None
 
     def _situation(self, pulse: Pulse, now_s: float) -> Situation:
         board, source, s = self._bench.board, self._bench.source, self.setting
@@ -341,7 +354,7 @@ class Tms:
 
     def begin(self) -> None:
         """Journal the start, pass the pre-flight: SAFE -> READY, or NotReady in words."""
-        self._loop.emit(kinds.SESSION_STARTED, sync=True, **started(self.setting, self._bench))
+        self._loop.emit(kinds.SESSION_STARTED, sync=True, **started(self.setting, self._bench, self._band))
         covering = self.setting.covering
         if covering is not None and covering.record is not None:
             words = f"covered by {covering.words}, sha256 {covering.record.sha256}"

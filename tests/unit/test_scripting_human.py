@@ -218,6 +218,31 @@ def test_an_answer_after_the_window_does_not_arm(tmp_path: Path) -> None:
         assert not s.armed
 
 
+@pytest.mark.parametrize("mode", ["human", None])
+def test_the_delay_that_was_commissioned_is_what_a_covered_script_is_held_to(
+    tmp_path: Path, mode: str | None
+) -> None:
+    def measured(record: Record) -> Record:
+        steps = tuple(
+            replace(s, numbers={**s.numbers, "pulse_delay_ms_median": 200.0}) if s.step == "pulses" else s
+            for s in record.steps
+        )
+        return replace(record, steps=steps).sealed()
+
+    with stepped_script(for_a_person(tmp_path, record=measured, mode=mode), real=True) as s:
+        s.tms.set_power(40)
+        s.tms.arm(WORDS)
+        for _ in range(5):
+            if s.armed:
+                s.tms.pulse()
+                s.tms.wait(0.2)
+        assert not s.armed  # the pulses came 12 ms after their command, not 200
+        with pytest.raises(Refused):
+            s.tms.pulse()
+    assert s.told("session_started")[0]["loopback"]["expected_s"] == pytest.approx(0.2)
+    assert any(f["fault"] == "latency_off" for f in s.told("fault_raised"))
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals of POSIX")
 def test_only_what_is_typed_at_the_terminal_after_the_question_is_an_answer(
     monkeypatch: pytest.MonkeyPatch, terminal: Callable[[Any], None]

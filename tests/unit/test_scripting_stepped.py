@@ -19,6 +19,7 @@ from rtloop.app.scripting import MotorThreshold, Refused, Rig
 from rtloop.errors import NotReady, SafetyStop, ValidationProblem
 from rtloop.model.pulse import Purpose
 from rtloop.model.status import Lamp
+from rtloop.record.journal import read_journal
 from rtloop.record.verify import verify
 from rtloop.safety.locked import lock
 
@@ -326,8 +327,14 @@ def test_a_silent_unit_is_not_ready_and_given_nothing_more(tmp_path: Path) -> No
         s.tms.arm(WORDS)
         assert s.tms.pulse().outcome == "fired"
         s.bench.inject({"kind": "mute"})
+        muted_s = s.clock.now_s()
         with pytest.raises(NotReady, match="unit"):
             s.tms.pulse()
+        assert s.clock.now_s() - muted_s < 3.0
+        raised = [e for e in read_journal(s.folder.journal).events if e.kind == "fault_raised"]
+        assert raised[0].data["fault"] == "unit_silent"
+        assert "0 of 3 bytes" in raised[0].data["words"]  # the driver's own word, not only the age of its status
+        assert raised[0].t_s - muted_s < 0.5 + 0.1
         s.tms.wait(2.0)
         assert not s.armed
     assert len(s.bench.discharges) == 1
