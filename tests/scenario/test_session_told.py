@@ -66,7 +66,10 @@ def test_a_unit_that_falls_silent_trips_the_session_as_soon_as_the_driver_has_ac
         assert list(found) == [Fault.UNIT_SILENT]
         assert "the unit is disarmed" in found[Fault.UNIT_SILENT]
         assert "in reply to" in found[Fault.UNIT_SILENT]
-        asked_s, ea_s = b.sent(b"", since_s=silent_s)[0], b.sent(b"EA", since_s=silent_s)[0]  # J, or Q as it falls
+        asked_s, ea_s = (
+            b.sent(b"", since_s=silent_s)[0],
+            b.sent(b"EA", since_s=silent_s)[0],
+        )  # J, or Q as it falls
         late_s = LOOK_EVERY_S if kind == "stepped" else 0.1  # processes: a stall of the machine
         assert raised_s - asked_s <= 0.5 + late_s
         assert abs(raised_s - ea_s) <= 2 * LOOK_EVERY_S + (0.0 if kind == "stepped" else 0.1)
