@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rtloop.app.commission_person import Person, Say, ended
-from rtloop.app.preflight import checked
+from rtloop.app.preflight import refuse_wrong, settled
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, connected
 from rtloop.clock import WALL, Clock
 from rtloop.errors import NotReady, OperatorAbort
@@ -29,8 +29,6 @@ from rtloop.safety.rules import Refusal, Situation
 from rtloop.session.vigil import Vigil
 
 TICK_S = 0.001
-SETTLE_S = 15.0
-STEADY_S = 1.0
 #: a permit's life: a pulse that is not sent by then is missed
 FIRE_WITHIN_S = 0.5
 READY_WITHIN_S = 0.3
@@ -119,20 +117,8 @@ class Stand:
 
     def settle(self, data_dir: Path, say: Say) -> None:
         """The session's own pre-flight, until all of it is in order for a second: SAFE -> READY, or NotReady."""
-        end_s, good_since_s = self.clock.now_s() + SETTLE_S, float("inf")
-        while True:
-            self.tick()
-            now_s = self.clock.now_s()
-            items = checked(self.bench, self.vigil, data_dir)
-            good_since_s = min(good_since_s, now_s) if all(i.ok for i in items) else float("inf")
-            if now_s - good_since_s >= STEADY_S:
-                break
-            if now_s > end_s:
-                wrong = [i for i in items if not i.ok] or items
-                raise NotReady(
-                    "the pre-flight did not pass", expected="; ".join(f"{i.name}: {i.expected}" for i in wrong),
-                    found="; ".join(f"{i.name}: {i.found}" for i in wrong), todo="; ".join(i.todo for i in wrong),
-                )  # fmt: skip
+        items = settled(self.bench, self.vigil, data_dir, self.clock, lambda now_s: self.tick())
+        refuse_wrong(items)
         for i in items:
             say(f"   [ok] {i.name}: {i.found}")
         for fault in list(self.lock.active):

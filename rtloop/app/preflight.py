@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,27 +44,15 @@ def preflight(
 ) -> None:
     """SAFE -> READY when every line is in order for a second; NotReady with every line that is not after 10 s."""
     _local_electrodes(setting, bench)
-    end_s = clock.now_s() + SETTLE_S
-    good_since_s: float | None = None
-    while True:
-        now_s = clock.now_s()
+
+    def one_pass(now_s: float) -> None:
         bench.board.beat("engine")
         if not setting.request.window:  # a window shows by itself that somebody is there
             bench.board.beat("operator")
         vigil.look(now_s, Lamp.SAFE)
         bench.source.pulses(now_s)
-        items = checked(bench, vigil, Path(setting.site.data_dir))
-        if bench.board["stop_asked"]:
-            raise SafetyStop("STOP was asked for during the pre-flight", todo="start a new run with a note")
-        if all(i.ok for i in items):
-            good_since_s = now_s if good_since_s is None else good_since_s
-            if now_s - good_since_s >= STEADY_S:
-                break
-        else:
-            good_since_s = None
-        if now_s > end_s:
-            break
-        clock.sleep_until(now_s + 0.01)
+
+    items = settled(bench, vigil, Path(setting.site.data_dir), clock, one_pass)
     found = [
         {"name": i.name, "ok": i.ok, "expected": i.expected, "found": i.found, "todo": i.todo} for i in items
     ]
@@ -72,6 +62,43 @@ def preflight(
             f"   [{'ok' if i.ok else '!!'}] {i.name}: {i.found}"
             + ("" if i.ok else f" (expected {i.expected}; {i.todo})")
         )
+    refuse_wrong(items)
+    vigil.standing = {}  # whatever stands now is told to the interlock at the loop's first look
+    loop.preflight_passed()
+
+
+def settled(
+    bench: Bench, vigil: Vigil, data_dir: Path, clock: Clock, one_pass: Callable[[float], None]
+) -> list[Item]:
+    """Every line, once all have been in order for a second, or what is wrong after 10 s; SafetyStop where STOP was asked for.
+
+    ``one_pass``: shows life and has ``vigil`` look; called with the instant about every 10 ms.
+    """
+    end_s, good_since_s = clock.now_s() + SETTLE_S, math.inf
+    while True:
+        now_s = clock.now_s()
+        one_pass(now_s)
+        items = checked(bench, vigil, data_dir)
+        if bench.board["stop_asked"]:
+            raise SafetyStop("STOP was asked for during the pre-flight", todo="start a new run with a note")
+        good_since_s = min(good_since_s, now_s) if all(i.ok for i in items) else math.inf
+        if now_s - good_since_s >= STEADY_S:
+            return items
+        if now_s > end_s:
+            flickers = "all in order now, not throughout the last second"
+            steady = Item(
+                name="steady",
+                ok=False,
+                expected=f"all in order for {STEADY_S:g} s",
+                found=flickers,
+                todo="look what comes and goes",
+            )
+            return [*items, steady] if all(i.ok for i in items) else items
+        clock.sleep_until(now_s + 0.01)
+
+
+def refuse_wrong(items: list[Item]) -> None:
+    """NotReady with every line that is not in order."""
     wrong = [i for i in items if not i.ok]
     if wrong:
         raise NotReady(
@@ -79,8 +106,6 @@ def preflight(
             found="; ".join(f"{i.name}: {i.found}" for i in wrong),
             todo="; ".join(f"{i.name}: {i.todo}" for i in wrong) + "; then start again",
         )  # fmt: skip
-    vigil.standing = {}  # whatever stands now is told to the interlock at the loop's first look
-    loop.preflight_passed()
 
 
 def _local_electrodes(setting: Setting, bench: Bench) -> None:

@@ -89,7 +89,7 @@ def test_a_walk_that_passed_and_was_signed_says_so_and_lists_what_is_signed(
     assert not any("verified by nobody" in words for words in (text, *said))
 
 
-@pytest.mark.req("R-TRAIN")
+@pytest.mark.req("R-UNSTOPPABLE")
 @pytest.mark.parametrize(
     ("stops", "words"), [(True, "EA stops a running train"), (False, "EA does NOT stop a running train")]
 )

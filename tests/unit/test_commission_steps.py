@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commission_tools import Hand, SteppedStand, good, site_in
 
-from rtloop.app import commission_bench, commission_steps
+from rtloop.app import commission_bench, commission_steps, preflight
 from rtloop.app.commission_steps import (
     hardware_stop,
     identity,
@@ -22,7 +22,8 @@ from rtloop.app.commission_steps import (
     unplug,
 )
 from rtloop.app.commissioned import covered, records_folder
-from rtloop.errors import NotReady
+from rtloop.app.preflight import Item
+from rtloop.errors import NotReady, SafetyStop
 from rtloop.model.pulse import Pulse, Purpose, Train
 from rtloop.model.status import Lamp, UnitIdentity
 from rtloop.record.commissioning import write_record
@@ -52,6 +53,23 @@ def test_a_200_passes_every_step_that_needs_no_second_process(tmp_path: Path) ->
     assert [(x.step, x.passed) for x in s.walk.steps] == [
         (n, True) for n in ("identity", "power", "pulses", "hardware_stop", "stop")
     ], s.said
+
+
+def test_what_comes_and_goes_is_never_in_order_and_a_stop_ends_the_pre_flight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter(range(10**6))
+
+    def flickering(*_: object) -> list[Item]:
+        return [Item(name="stream", ok=next(looks) % 50 > 0, expected="no breach", found="it comes and goes")]
+
+    with stood(tmp_path) as s:
+        monkeypatch.setattr(preflight, "checked", flickering)
+        with pytest.raises(NotReady, match="comes and goes"):
+            s.stand.settle(tmp_path, lambda words: None)
+        s.stand.bench.board.ask_stop()
+        with pytest.raises(SafetyStop, match="STOP was asked for"):
+            s.stand.settle(tmp_path, lambda words: None)
 
 
 def test_a_bistim_sets_pairs_and_a_rapid_sets_trains(tmp_path: Path) -> None:
@@ -88,7 +106,7 @@ def test_pulses_that_the_eeg_does_not_show_do_not_pass(tmp_path: Path) -> None:
 # -- EA in the middle of a train ----------------------------------------------------------------------------------
 
 
-@pytest.mark.req("R-TRAIN")
+@pytest.mark.req("R-UNSTOPPABLE")
 @pytest.mark.parametrize("obeys", [True, False])
 def test_whether_ea_stops_a_train_is_seen_in_the_eeg_and_either_answer_passes(
     tmp_path: Path, obeys: bool
@@ -137,7 +155,7 @@ def test_a_stop_that_nobody_pressed_and_a_cable_instead_of_a_stop_do_not_pass(
     assert why in found.found
 
 
-@pytest.mark.req("R-UNIT")
+@pytest.mark.req("R-ORPHAN")
 @pytest.mark.parametrize(
     ("how", "words", "vanished", "within_ms"),
     [
@@ -159,7 +177,7 @@ def test_a_port_that_vanishes_and_a_unit_that_only_falls_silent_are_told_apart(
     assert not unit.armed  # its own watchdog: EA could not reach it
 
 
-@pytest.mark.req("R-UNIT")
+@pytest.mark.req("R-ORPHAN")
 @pytest.mark.parametrize(
     ("hand", "words"),
     [
@@ -225,7 +243,7 @@ def test_a_confirmation_that_comes_too_late_arms_nothing_and_both_words_are_aske
 # -- what follows from the record ---------------------------------------------------------------------------------
 
 
-@pytest.mark.req("R-TRAIN")
+@pytest.mark.req("R-UNSTOPPABLE")
 @pytest.mark.parametrize(("seen", "cannot_stop_s"), [(True, 0.0), (False, 1.9), (None, 1.9)])
 def test_a_session_believes_that_ea_stops_a_train_only_if_the_covering_record_says_so(
     tmp_path: Path, seen: bool | None, cannot_stop_s: float
@@ -241,7 +259,7 @@ def test_a_session_believes_that_ea_stops_a_train_only_if_the_covering_record_sa
         assert s.stand.gate.uninterruptible_s(pulse) == pytest.approx(cannot_stop_s)
 
 
-@pytest.mark.req("R-TRAIN")
+@pytest.mark.req("R-UNSTOPPABLE")
 def test_a_record_that_does_not_cover_is_not_believed_about_trains(tmp_path: Path) -> None:
     site = site_in(tmp_path)
     record = replace(good(site), stops_running_train=True)
