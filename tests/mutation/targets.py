@@ -8,6 +8,7 @@ _DRIVER = (
     "tests/unit/test_drivers_mutants.py",
 )
 _WATCH = ("tests/unit/test_drivers_mutants_watch.py", "tests/unit/test_drivers_mutants_look.py")
+_TRAIN_RUNS = "tests/unit/test_drivers_mutants_trains.py"
 _SETTINGS = "tests/unit/test_drivers_mutants_settings.py"
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _RULES = "tests/unit/test_safety_mutants_rules.py"
@@ -19,6 +20,10 @@ _TRAIN_RULES = "tests/unit/test_safety_train_rules.py"
 #: source file -> its tests (files or node ids), in the order in which they are tried
 TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/permits.py": ("tests/unit/test_drivers_mutants.py",),
+    "drivers/pacing.py": (_TRAIN_RUNS,),
+    "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
+    "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py",),
+    "drivers/worker.py": ("tests/unit/test_drivers_worker.py", "tests/unit/test_drivers_worker_states.py"),
     "drivers/reading.py": (_SETTINGS,),
     "drivers/settings.py": (_SETTINGS,),
     "drivers/refusals.py": (_SETTINGS,),
@@ -47,13 +52,6 @@ TARGETS: dict[str, tuple[str, ...]] = {
 }
 #: tried when named on the command line: their survivors have not been gone through yet, so none is listed
 NOT_YET: dict[str, tuple[str, ...]] = {
-    "drivers/pacing.py": ("tests/unit/test_drivers_mutants_trains.py", "tests/unit/test_drivers_trains.py"),
-    "drivers/train_run.py": (
-        "tests/unit/test_drivers_mutants_trains.py",
-        "tests/unit/test_drivers_trains.py",
-    ),
-    "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py",),
-    "drivers/worker.py": ("tests/unit/test_drivers_worker.py",),
     "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),
 }
 #: small and pure: every mutant of these is tried in every run, sampled or not

@@ -54,6 +54,12 @@ def test_a_wait_is_polled_every_2_ms_and_keeps_the_line_alive(b: Bench) -> None:
     assert [round(after - before) for before, after in itertools.pairwise(looks)] == [2, 2]
 
 
+def test_opening_waits_until_a_power_b_that_was_found_is_down(tmp_path: Path) -> None:
+    with bench("stepped", tmp_path, model="bistim", power_b_pct_mso=60, interval=25, power_pct_mso=40) as b:
+        assert 6.0 < b.clock.now_s() - b.sim.packets[0][0] < 6.3
+        assert len(b.sent(b.keep)) >= 4
+
+
 @pytest.mark.req("R-DISARM")
 @pytest.mark.parametrize("stop", [False, True])
 def test_disarm_and_stop_cut_a_wait_short(b: Bench, stop: bool) -> None:
