@@ -6,6 +6,8 @@ The simulated bedside belongs to the test, so that the unit outlives whatever is
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import random
@@ -21,6 +23,7 @@ from session_tools import ARMED, Running, tiny, wait_gone, write_plan
 
 from hardware_sim.bedside import BedsideSpec
 from hardware_sim.bench import Bedside, start_bedside
+from rtloop.app.cli import main
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 from rtloop.record.verify import verify
@@ -85,12 +88,11 @@ def seconds_until_disarmed(bedside: Bedside, within_s: float) -> float:
 
 def check_record(folder: SessionFolder, bedside_pulses: int) -> None:
     """``rtloop verify`` finds every acknowledged sample and pulse, and explains the rest."""
-    told = subprocess.run(
-        [sys.executable, "-m", "rtloop.app.cli", "verify", str(folder.path), "--json"],
-        capture_output=True, text=True, timeout=60.0, check=False,
-    )  # fmt: skip
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert json.loads(told.stdout)["ok"]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as end:
+        main(["verify", str(folder.path), "--json"])
+    assert end.value.code == 0, said.getvalue()
+    assert json.loads(said.getvalue())["ok"]
     events = read_journal(folder.journal).events
     assert Ledger.from_events(events).count() >= bedside_pulses  # never fewer than were given
 
