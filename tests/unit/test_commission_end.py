@@ -11,7 +11,7 @@ import pytest
 from commission_tools import FIRMWARE, site_file
 
 from rtloop.app import commission as whole
-from rtloop.app import commission_orphan
+from rtloop.app import commission_orphan, halt
 from rtloop.app.commission import CommissionRequest, commission
 from rtloop.app.commission_child import ChildSpec
 from rtloop.app.commission_orphan import orphan
@@ -154,6 +154,16 @@ def test_an_interrupt_between_two_runs_leaves_no_record(
     with pytest.raises(OperatorAbort, match="interrupted; nothing is connected; no record"):
         walked(tmp_path, monkeypatch, Ada(), ends=KeyboardInterrupt())
     assert not (tmp_path / "commissioning").exists()
+
+
+@pytest.mark.req("R-STOP")
+def test_stop_of_a_data_folder_finds_the_runs_of_commissioning_in_it(tmp_path: Path) -> None:
+    for name in ("20261123-010101_aaaa", "commissioning/20261123-010102_bbbba"):
+        (tmp_path / name).mkdir(parents=True)
+        Board.create(tmp_path / name / "board").close()
+    assert [name for name, _ in halt._boards(None, None, tmp_path)] == [
+        "20261123-010101_aaaa", "20261123-010102_bbbba",
+    ]  # fmt: skip
 
 
 # -- an engine that is frozen or killed ---------------------------------------------------------------------------
