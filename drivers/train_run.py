@@ -90,12 +90,12 @@ class TrainRun:
     @property
     def _ran_out(self) -> bool:
         """The unit's "train running" went off when it should: seen on shortly before, or too short to be seen."""
-        if not (self._off and self.ended_s >= self.natural_end_s):
-            return False
+        in_time = self._off and self.ended_s >= self.natural_end_s
         recent = self._last_on_s >= self.natural_end_s - 2 * NEAR_END_S
         if self._cut_s < self.ends_s:  # unless it was seen to run on after EA
-            return recent and self._last_on_s > self._cut_s + EA_TAKES_S
-        return recent or (self._t_reply_s is not None and self.train.last_pulse_after_s < NEAR_END_S)
+            return in_time and recent and self._last_on_s > self._cut_s + EA_TAKES_S
+        short = self._t_reply_s is not None and self.train.last_pulse_after_s < NEAR_END_S
+        return in_time and (recent or short)
 
     def receipt(self, status: UnitStatus | None) -> FireReceipt:
         """What was given, once it is ``over``: all where it ran to its end, else uncertain, and what is certain.
@@ -104,8 +104,8 @@ class TrainRun:
         """
         least = most = self.train.n_pulses
         if not (ran_out := self._ran_out):
-            if self._stops and self.was_cut and self._off:
-                most = self._given_at_most(self.ended_s)
+            if self._stops and self.was_cut:
+                most = self._given_at_most(self.ended_s)  # all of them, where the end is the clock's only
             least = min(self._given_by(self._last_on_s), most)
         return FireReceipt(
             delivery=Delivery.DELIVERED if ran_out else Delivery.UNCERTAIN, t_sent_s=self.t_sent_s,
