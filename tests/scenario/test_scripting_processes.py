@@ -190,14 +190,17 @@ with {OPEN} as tms:
     say(again(tms, tms.pulse))
     again(tms, lambda: tms.lamp == "ARMED" or tms.arm("I am at the unit"))
     say("asleep")
-    time.sleep(3.5)
+    time.sleep(3.0)
     try:
         tms.pulse()
     except Refused as no:
         say("refused:", no.reasons)
     again(tms, lambda: tms.arm("I am at the unit"))
     say("armed again")
-    tms.wait(6)
+    for _ in range(80):
+        if tms.lamp == "TRIPPED":
+            break
+        tms.wait(0.1)
     try:
         tms.pulse()
     except Refused as no:
