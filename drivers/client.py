@@ -15,7 +15,7 @@ from typing import Any
 from drivers.described import Described
 from drivers.magstim.units import UnitFacts, facts_of
 from drivers.reading import firmware_of, status_on
-from drivers.refusals import refuse_pair, refuse_train, wrong_options
+from drivers.refusals import refuse_pair, refuse_power, refuse_train, wrong_options
 from drivers.requests import Answer, Ask, Opened, Options, Request
 from drivers.trouble import UnitProblem
 from rtloop.board import Board
@@ -164,11 +164,7 @@ class MagstimUnit(Described):
 
     def set_power(self, power_pct_mso: int) -> UnitStatus:
         """Set, wait for the ramp, read back, compare; raises UnitProblem."""
-        if not self._facts.power_low_pct_mso <= power_pct_mso <= self._facts.power_high_pct_mso:
-            raise UnitProblem(
-                Fault.UNIT_UNEXPECTED, "no such power", found=str(power_pct_mso),
-                expected=f"up to {self._facts.power_high_pct_mso} % MSO",
-            )  # fmt: skip
+        refuse_power(self._facts, power_pct_mso)
         longest_s = self._facts.ramp_s(self._facts.power_high_pct_mso, self._facts.power_low_pct_mso)
         now_at = self.status().power_pct_mso
         ramp_s = longest_s if now_at is None else self._facts.ramp_s(now_at, power_pct_mso)

@@ -1,4 +1,4 @@
-"""Owns the refusal of trains and pairs that a unit cannot give, all reasons at once; owns no exchange."""
+"""Owns the refusal of powers, trains and pairs that a unit cannot give, all reasons at once; owns no exchange."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from rtloop.model.pulse import Pair, Train
 from rtloop.model.status import Fault
 
 LEAST_POWER_PCT_MSO = 1  # what a train may be given at: more power allows no train that this refuses
+
+
+def refuse_power(facts: UnitFacts, power_pct_mso: object) -> None:
+    """UnitProblem unless it is a whole number that the unit has."""
+    low, high = facts.power_low_pct_mso, facts.power_high_pct_mso
+    if type(power_pct_mso) is not int or not low <= power_pct_mso <= high:
+        raise UnitProblem(
+            Fault.UNIT_UNEXPECTED, "no such power", found=repr(power_pct_mso),
+            expected=f"a whole number of {low} to {high} % MSO",
+        )  # fmt: skip
 
 
 def refuse_train(facts: UnitFacts, power_pct_mso: int | None, train: Train | None) -> None:

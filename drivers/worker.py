@@ -11,7 +11,7 @@ from drivers.opening import open_unit
 from drivers.outputs import Stop, Trigger
 from drivers.permits import PermitCheck
 from drivers.reading import wrong_with
-from drivers.refusals import refuse_train
+from drivers.refusals import refuse_power, refuse_train
 from drivers.requests import Answer, Ask, Opened, Options, Request, Trip
 from drivers.settings import set_setting
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
@@ -188,11 +188,7 @@ class PortWorker:
 
     def _set_power(self, power_pct_mso: int) -> UnitStatus:
         facts, watch = self._facts, self._watch
-        if not facts.power_low_pct_mso <= power_pct_mso <= facts.power_high_pct_mso:
-            raise UnitProblem(
-                Fault.UNIT_UNEXPECTED, "no such power", found=repr(power_pct_mso),
-                expected=f"up to {facts.power_high_pct_mso} % MSO",
-            )  # fmt: skip
+        refuse_power(facts, power_pct_mso)
         if isinstance(watch.setting, Train):
             refuse_train(facts, power_pct_mso, watch.setting)
         before = watch.read_power() if watch.power_pct_mso is None else watch.power_pct_mso

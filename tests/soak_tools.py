@@ -62,7 +62,7 @@ LINE_FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": FaultKind.STANDBY_UNEXPECTEDLY},
 )  # fmt: skip
 NEAR = (48, 49, 50, 51)  # across a step of the unit's own gap; a large fall takes many seconds
-FAR = (0, 30, 79, 80, 100, -1, 101, 55.0, math.nan, None, True)
+FAR = (0, 30, 79, 80, 100, -1, 101, 55.0, math.nan, None, True, "50")
 #: the last three break the unit's own rules or the table of longest trains, and must be refused
 TRAINS = tuple(
     Train(frequency_hz=f_hz, n_pulses=n)

@@ -256,6 +256,8 @@ class Gate:
 
     def set_power(self, power_pct_mso: int) -> UnitStatus | tuple[Refusal, ...]:
         """Set and read back; refused beyond the caps; NotReady (after a disarm) if it does not follow."""
+        if type(power_pct_mso) is not int:
+            return (refuse("power", "a whole number of % MSO", repr(power_pct_mso), "correct the plan"),)
         shape = self._shape or (None, None)
         return self._set(power_pct_mso, shape, lambda: self._stimulator.set_power(power_pct_mso))
 

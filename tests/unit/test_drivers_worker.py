@@ -180,10 +180,12 @@ def test_a_mute_unit_after_a_stop_is_told_of_within_half_a_second(b: Bench) -> N
 
 
 def test_a_power_that_the_unit_has_not_is_never_sent(b: Bench) -> None:
-    for power in (-1, 101, float("nan")):
+    for power in (-1, 101, float("nan"), 55.0, True, None, "50"):
         told = problem(lambda power=power: b.unit.set_power(power))
         assert told.fault is Fault.UNIT_UNEXPECTED
-        assert (told.what, told.found, told.expected) == ("no such power", repr(power), "up to 100 % MSO")
+        assert (told.what, told.found, told.expected) == (
+            "no such power", repr(power), "a whole number of 0 to 100 % MSO",
+        )  # fmt: skip
     assert not b.sent(b"@")
     assert b.unit.trouble() is None
     assert b.unit.set_power(0).power_pct_mso == 0

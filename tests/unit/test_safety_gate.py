@@ -190,7 +190,7 @@ def test_the_last_allowed_pulse_and_not_one_more() -> None:
 
 
 @pytest.mark.req("R-INTENSITY")
-@pytest.mark.parametrize("power", [101, 71, -1, float("nan"), 55.5])
+@pytest.mark.parametrize("power", [101, 71, -1, float("nan"), 55.5, 55.0, True, None, "55"])
 def test_power_beyond_the_caps_never_reaches_the_unit(bench: Bench, power: Any) -> None:
     assert isinstance(bench.gate.set_power(power), tuple)
     assert bench.unit.power == 55
