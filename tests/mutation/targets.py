@@ -20,7 +20,7 @@ _TRAIN_RULES = "tests/unit/test_safety_train_rules.py"
 #: source file -> its tests (files or node ids), in the order in which they are tried
 TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/permits.py": ("tests/unit/test_drivers_mutants.py",),
-    "drivers/pacing.py": (_TRAIN_RUNS,),
+    "drivers/pacing.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
     "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
     "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py",),
     "drivers/worker.py": ("tests/unit/test_drivers_worker.py", "tests/unit/test_drivers_worker_states.py"),
