@@ -333,7 +333,9 @@ def test_a_silent_unit_is_not_ready_and_given_nothing_more(tmp_path: Path) -> No
         assert s.clock.now_s() - muted_s < 3.0
         raised = [e for e in read_journal(s.folder.journal).events if e.kind == "fault_raised"]
         assert raised[0].data["fault"] == "unit_silent"
-        assert "0 of 3 bytes" in raised[0].data["words"]  # the driver's own word, not only the age of its status
+        assert (
+            "0 of 3 bytes" in raised[0].data["words"]
+        )  # the driver's own word, not only the age of its status
         assert raised[0].t_s - muted_s < 0.5 + 0.1
         s.tms.wait(2.0)
         assert not s.armed
