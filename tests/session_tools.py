@@ -146,7 +146,7 @@ def as_at_a_terminal() -> None:
 class Running:
     """``rtloop`` as a process of its own, with a person (the test) at its terminal."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, command: tuple[str, ...] = ()) -> None:
         self._errors = (folder / f"stderr-{time.monotonic_ns()}").open("w+")
         self._read = 0
         self.data_dir = folder / "data"
@@ -154,7 +154,7 @@ class Running:
             k: v for k, v in os.environ.items() if not k.startswith("RTLOOP_") or k == "RTLOOP_LSL_SESSION"
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "rtloop.app.cli", *arguments, "--data-dir", str(self.data_dir)],
+            [*(command or (sys.executable, "-m", "rtloop.app.cli", *arguments, "--data-dir", str(self.data_dir)))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, cwd=folder, env=environ,
             preexec_fn=as_at_a_terminal if os.name == "posix" else None,
         )  # fmt: skip

@@ -51,12 +51,48 @@ def bedside() -> Iterator[Bedside]:
     made.close()
 
 
+#: ``rtloop`` whose imports are done; the first line that it reads are its arguments
+WAITING = "import json, sys; from rtloop.app import cli, sitting; line = sys.stdin.readline(); line and cli.main(json.loads(line))"
+
+
+class Next:
+    """The process of the next session, begun while the one before it still runs: its imports cost no time of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._n = folder, 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._n += 1
+        home = self._folder / f"next-{self._n}"
+        home.mkdir()
+        self._running = Running(home, command=(sys.executable, "-c", WAITING))
+
+    def take(self, data_dir: Path, *arguments: str) -> Running:
+        """Tell it what to do; another one is begun."""
+        taken = self._running
+        taken.data_dir = data_dir
+        taken.say(json.dumps([*arguments, "--data-dir", str(data_dir)]))
+        self._begin()
+        return taken
+
+    def close(self) -> None:
+        self._running.close()
+
+
+@pytest.fixture(scope="module")
+def following(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Next]:
+    made = Next(tmp_path_factory.mktemp("following"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def session(bedside: Bedside, tmp_path: Path) -> Iterator[Running]:
+def session(following: Next, bedside: Bedside, tmp_path: Path) -> Iterator[Running]:
     """``rtloop map`` on that bedside as on real devices, armed for its first pulse."""
     plan = write_plan(tmp_path, tiny())
-    running = Running(
-        tmp_path, "map", "--plan", str(plan), "--stream", bedside.stream_name, "--unit", "200", "--port", bedside.port,
+    running = following.take(
+        tmp_path / "data", "map", "--plan", str(plan), "--stream", bedside.stream_name, "--unit", "200", "--port", bedside.port,
         "--mode", "bench", "--json",
     )  # fmt: skip
     try:
@@ -204,10 +240,19 @@ def test_ctrl_c_ends_cleanly_and_a_second_one_too(
     check_record(session.folder, len(bedside.discharges()))
 
 
-def test_rtloop_stop_during_a_simulated_session(tmp_path: Path) -> None:
+def test_rtloop_stop_during_a_simulated_session(following: Next, tmp_path: Path) -> None:
     plan = write_plan(tmp_path, tiny())
-    running = Running(
-        tmp_path, "map", "--simulate", "--plan", str(plan), "--channels", "16", "--rate-hz", "1000", "--json"
+    running = following.take(
+        tmp_path / "data",
+        "map",
+        "--simulate",
+        "--plan",
+        str(plan),
+        "--channels",
+        "16",
+        "--rate-hz",
+        "1000",
+        "--json",
     )
     try:
         running.until("unit READY -> ARMED")
