@@ -139,7 +139,9 @@ def why_no_seat(view: View, live: Live) -> str:
 def _why_not(word: str, view: View, live: Live) -> str:
     if word == SEAT:
         return why_no_seat(view, live)
-    if word == "emergency":  # needs neither seat nor engine
+    if (
+        word == "emergency" and view.ended is None and not live.engine_ended
+    ):  # it needs neither seat nor engine
         return ""
     no = why_no_words(view, live)
     if no:

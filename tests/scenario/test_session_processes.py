@@ -52,7 +52,8 @@ def bedside() -> Iterator[Bedside]:
 
 
 #: ``rtloop`` whose imports are done; the first line that it reads are its arguments
-WAITING = "import json, sys; from rtloop.app import cli, sitting; line = sys.stdin.readline(); line and cli.main(json.loads(line))"
+WAITING = """import json, sys; from rtloop.app import cli, sitting
+if line := sys.stdin.readline(): cli.main(json.loads(line))"""
 
 
 class Next:

@@ -114,7 +114,7 @@ def test_a_dead_and_a_frozen_engine() -> None:
     assert "coil away" in gone.status.todo
     assert "start a new session" in gone.status.todo
     assert gone.stop.enabled
-    assert not any(b.enabled for b in gone.always)
+    assert [b.word for b in gone.always if b.enabled] == ["emergency"]  # STOP and a lock need no engine
     frozen = shown(view, replace(look, engine_age_s=2.9))
     assert frozen.status.what == "the engine has not moved for 3 s: the port process has disarmed the unit"
     assert frozen.always[0].why_not == "the engine does not move"
@@ -182,12 +182,12 @@ def test_a_word_that_was_not_taken() -> None:
 
 
 @pytest.mark.parametrize("seat", ["another", "none", "lost"])
-def test_without_the_seat_only_stop_works(seat: str) -> None:
+def test_without_the_seat_only_stop_and_emergency_work(seat: str) -> None:
     view, look = at("phase_entered", phase="place")
     screen = shown(view, replace(look, seat=seat))
     assert screen.stop.enabled
     enabled = {b.word for b in (*screen.question.buttons, *screen.always) if b.enabled}
-    assert enabled == {"__seat__"}
+    assert enabled == {"__seat__", "emergency"}  # which is STOP, and a lock that asks no engine
     assert "seat" in buttons(screen)["placed"].why_not
     assert "seat" in screen.seat.text
 
