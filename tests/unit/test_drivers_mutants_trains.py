@@ -101,6 +101,15 @@ def test_after_ea_it_must_be_seen_to_run_on(cut_s: float, on_s: float, all_given
     assert ("EA was sent and the unit says" in receipt.reason) != all_given
 
 
+def test_after_ea_it_must_end_when_it_should_all_the_same() -> None:
+    """Seen to run on after EA, and off just before its last pulse was due."""
+    for off_s, all_given in ((NATURAL_END_S - JUST_S, False), (NATURAL_END_S, True)):
+        run = run_of()
+        run.cut(1.8)
+        on(run, 1.9)
+        assert whole(off(run, off_s)) == all_given
+
+
 def test_ea_after_the_end_cuts_nothing() -> None:
     run = run_of()
     assert run.was_cut is False
