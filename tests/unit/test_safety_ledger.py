@@ -75,9 +75,21 @@ def test_live_equals_fold_and_a_crash_counts() -> None:
 
 
 @pytest.mark.req("R-DOSE")
-def test_contradictions_are_not_counted_over() -> None:
+def test_the_close_of_an_intent_that_never_reached_the_disk_is_no_dose_and_no_contradiction() -> None:
+    """The journal failed at the intent, nothing was sent, and the journal could be written again."""
+    lost = Ledger()
+    lost.charge(charge(7))  # its record was not written
+    after = (PULSE_CLOSED, lost.close(charge(7), Delivery.NOT_DELIVERED))
+    folded = Ledger.from_events(events(after, (PULSE_INTENDED, charge(8).data())))
+    assert folded.count() == 1
+    assert [c.permit_id for c in folded.unclosed] == [8]
+
+
+@pytest.mark.req("R-DOSE")
+@pytest.mark.parametrize("delivery", ["delivered", "uncertain"])
+def test_contradictions_are_not_counted_over(delivery: str) -> None:
     with pytest.raises(IntegrityProblem, match="never intended"):
-        Ledger.from_events(events(closed(7, "delivered")))
+        Ledger.from_events(events(closed(7, delivery)))
     with pytest.raises(IntegrityProblem, match="one permit"):
         Ledger.from_events(
             events((PULSE_INTENDED, charge(1).data()), (PULSE_INTENDED, charge(1, target="X").data()))
