@@ -50,7 +50,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/unit/test_safety_locked.py",
     ),
 }
-#: tried when named on the command line: their survivors have not been gone through yet, so none is listed
+#: no outcome is decided here (bytes and tables); tried when named on the command line, survivors not gone through
 NOT_YET: dict[str, tuple[str, ...]] = {
     "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),
 }
