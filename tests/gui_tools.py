@@ -260,3 +260,29 @@ def grab(window: Any, path: Path, size: tuple[int, int] | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert window.grab().save(str(path)), f"cannot write {path}"
     return path
+
+
+def joined(desk: Any, source: Any, folder: Path) -> Any:
+    """The window on a session of ``source``, shown, and looked at once; the caller ends it with ``leave``."""
+    from PySide6.QtWidgets import QApplication
+
+    from gui.app import application, make_screen
+    from gui.desk import Form
+    from gui.place import Parts
+    from gui.window import Window
+
+    application()
+    parts = Parts(
+        join=lambda folder, attach, pages: source,
+        shown=lambda view, live, choice: view,
+        choice=lambda role: FakeChoice(role=role),
+        screen=lambda name, w: make_screen(name, w, desk, Form()),
+    )
+    made = Window(desk, parts)
+    made.resize(1366, 768)
+    made.show()
+    made.activateWindow()
+    made.join(folder / "20261122-120000_abcd1234")
+    QApplication.processEvents()
+    made.tick()
+    return made

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gui_tools import FakeChoice, FakeDesk, FakeLive, FakePages, FakeSource, a_session
+from gui_tools import FakeDesk, FakeLive, FakePages, FakeSource, a_session, joined
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QScrollArea
 
 from gui import memory as remembered
 from gui import window as gui_window
-from gui.app import application, make_screen
-from gui.desk import Form
-from gui.place import Parts
 from gui.shown import Button, Line, Question, Tick, Tone
 from gui.window import Window
 
@@ -45,21 +42,8 @@ def source() -> FakeSource:
 
 @pytest.fixture
 def window(qtbot: Any, desk: FakeDesk, source: FakeSource, tmp_path: Path) -> Iterator[Window]:
-    application()
-    parts = Parts(
-        join=lambda folder, attach, pages: source,
-        shown=lambda view, live, choice: view,
-        choice=lambda role: FakeChoice(role=role),
-        screen=lambda name, w: make_screen(name, w, desk, Form()),  # type: ignore[arg-type]
-    )
-    made = Window(desk, parts)  # type: ignore[arg-type]
+    made = joined(desk, source, tmp_path)
     qtbot.addWidget(made, before_close_func=lambda w: w.leave())
-    made.resize(1366, 768)
-    made.show()
-    made.activateWindow()
-    made.join(tmp_path / "20261122-120000_abcd1234")
-    QApplication.processEvents()
-    made.tick()
     yield made
     made.leave()
 
