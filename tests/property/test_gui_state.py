@@ -89,7 +89,10 @@ def test_any_prefix_and_any_look_make_a_screen_that_can_be_trusted(
             b.enabled is False
             or (look.seat == "ours" and not look.review and view.ended is None)
             or b.word == "__seat__"
+            or (b.word == "emergency" and not look.review and view.ended is None)  # needs neither seat nor engine
         )
+    if view.started and view.ended is None and not look.review and not look.engine_ended:
+        assert any(b.word == "emergency" and b.enabled for b in screen.always)
     arm = next((b for b in offered if b.word == "arm"), None)
     confirm = next((b for b in offered if b.word == "confirm"), None)
     if arm is not None and arm.enabled:
