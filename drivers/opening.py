@@ -11,14 +11,15 @@ from drivers.refusals import wrong_options
 from drivers.requests import Opened, Options
 from drivers.trouble import LineTrouble, UnitProblem
 from drivers.watch import FAILED, UnitWatch
-from rtloop.model.status import Fault, UnitStatus
+from rtloop.model.status import Fault
 
 
 def open_unit(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> Opened:
     """Version and its consistency, control, EA, standby, power, temperature, single pulses; UnitProblem otherwise.
 
-    Nothing but the question for the version is sent to a unit that is not the one of the site file. ``wait``
-    lets seconds pass.
+    A unit that is not the one of the site file is sent the question for its version, or for control where it has
+    none to tell, and by ``UnitWatch.shut`` one EA, for it may be armed: nothing else, and no unlock code a second
+    time. ``wait`` lets seconds pass.
     """
     try:
         return _open(watch, options, wait)
@@ -42,7 +43,7 @@ def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> 
         todo = "check the unlock code in the site file" if options.unlock_code else ""
         raise _unanswered(err, facts, "the unit does not give control", todo) from err
     try:
-        found = UnitStatus.from_instr(first.instr, t_s=first.t_s)
+        watch.status = found = watch.as_status(first)  # it gave control: from here on closing confirms and releases
         unit.disarm()
         watch.look()
         power, setting = _single_pulses(watch, wait)

@@ -86,8 +86,7 @@ class UnitWatch:
     def shut(self) -> None:
         """Disarm, release remote control, close the line, within about 1 s; never raises.
 
-        The board says closed only after the unit's own word "standby", else failed: a unit that was silent, unplugged
-        or still armed has not been "disarmed and released".
+        The board says closed only after the unit's own word "standby", else failed.
         """
         if self._shut:
             return
@@ -96,6 +95,7 @@ class UnitWatch:
             if not self.lost:
                 self.unit.exchange.cut()
                 self.after_ea()
+            if not self.lost and self.status is not None:  # else no control was given: it is told nothing but EA
                 self.confirm()
                 if self.misses == 0 and not self.lost:
                     self.unit.release()

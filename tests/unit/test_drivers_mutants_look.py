@@ -535,7 +535,14 @@ def test_a_line_that_fails_while_it_is_shut_is_closed_all_the_same(d: Desk, comm
     assert d.stepped() == []
 
 
+def test_a_unit_that_gave_no_control_is_told_ea_and_nothing_else(d: Desk) -> None:
+    d.watch.shut()
+    assert d.unit.names == ["EA", "close"]
+    assert d.board["port_state"] == FAILED
+
+
 def test_a_unit_that_does_not_answer_is_not_released(d: Desk) -> None:
+    d.armed()
     d.unit.fails["control"] = [Silent("no word", written=True)]
     d.watch.shut()
     assert d.unit.names == ["EA", "control", "EA", "close"]

@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 from contract_tools import EA, EH, KEY, RUN, Bench, bench
 
+from drivers.magstim.line import READ_TIMEOUT_S
+from drivers.magstim.units import facts_of
+from drivers.requests import Options
 from drivers.stepped import SteppedUnit
 from drivers.trouble import LineTrouble, UnitProblem
+from drivers.watch import CLOSED, FAILED
+from drivers.worker import PortWorker
 from hardware_sim.faults import Fault as SimFault
 from hardware_sim.faults import FaultKind
 from hardware_sim.line import SteppedLine
@@ -27,15 +32,29 @@ from rtloop.model.status import Fault
 TRAIN = Train(frequency_hz=10, n_pulses=20)
 
 
-def refused(tmp_path: Path, sim: Unit, **options: Any) -> tuple[UnitProblem, list[bytes]]:
-    """What opening says, and the commands that the unit saw."""
+def refused(tmp_path: Path, sim: Unit, *, model: str, **options: Any) -> tuple[UnitProblem, list[bytes]]:
+    """What opening says, and the commands that the unit saw until the line was closed, as the port process does it."""
     clock = SteppedClock()
     line = SteppedLine(sim, clock)
+    line.timeout = READ_TIMEOUT_S
     with Board.create(tmp_path / "board", clock=clock) as board:
-        with pytest.raises(UnitProblem) as problem:
-            SteppedUnit.open(line=line, clock=clock, board=board, run_id=RUN, key=KEY, **options)
-        assert board["port_state"] in (0, 2)
+        worker = PortWorker(
+            line=line,
+            facts=facts_of(model),
+            board=board,
+            clock=clock,
+            run_id=RUN,
+            key=KEY,
+            options=Options(**options),
+        )
+        try:
+            with pytest.raises(UnitProblem) as problem:
+                worker.open()
+        finally:
+            worker.shut()
+        assert board["port_state"] in (FAILED, CLOSED)
     assert clock.now_s() < 1002.0
+    line.wire.visible(clock.now_s() + 0.2)  # what was written last reaches the unit
     return problem.value, [packet[:2] for _, packet in sim.packets]
 
 
@@ -51,13 +70,13 @@ def refused(tmp_path: Path, sim: Unit, **options: Any) -> tuple[UnitProblem, lis
         ((9, 0, 0), {"software_at_least": (9, 1), "unlock_code": UNLOCK_CODE}, "at least 9.1"),
     ],
 )
-def test_a_version_that_contradicts_the_site_is_told_before_anything_else_is_sent(
+def test_a_unit_of_a_version_that_contradicts_the_site_is_sent_the_question_and_one_ea(
     tmp_path: Path, version: tuple[int, ...], options: dict[str, Any], words: str
 ) -> None:
     problem, sent = refused(tmp_path, unit_of("rapid", version=version), model="rapid", **options)
     assert words in str(problem)
     assert ".".join(map(str, version)) in str(problem)
-    assert sent == [b"ND"]
+    assert sent == [b"ND", EA]  # it may be armed, and nobody looks after it
 
 
 def test_everything_wrong_with_the_version_is_told_at_once(tmp_path: Path) -> None:
@@ -68,18 +87,18 @@ def test_everything_wrong_with_the_version_is_told_at_once(tmp_path: Path) -> No
     assert "below 9 does not take" in str(problem)
 
 
-def test_a_wrong_unlock_code_is_told_in_time_and_nothing_else_is_sent(tmp_path: Path) -> None:
+def test_a_wrong_unlock_code_is_told_in_time_and_never_sent_again(tmp_path: Path) -> None:
     wrong = UNLOCK_CODE[:-2] + "zz"
     problem, sent = refused(tmp_path, unit_of("rapid"), model="rapid", unlock_code=wrong)
     assert "unlock code" in str(problem)
     assert problem.fault is Fault.UNIT_SILENT
-    assert sent == [b"ND", b"Q1"]
+    assert sent == [b"ND", b"Q1", EA]
 
 
 def test_another_unit_than_a_rapid_is_told(tmp_path: Path) -> None:
     problem, sent = refused(tmp_path, unit_of("200"), model="rapid")
     assert "software version" in str(problem)
-    assert sent == []  # a 200² does not even know the question
+    assert sent == [EA]  # a 200² does not even know the question
 
 
 @pytest.mark.parametrize("found", ["rapid", "200"])
@@ -89,6 +108,7 @@ def test_another_unit_than_a_bistim_or_200_is_told(tmp_path: Path, found: str) -
     problem, sent = refused(tmp_path, sim, model=model)
     assert problem.todo
     assert not {packet for packet in sent if packet in (b"EB", b"EH")}
+    assert sent[-1] == EA or sent[-1] == b"R@"
 
 
 @pytest.mark.parametrize(
@@ -105,9 +125,15 @@ def test_another_unit_than_a_bistim_or_200_is_told(tmp_path: Path, found: str) -
 def test_options_that_no_such_unit_has_are_refused_before_a_byte_is_sent(
     tmp_path: Path, options: dict[str, Any], words: str
 ) -> None:
-    problem, sent = refused(tmp_path, unit_of("200"), **options)
-    assert words in str(problem)
-    assert sent == []
+    clock, sim = SteppedClock(), unit_of("200")
+    line = SteppedLine(sim, clock)
+    with (
+        Board.create(tmp_path / "board", clock=clock) as board,
+        pytest.raises(UnitProblem, match=words),
+    ):
+        SteppedUnit.open(line=line, clock=clock, board=board, run_id=RUN, key=KEY, **options)
+    line.wire.visible(clock.now_s() + 0.2)
+    assert sim.packets == []
 
 
 # ---- left in a bad state
