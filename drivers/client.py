@@ -68,8 +68,8 @@ class MagstimUnit(Described):
         ``options``: what ``drivers.requests.Options`` has (supply, unlock code, trigger line, transcript, ...).
         """
         known = Options(**options)
+        wrong_options(model, known, port=port)
         facts = facts_of(model, supply_v=known.supply_v, stops_running_train=known.stops_running_train)
-        wrong_options(facts, known)
         from drivers.port_process import main  # the target of the process; it imports this module
 
         context = multiprocessing.get_context("spawn")

@@ -30,7 +30,7 @@ def open_unit(watch: UnitWatch, options: Options, wait: Callable[[float], None])
 
 def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> Opened:
     facts, unit = watch.facts, watch.unit
-    wrong_options(facts, options)
+    wrong_options(facts.model, options)
     try:
         software = unit.identify()
     except LineTrouble as err:
@@ -43,7 +43,9 @@ def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> 
         todo = "check the unlock code in the site file" if options.unlock_code else ""
         raise _unanswered(err, facts, "the unit does not give control", todo) from err
     try:
-        watch.status = found = watch.as_status(first)  # it gave control: from here on closing confirms and releases
+        watch.status = found = watch.as_status(
+            first
+        )  # it gave control: from here on closing confirms and releases
         unit.disarm()
         watch.look()
         power, setting = _single_pulses(watch, wait)
@@ -92,7 +94,8 @@ def _single_pulses(watch: UnitWatch, wait: Callable[[float], None]) -> tuple[int
         if still := watch.unit.differs(watch.read_all(), None):
             raise UnitProblem(
                 Fault.UNIT_UNEXPECTED, "the unit cannot be set to single pulses", found=still,
-                expected="single pulses, read back", todo="set it at its front panel",
+                expected="single pulses, read back",
+                todo="set it at its front panel, or correct the model in the site file",
             )  # fmt: skip
     watch.setting, watch.setting_known = None, True
     return before.power_pct_mso or 0, found

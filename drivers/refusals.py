@@ -1,9 +1,14 @@
-"""Owns the refusal of powers, trains and pairs that a unit cannot give, all reasons at once; owns no exchange."""
+"""Owns the refusal of powers, trains, pairs and options that a unit cannot have, all reasons at once; owns no exchange."""
 
 from __future__ import annotations
 
-from drivers.magstim.units import UnitFacts, train_refusals
+from collections.abc import Iterator
+from pathlib import Path
+
+from drivers.magstim.line import PortLock
+from drivers.magstim.units import UNITS, UnitFacts, train_refusals, wrong_facts
 from drivers.requests import Options
+from drivers.trigger import OutputSetting
 from drivers.trouble import UnitProblem
 from rtloop.model.pulse import Pair, Train
 from rtloop.model.status import Fault
@@ -42,18 +47,39 @@ def _refuse(what: str, reasons: tuple[str, ...]) -> None:
         )  # fmt: skip
 
 
-def wrong_options(facts: UnitFacts, options: Options) -> None:
-    """UnitProblem with everything in the options that no unit of this model has."""
-    wrong = []
+def wrong_options(model: str, options: Options, *, port: str | None = None) -> None:
+    """UnitProblem with everything in model, port and options that no unit of this model has."""
+    wrong = [*wrong_facts(model, options.supply_v, options.stops_running_train)]
     code, least = options.unlock_code, options.software_at_least
     if not isinstance(code, str) or not all(0x20 <= ord(c) <= 0xFF for c in code):
         wrong.append("an unlock code is text of single bytes")
     if not (isinstance(least, tuple) and all(type(part) is int and part >= 0 for part in least)):
         wrong.append(f"a software version is whole numbers, not {least!r}")
-    if facts.kind != "rapid" and (code or least):
-        wrong.append(f"the model {facts.model} has neither unlock code nor a version that it tells")
+    if isinstance(model, str) and model in UNITS and UNITS[model].kind != "rapid" and (code or least):
+        wrong.append(f"the model {model} has neither unlock code nor a version that it tells")
+    wrong += _wrong_ports(port, options)
+    if options.stop_level not in ("low", "high"):
+        wrong.append(f'the level that stops is "low" or "high", not {options.stop_level!r}')
+    if not isinstance(options.transcript, Path | None):
+        wrong.append(f"the transcript is a path, not {options.transcript!r}")
     if wrong:
         raise UnitProblem(
             Fault.UNIT_UNEXPECTED, "the unit's options are wrong", found="; ".join(wrong),
             todo="correct the unit in the site file",
         )  # fmt: skip
+
+
+def _wrong_ports(port: object, options: Options) -> Iterator[str]:
+    """No port, no setting of a line, and two lines on one port, by whatever names."""
+    taken: dict[Path, str] = {}
+    if isinstance(port, str) and port:
+        taken[PortLock(port).path] = "the unit"
+    elif port is not None:
+        yield f"the unit's port is the name of a serial port, not {port!r}"
+    for what, line in (("the trigger line", options.trigger), ("the STOP line", options.stop_line)):
+        if isinstance(line, OutputSetting):
+            owner = taken.setdefault(PortLock(line.port).path, what)
+            if owner != what:
+                yield f"{what} {line.port} is the port of {owner}"
+        elif line is not None:
+            yield f"{what} is an OutputSetting, not {line!r}"

@@ -54,8 +54,8 @@ class SteppedUnit(Described):
         ``PortWorker``. ``options``: as of ``drivers.requests.Options``.
         """
         known = Options(**options)
+        wrong_options(model, known, port=port)
         facts = facts_of(model, supply_v=known.supply_v, stops_running_train=known.stops_running_train)
-        wrong_options(facts, known)
         if hasattr(line, "timeout"):
             line.timeout = READ_TIMEOUT_S
         if known.transcript is not None:

@@ -192,21 +192,27 @@ UNITS: Mapping[str, UnitFacts] = {
 }
 
 
+def wrong_facts(model: object, supply_v: object, stops_running_train: object) -> tuple[str, ...]:
+    """Everything that keeps these from being a unit that is known, in words; () when nothing does."""
+    wrong = []
+    if not (isinstance(model, str) and model in UNITS):
+        wrong.append(f"no driver for the unit model {model!r}, only for {', '.join(sorted(UNITS))}")
+    if not (type(supply_v) is int and supply_v in _SUPPLIES_V):
+        wrong.append(f"no tables for a supply of {supply_v!r} V, only for 115 and 240")
+    if type(stops_running_train) is not bool:
+        wrong.append(f"whether EA stops a train is True or False, not {stops_running_train!r}")
+    return tuple(wrong)
+
+
 def facts_of(model: str, *, supply_v: int = 240, stops_running_train: bool = False) -> UnitFacts:
-    """The facts of a model, or NotReady naming the models (or supplies) that are known.
+    """The facts of a model, or NotReady with all of ``wrong_facts``.
 
     ``stops_running_train``: whether commissioning saw that EA stops a train under way on this very unit.
     """
-    if model not in UNITS:
+    if wrong := wrong_facts(model, supply_v, stops_running_train):
         raise NotReady(
-            f"no driver for the unit model {model!r}", expected=", ".join(sorted(UNITS)), found=model,
-            todo="set the model of the unit in the site file",
-        )  # fmt: skip
-    if supply_v not in _SUPPLIES_V or isinstance(supply_v, bool):
-        raise NotReady(
-            f"no tables for a supply of {supply_v!r} V", expected="115 or 240", found=repr(supply_v),
-            todo="set the supply of the unit in the site file",
-        )  # fmt: skip
+            "no driver for such a unit", found="; ".join(wrong), todo="correct the unit in the site file"
+        )
     facts = UNITS[model]
     stops = stops_running_train and facts.capabilities.trains
     capabilities = replace(facts.capabilities, stops_running_train=stops)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from drivers.reading import firmware_of, status_on, wrong_with
 from drivers.refusals import refuse_pair, refuse_train, wrong_options
 from drivers.requests import Options
 from drivers.settings import set_setting
+from drivers.trigger import OutputSetting
 from drivers.trouble import Refused, UnitProblem
 from rtloop.board import Board
 from rtloop.model.pulse import Pair, Train
@@ -176,9 +178,71 @@ def test_all_that_is_wrong_with_the_options_at_once(
     options = Options(unlock_code=code, software_at_least=least)
     for model in UNITS:
         expected = on_rapid if facts_of(model).kind == "rapid" else on_200
-        found = said(wrong_options, facts_of(model), options)
+        found = said(wrong_options, model, options)
         assert [words for words in (CODE, VERSION, NEITHER) if words in found] == expected, model
         assert bool(found) is bool(expected)
+
+
+LINE = OutputSetting(port="/dev/ttyUSB7", by="byte")
+OF_EACH: list[tuple[dict[str, Any], str]] = [
+    ({"model": "4000"}, "no driver for the unit model '4000'"),
+    ({"model": None}, "no driver for the unit model None"),
+    ({"supply_v": 230}, "a supply of 230 V"),
+    ({"supply_v": "240"}, "a supply of '240' V"),
+    ({"supply_v": True}, "a supply of True V"),
+    ({"supply_v": 240.0}, "a supply of 240.0 V"),
+    ({"stops_running_train": "no"}, "True or False, not 'no'"),
+    ({"stops_running_train": 1}, "True or False, not 1"),
+    ({"unlock_code": 3}, CODE),
+    ({"software_at_least": 7}, VERSION),
+    ({"trigger": "/dev/ttyUSB1"}, "the trigger line is an OutputSetting, not '/dev/ttyUSB1'"),
+    ({"stop_line": 1}, "the STOP line is an OutputSetting, not 1"),
+    ({"stop_level": "off"}, 'is "low" or "high", not \'off\''),
+    ({"stop_level": None}, 'is "low" or "high", not None'),
+    ({"transcript": "bytes.jsonl"}, "the transcript is a path"),
+    ({"port": 5}, "the unit's port is the name of a serial port, not 5"),
+    ({"port": ""}, "the unit's port is the name of a serial port, not ''"),
+    ({"port": LINE.port, "trigger": LINE}, "the trigger line /dev/ttyUSB7 is the port of the unit"),
+    ({"port": LINE.port, "stop_line": LINE}, "the STOP line /dev/ttyUSB7 is the port of the unit"),
+    ({"trigger": LINE, "stop_line": LINE}, "the STOP line /dev/ttyUSB7 is the port of the trigger line"),
+    (
+        {"port": "socket://localhost:9", "trigger": OutputSetting(port="socket://127.0.0.1:9", by="byte")},
+        "the trigger line socket://127.0.0.1:9 is the port of the unit",
+    ),
+]
+
+
+def of_options(*, model: Any = "rapid", port: Any = "/dev/ttyUSB0", **options: Any) -> str:
+    return said(partial(wrong_options, port=port), model, Options(**options))
+
+
+@pytest.mark.parametrize(("options", "words"), OF_EACH)
+def test_each_option_of_a_wrong_type_or_value_is_refused(options: dict[str, Any], words: str) -> None:
+    found = of_options(**options)
+    assert words in found
+    assert ";" not in found  # nothing else is blamed
+
+
+def test_options_that_can_be_are_not_refused(tmp_path: Path) -> None:
+    other = OutputSetting(port="/dev/ttyUSB8", by="byte")
+    assert not of_options(
+        supply_v=115,
+        stops_running_train=True,
+        trigger=LINE,
+        stop_line=other,
+        stop_level="high",
+        transcript=tmp_path / "t",
+    )
+    assert not of_options(port=None, trigger=LINE)
+
+
+def test_everything_wrong_with_the_options_is_told_at_once() -> None:
+    each = [row for row in OF_EACH if len(row[0]) == 1]
+    wrong = {name: value for options, _ in each for name, value in options.items()}
+    found = of_options(**wrong)
+    told = [words for options, words in each if options.items() <= wrong.items()]
+    assert len(told) == len(wrong) == 10
+    assert all(words in found for words in told), found
 
 
 # ---- a train or a pair is set

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from contract_tools import EA, EH, KEY, RUN, Bench, bench
 
+from drivers.client import MagstimUnit
 from drivers.magstim.line import READ_TIMEOUT_S
 from drivers.magstim.units import facts_of
 from drivers.requests import Options
 from drivers.stepped import SteppedUnit
+from drivers.trigger import OutputSetting
 from drivers.trouble import LineTrouble, UnitProblem
 from drivers.watch import CLOSED, FAILED
 from drivers.worker import PortWorker
@@ -134,6 +136,14 @@ def test_options_that_no_such_unit_has_are_refused_before_a_byte_is_sent(
         SteppedUnit.open(line=line, clock=clock, board=board, run_id=RUN, key=KEY, **options)
     line.wire.visible(clock.now_s() + 0.2)
     assert sim.packets == []
+
+
+def test_a_trigger_on_the_units_own_port_is_refused_before_a_process_is_started(tmp_path: Path) -> None:
+    own = OutputSetting(port="/dev/ttyUSB7")
+    with pytest.raises(UnitProblem, match="the trigger line /dev/ttyUSB7 is the port of the unit"):
+        MagstimUnit.open(
+            port=own.port, board_path=tmp_path / "none", run_id=RUN, key=KEY, simulated=False, trigger=own
+        )
 
 
 # ---- left in a bad state
