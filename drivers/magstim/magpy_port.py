@@ -253,8 +253,14 @@ class MagpyPort:
             raise Refused(f"no {type(setting).__name__.lower()} on this unit", written=False)
 
     def differs(self, reply: Reply, setting: Train | Pair | None) -> str:
-        """In what a reply contradicts the setting, in words; "" when in nothing that it says."""
-        return ""
+        """In what a reply contradicts the setting, in words; "" when in nothing that it says.
+
+        A 200² has neither power B nor interval, so its reply to ``J`` has zeros there; a BiStim²'s has not.
+        """
+        held = reply.held
+        if held is None or (held.power_b_pct_mso == 0 and held.interval_ms == 0):
+            return ""
+        return f"power B {held.power_b_pct_mso} %, interval {held.interval_ms:g} (a BiStim²?)"
 
     def take_control(self) -> Reply:
         """``Q@``: also the keep-alive, and the one status byte taken *after* the command took effect."""
@@ -303,7 +309,7 @@ class MagpyPort:
         if not isinstance(parsed, dict):  # MagPy's (0, None): it sent nothing and calls that success
             raise Refused("not sent: MagPy gave no receipt", written=False)
         temperature = parsed.get("magstimTemp")
-        power, held = _held(parsed)
+        power, held = _held(parsed, raw)
         return Reply(
             instr=raw[1], t_sent_s=self.exchange.t_sent_s, t_s=self.exchange.t_reply_s, power_pct_mso=power,
             coil_temp_c=max(temperature["coil1Temp"], temperature["coil2Temp"]) if temperature else None,
@@ -326,12 +332,18 @@ class MagpyPort:
         return Reply(instr=raw[1], rapid=raw[2], t_sent_s=self.exchange.t_sent_s, t_s=self.exchange.t_reply_s)
 
 
-def _held(parsed: dict[str, Any]) -> tuple[int | None, Held | None]:
-    """Power, and what is held for trains or pairs, from any of MagPy's parameter dicts."""
+def _held(parsed: dict[str, Any], raw: bytes) -> tuple[int | None, Held | None]:
+    """Power, and what is held for trains or pairs, from any of MagPy's parameter dicts.
+
+    MagPy passes over the last six digits of a 200²'s ``J`` (``raw``): a BiStim² has power B and interval there.
+    """
     if "magstimParam" in parsed:
-        return parsed["magstimParam"]["power"], None
-    if (two := parsed.get("bistimParam")) is not None:
-        return two["powerA"], Held(power_b_pct_mso=two["powerB"], interval_ms=float(two["ppOffset"]))
+        if not raw[5:11].isdigit():
+            raise Garbled(f"no digits where power B and interval stand in {raw!r}", written=True)
+        two = Held(power_b_pct_mso=int(raw[5:8]), interval_ms=float(raw[8:11]))
+        return parsed["magstimParam"]["power"], two
+    if (pair := parsed.get("bistimParam")) is not None:
+        return pair["powerA"], Held(power_b_pct_mso=pair["powerB"], interval_ms=float(pair["ppOffset"]))
     if (many := parsed.get("rapidParam")) is not None:
         return many["power"], Held(
             frequency_hz=many["frequency"], n_pulses=many["nPulses"], duration_s=many["duration"]
