@@ -83,8 +83,6 @@ class OutputLine:
 
     def __init__(self, setting: OutputSetting, *, make_port: MakePort = closed_port) -> None:
         self.setting = setting
-        self.high = False  # as last set; an output that failed may be anywhere
-        self._closed = False
         self._lock = PortLock(setting.port)
         self._lock.take()
         try:
@@ -119,7 +117,6 @@ class OutputLine:
                     raise OSError(f"{n_written} bytes written")
         except (OSError, TypeError) as err:  # pyserial: TypeError when the descriptor vanished under it
             raise Lost(f"the output line {self.setting.port} failed: {err}", written=True) from err
-        self.high = high
 
     @property
     def wire_s(self) -> float:
@@ -128,9 +125,6 @@ class OutputLine:
 
     def close(self) -> None:
         """Close the port as it is; never raises, may be called twice. Closing lets RTS fall."""
-        if self._closed:
-            return
-        self._closed = True
         try:
             if hasattr(self, "_port"):
                 with contextlib.suppress(OSError, TypeError):
@@ -225,9 +219,8 @@ class TriggerLine:
         """Low, then close; never raises. To be called after the unit has confirmed that it is disarmed."""
         if not self._closed:
             self._closed = True
-            if self._output.high or self._output.setting.by == "byte":
-                with contextlib.suppress(LineTrouble):
-                    self._output.set(False)
+            with contextlib.suppress(LineTrouble):
+                self._output.set(False)
             self._output.close()
 
 
