@@ -184,7 +184,7 @@ class Stand:
             pulse, result, why = self._once(power_pct_mso, train)
             if result is not None and result.outcome in (Outcome.FIRED, Outcome.UNCERTAIN):
                 break
-            if not left or self.lock.lamp not in (Lamp.ARMED, Lamp.HELD):
+            if not left or not self.armed:
                 raise NotReady("the pulse was refused", found=why)
         assert result is not None
         self._last_s = self.clock.now_s()
@@ -244,8 +244,12 @@ class Stand:
     def disarmed(self) -> bool:
         """The lamp is not armed, and the unit's newest status byte says standby."""
         status = self.gate.status()
-        armed = self.lock.lamp in (Lamp.ARMED, Lamp.HELD)
-        return not armed and status.standby and not status.may_discharge
+        return not self.armed and status.standby and not status.may_discharge
+
+    @property
+    def armed(self) -> bool:
+        """By the lamp; a hold of a moment (a late sample) is armed still."""
+        return self.lock.lamp in (Lamp.ARMED, Lamp.HELD)
 
 
 @contextlib.contextmanager

@@ -215,23 +215,23 @@ def train_and_disarm(walk: Walk, stand: Stand) -> bool | None:
 def hardware_stop(walk: Walk, stand: Stand) -> None:
     """The unit's own stop, pressed by the person while armed: the unit says standby, and so does its display."""
     stand.arm(walk.person, "the unit will be ARMED, nothing will be fired (the unit's own stop)")
+    first = len(stand.faults)
     walk.person.act("hardware_stop", f"PRESS THE UNIT'S OWN STOP NOW (within {HARDWARE_S:g} s)")
     t0_s = stand.clock.now_s()
-    stand.wait(HARDWARE_S, lambda: stand.gate.status().standby or bool(stand.faults))
+    stand.wait(HARDWARE_S, lambda: stand.gate.status().standby or not stand.armed)
     stand.wait(1.0, lambda: stand.disarmed)
-    took_s, program = stand.clock.now_s() - t0_s, stand.disarmed and took_ok(stand)
+    took_s, told = stand.clock.now_s() - t0_s, stand.faults[first:]
+    # the vigil noticed that the unit itself left the armed state; the program's own disarm does not count
+    program = stand.disarmed and any(fault is Fault.UNIT_UNEXPECTED for _, fault, _ in told)
     saw = walk.person.confirms("standby", STANDBY_ASKED, stand.tick)
     words = f"status byte {'standby' if program else 'NOT standby by the unit itself'}; display {standby_words(saw)}"
+    if not program and told:
+        words += f"; told meanwhile: {'; '.join(f'{fault.value} ({said})' for _, fault, said in told)}"
     walk.found("hardware_stop", "the unit's own stop pressed while armed",
                "status byte and display say standby, the program disarms",
                words, program and saw,
                by=walk.person.name, numbers={"until_standby_s": took_s})  # fmt: skip
     walk.person.act("release", "put the unit's own stop back, if it stays pressed")
-
-
-def took_ok(stand: Stand) -> bool:
-    """The vigil noticed that the unit itself left the armed state; the program's own disarm does not count."""
-    return any(fault is Fault.UNIT_UNEXPECTED for _, fault, _ in stand.faults)
 
 
 def stop(walk: Walk, stand: Stand) -> None:
@@ -255,11 +255,13 @@ def stop(walk: Walk, stand: Stand) -> None:
 def unplug(walk: Walk, stand: Stand) -> None:
     """The cable pulled while armed: an error, and the unit's own watchdog disarms it. The port vanishes, or it stays, silent."""
     stand.arm(walk.person, "the unit will be ARMED, nothing will be fired (pulling the cable)")
+    first = len(stand.faults)
     walk.person.act("unplug", f"PULL THE UNIT'S SERIAL CABLE NOW, not the mains (within {HARDWARE_S:g} s)")
     lost = (Fault.UNIT_LOST, Fault.UNIT_SILENT, Fault.UNIT_STALE)
-    stand.wait(HARDWARE_S, lambda: any(f in lost or f is Fault.PORT_DEAD for _, f, _ in stand.faults))
-    told = [(t_s, f, w) for t_s, f, w in stand.faults if f in lost]
-    since_ms = 1e3 * (told[0][0] - stand.gate.status().t_s) if told else math.nan
+    stand.wait(HARDWARE_S, lambda: not stand.armed)  # what only holds for a moment is no cable
+    word_s = stand.gate.status().t_s  # the unit's last
+    told = [(t_s, f, w) for t_s, f, w in stand.faults[first:] if f in lost and t_s > word_s]
+    since_ms = 1e3 * (told[0][0] - word_s) if told else math.nan
     vanished = stand.bench.board["port_state"] == LINE_FAILED
     # an error that was told for another reason has disarmed the unit by its own word: then no cable was pulled
     unconfirmed = stand.lock.armed_since_s is not None and stand.lock.lamp is not Lamp.ARMED

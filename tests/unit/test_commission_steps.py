@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from commission_tools import Hand, SteppedStand, good, site_in
 
+from hardware_sim.bench import SteppedBench
 from rtloop.app import commission_bench, commission_steps, preflight
+from rtloop.app.commission_bench import Stand
 from rtloop.app.commission_steps import (
+    Walk,
     hardware_stop,
     identity,
     pair_setting,
@@ -25,7 +28,7 @@ from rtloop.app.commissioned import covered, records_folder
 from rtloop.app.preflight import Item
 from rtloop.errors import NotReady, SafetyStop
 from rtloop.model.pulse import Pulse, Purpose, Train
-from rtloop.model.status import Lamp, UnitIdentity
+from rtloop.model.status import Fault, Lamp, UnitIdentity
 from rtloop.record.commissioning import write_record
 
 DOES = {"hardware_stop": "standby_unexpectedly", "unplug": "unplug"}
@@ -141,6 +144,66 @@ def test_a_train_of_which_the_eeg_shows_too_little_is_not_clear_and_does_not_pas
 # -- the unit's own stop, and the cable ---------------------------------------------------------------------------
 
 
+def late(bench: SteppedBench, in_s: float) -> None:
+    """What a busy computer does: samples come 80 ms late for a moment, and none is lost."""
+    usual_s, from_s = bench.sampler.lag_s, bench.clock.now_s() + in_s
+
+    def catch_up(now_s: float) -> None:
+        bench.sampler.lag_s = usual_s + (0.08 if from_s <= now_s < from_s + 0.08 else 0.0)
+
+    bench.clock.listen(catch_up)
+
+
+class Thinks(Hand):
+    """Does what is to be done so long after being told; a moment without samples comes first."""
+
+    later_s = 2.5
+
+    def act(self, what: str, words: str) -> None:
+        if what in self._does:
+            end_s = self._bench.clock.now_s() + self.later_s
+            late(self._bench, 1.0)
+            self._bench.clock.listen(lambda now_s: self._now(what, now_s >= end_s))
+
+    def _now(self, what: str, due: bool) -> None:
+        if due and what in self._does:
+            self._bench.inject({"kind": self._does.pop(what)})
+
+
+@pytest.mark.req("R-ORPHAN")
+@pytest.mark.parametrize(("step", "name"), [(hardware_stop, "hardware_stop"), (unplug, "unplug")])
+def test_a_hold_of_a_moment_before_or_meanwhile_does_not_end_the_time_to_act(
+    tmp_path: Path, step: Callable[[Walk, Stand], None], name: str
+) -> None:
+    with SteppedStand(tmp_path, "200", lambda bench: Thinks(bench, dict(DOES))) as s:
+        s.stand.set_power(40)
+        s.walk.n_pulses = 1
+        late(s.bench, 1.5)  # while armed
+        pulses(s.walk, s.stand)
+        before = [fault for _, fault, _ in s.stand.faults]
+        assert Fault.STREAM_STALE in before
+        t0_s = s.clock.now_s()
+        step(s.walk, s.stand)
+        assert s.clock.now_s() - t0_s >= Thinks.later_s
+    assert [fault for _, fault, _ in s.stand.faults[len(before) :]].count(Fault.STREAM_STALE) >= 1
+    found = s.walk.steps[-1]
+    assert (found.step, found.passed) == (name, True), found
+
+
+@pytest.mark.req("R-ORPHAN")
+def test_what_an_earlier_step_told_is_no_stop_and_no_cable_of_this_one(tmp_path: Path) -> None:
+    with SteppedStand(tmp_path, "200", lambda bench: Hand(bench, {})) as s:
+        now_s = s.clock.now_s()
+        s.stand.faults += [(now_s, f, "earlier") for f in (Fault.UNIT_UNEXPECTED, Fault.UNIT_LOST)]
+        for step in (hardware_stop, unplug):
+            t0_s = s.clock.now_s()
+            step(s.walk, s.stand)
+            assert s.clock.now_s() - t0_s >= 4.0
+            s.stand.gate.disarm("over")
+    assert [(x.step, x.passed) for x in s.walk.steps] == [("hardware_stop", False), ("unplug", False)]
+    assert "no error was told" in s.walk.steps[-1].found
+
+
 @pytest.mark.parametrize(
     ("hand", "why"), [("", "status byte NOT standby"), ("cable_out", "NOT standby by the unit itself")]
 )
@@ -153,6 +216,8 @@ def test_a_stop_that_nobody_pressed_and_a_cable_instead_of_a_stop_do_not_pass(
     (found,) = s.walk.steps
     assert not found.passed
     assert why in found.found
+    if not hand:
+        assert found.numbers["until_standby_s"] >= 4.0
 
 
 @pytest.mark.req("R-ORPHAN")
