@@ -88,7 +88,7 @@ class Firing:
         self.pace.given(now_s, permit.power_pct_mso, permit.train)
         try:
             if self.trigger is None:
-                reply = watch.unit.fire()
+                reply = watch.unit.fire(not_after_s=permit.expires_s)
                 sent_s = reply.t_sent_s
             else:
                 sent_s = self.trigger.fire(not_after_s=permit.expires_s)
@@ -105,7 +105,10 @@ class Firing:
             why = f"{how} the status byte {reply.instr:#04x} of the reply says {wrong}"
             watch.ea(self._uncertain(why))
             return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply)
-        return self._receipt(permit, Delivery.DELIVERED, "", sent_s, reply)
+        if sent_s > permit.expires_s:
+            why = f"given up to {1e3 * (sent_s - permit.expires_s):.1f} ms after its deadline"
+            watch.trip_with(Fault.ENGINE_LATE, f"a pulse was {why}")
+        return self._receipt(permit, Delivery.DELIVERED, why, sent_s, reply)
 
     def _failed(self, permit: Permit, err: LineTrouble, called_s: float) -> FireReceipt:
         """No proper reply: what the unit did with it, as far as that is certain."""

@@ -50,7 +50,7 @@ class Garbled(LineTrouble):
 
 
 class Refused(LineTrouble):
-    """The unit answered that it will not: ``S`` (conflict with its state) or ``?`` (not understood)."""
+    """The unit answered that it will not: ``S`` (conflict with its state) or ``?`` (not understood; see ``MagpyPort.fire``)."""
 
 
 class Cut(LineTrouble):

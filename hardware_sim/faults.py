@@ -22,7 +22,7 @@ class FaultKind(StrEnum):
     SHORT_REPLY = "short_reply"  # only the first ``n_bytes`` of a reply are sent
     DELAYED_REPLY = "delayed_reply"  # replies start ``delay_s`` late (later ones queue behind)
     BAD_CRC = "bad_crc"  # the last byte of a reply is wrong
-    STRAY_BYTES = "stray_bytes"  # each reply comes with ``data`` before it
+    STRAY_BYTES = "stray_bytes"  # each reply comes with ``data`` before it, or ``delay_s`` behind ``data``
     UNSOLICITED_BYTES = "unsolicited_bytes"  # ``data`` arrives once, unasked
     ANSWER_UNKNOWN = "answer_unknown"  # command not obeyed, answered ``?``
     ANSWER_CONFLICT = "answer_conflict"  # command not obeyed, answered ``S``
@@ -59,7 +59,7 @@ _OPTIONAL: dict[FaultKind, set[str]] = {
     FaultKind.SHORT_REPLY: _REPLY | {"n_bytes"},
     FaultKind.DELAYED_REPLY: _REPLY,
     FaultKind.BAD_CRC: _REPLY,
-    FaultKind.STRAY_BYTES: _REPLY,
+    FaultKind.STRAY_BYTES: _REPLY | {"delay_s"},
     FaultKind.ANSWER_UNKNOWN: _REPLY,
     FaultKind.ANSWER_CONFLICT: _REPLY,
     FaultKind.ERROR_BIT: {"fatal"},

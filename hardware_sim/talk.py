@@ -74,7 +74,7 @@ class Talk:
 
     def send(self, reply: bytes, t_s: float, packet: bytes | None = None) -> list[tuple[float, bytes]]:
         """Put a reply on the line after the last one; faults of replies meet only answers to packets."""
-        start_s = t_s + PROCESSING_S
+        start_s, out = t_s + PROCESSING_S, []  # type: float, list[tuple[float, bytes]]
         if packet is not None:
             if self._faults.strike(FaultKind.MUTE, t_s, packet):
                 return []
@@ -83,10 +83,13 @@ class Talk:
             if fault := self._faults.strike(FaultKind.SHORT_REPLY, t_s, packet):
                 reply = reply[: 1 if fault.n_bytes is None else fault.n_bytes]
             if fault := self._faults.strike(FaultKind.STRAY_BYTES, t_s, packet):
-                reply = (fault.data or b"") + reply
+                if fault.delay_s is None:
+                    reply = (fault.data or b"") + reply
+                else:
+                    out, start_s = self.send(fault.data or b"", t_s), start_s + fault.delay_s
             if fault := self._faults.strike(FaultKind.DELAYED_REPLY, t_s, packet):
                 start_s += fault.delay_s or 0.0
         if not reply:
-            return []
+            return out
         self._tx_free_s = max(start_s, self._tx_free_s) + len(reply) * BYTE_S
-        return [(self._tx_free_s, reply)]
+        return [*out, (self._tx_free_s, reply)]

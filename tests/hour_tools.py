@@ -42,6 +42,7 @@ NOISE: tuple[dict[str, Any], ...] = (
     {"kind": FaultKind.UNSOLICITED_BYTES, "data": b"\x00?S"}, {"kind": FaultKind.SHORT_REPLY, "times": 1, "n_bytes": 2},
     {"kind": FaultKind.DELAYED_REPLY, "times": 1, "delay_s": 0.05}, {"kind": FaultKind.MUTE, "times": 1},
     {"kind": FaultKind.BAD_CRC, "times": 1, "only": "EH"}, {"kind": FaultKind.MUTE, "times": 1, "only": "EH"},
+    {"kind": FaultKind.STRAY_BYTES, "times": 1, "only": "EH", "data": b"?", "delay_s": 0.02},
 )  # fmt: skip
 
 

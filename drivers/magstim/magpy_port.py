@@ -9,6 +9,7 @@ without a receipt.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from magpy.magstim import BiStim, Magstim, Rapid, calcCRC
 
 from drivers.magstim.line import Line
-from drivers.trouble import Cut, Garbled, Lost, Refused, Silent
+from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Refused, Silent
 from rtloop.clock import Clock
 from rtloop.model.pulse import Pair, Train
 
@@ -70,6 +71,7 @@ class Exchange:
         self._reply: bytearray | None = None
         self.last = b""
         self.t_sent_s = self.t_reply_s = clock.now_s()
+        self.not_after_s = math.inf  # no command is written then or later
         self.junk = 0  # bytes that nobody had asked for, dropped
 
     def put(self, item: tuple[bytes | int | None, str | None, int | None]) -> None:
@@ -91,6 +93,9 @@ class Exchange:
             except Lost as err:
                 raise Lost(f"{message!r} not sent; {err}", written=False) from err
             raise Cut(f"{message!r} not sent: something more urgent came", written=False)
+        late_s = self._clock.now_s() - self.not_after_s
+        if not late_s < 0:
+            raise LineTrouble(f"missed: {1e3 * late_s:.1f} ms after its deadline, not sent", written=False)
         self._write(message)
         self.t_sent_s = self._clock.now_s()
         self._reply = self._receive(message, n_bytes)
@@ -284,8 +289,17 @@ class MagpyPort:
     def disarm(self) -> Reply:
         return self._ask(lambda: self._unit.disarm(receipt=True))
 
-    def fire(self) -> Reply:
-        return self._ask(lambda: self._unit.fire(receipt=True))
+    def fire(self, *, not_after_s: float = math.inf) -> Reply:
+        """``EH``, unless it is too late for it. A no is ``E?`` or ``ES``: the unit knows ``EH``, a lone ``?`` is damage."""
+        self.exchange.not_after_s = not_after_s
+        try:
+            return self._ask(lambda: self._unit.fire(receipt=True))
+        except Refused as err:
+            if err.written and self.exchange.last[:1] != b"E":
+                raise Garbled(f"no answer to EH: {err}", written=True) from err
+            raise
+        finally:
+            self.exchange.not_after_s = math.inf
 
     def close(self) -> None:
         self._line.close()

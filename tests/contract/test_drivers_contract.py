@@ -247,13 +247,28 @@ class Whole(Core):
         assert b.board["port_state"] == (CLOSED if kind is None else FAILED)
 
     def test_a_unit_that_refuses_is_not_delivered(self, b: Bench) -> None:
-        for kind in (FaultKind.ANSWER_CONFLICT, FaultKind.ANSWER_UNKNOWN):
-            b.ready(40)
-            b.inject(kind, only="EH", times=1)
-            receipt = b.unit.fire(b.permit(40))
-            assert receipt.delivery is Delivery.NOT_DELIVERED, receipt
-            assert receipt.t_sent_s is not None
+        b.ready(40)
+        b.inject(FaultKind.ANSWER_CONFLICT, only="EH", times=1)
+        receipt = b.unit.fire(b.permit(40))
+        assert receipt.delivery is Delivery.NOT_DELIVERED, receipt
+        assert receipt.t_sent_s is not None
         assert b.discharges == 0
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.DELIVERED
+
+    @pytest.mark.req("R-UNCERTAIN")
+    @pytest.mark.parametrize("pulses", [0, 1])
+    def test_a_lone_question_mark_after_fire_is_uncertain(self, b: Bench, pulses: int) -> None:
+        """A unit knows the fire command: the byte was damaged on its way, and the true reply may yet come."""
+        b.ready(40)
+        how: dict[str, Any] = {"kind": FaultKind.STRAY_BYTES, "data": b"?", "delay_s": 0.02}
+        b.inject(**(how if pulses else {"kind": FaultKind.ANSWER_UNKNOWN}), only="EH", times=1)
+        receipt = b.unit.fire(b.permit(40))
+        assert receipt.delivery is Delivery.UNCERTAIN, receipt
+        b.until(lambda: not b.armed(), within_s=0.1)
+        b.sleep(0.3)
+        assert b.discharges == pulses
+        assert b.unit.status().standby  # the late reply was taken for nothing else
+        assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
 
     def test_half_a_reply_to_fire_is_uncertain(self, b: Bench) -> None:
         b.ready(40)
@@ -264,9 +279,7 @@ class Whole(Core):
     def test_stray_bytes_before_the_reply_to_fire_are_uncertain(self, b: Bench) -> None:
         b.ready(40)
         b.inject(FaultKind.STRAY_BYTES, only="EH", data=b"?")
-        assert (
-            b.unit.fire(b.permit(40)).delivery is Delivery.UNCERTAIN
-        )  # "?" alone would have meant: not fired
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.UNCERTAIN
         assert b.discharges == 1
 
     def test_silence_while_armed_disarms(self, b: Bench) -> None:

@@ -191,6 +191,94 @@ def test_a_look_that_is_due_sooner_stays_so(tmp_path: Path) -> None:
         assert b.unit._worker._watch.look_at_s == due_s
 
 
+# ---- the deadline of the fire command
+
+
+class SlowLine:
+    """The line of ``b``, which takes its time over the drain before a command, or over the write of one."""
+
+    def __init__(self, b: Bench, *, drain_s: float = 0.0, write_s: float = 0.0) -> None:
+        self._line, self._clock, self._drain_s, self._write_s = b.line, b.clock, drain_s, write_s
+        b.unit._worker._watch.unit.exchange._line = self
+
+    @property
+    def in_waiting(self) -> int:
+        self._clock.advance(self._drain_s)
+        return int(self._line.in_waiting)
+
+    def write(self, data: bytes) -> int:
+        n = int(self._line.write(data))
+        self._clock.advance(self._write_s if data.startswith(EH) else 0.0)
+        return n
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._line, name)
+
+
+@pytest.mark.req("R-STALE")
+@pytest.mark.parametrize("train", [None, TRAIN])
+@pytest.mark.parametrize(
+    ("ttl_s", "fired"), [(0.01, False), (0.0312, False), (0.0312 + 2e-6, True), (0.05, True)]
+)
+def test_a_drain_that_outlasts_the_deadline_leaves_the_pulse_unsent(
+    tmp_path: Path, train: Train | None, ttl_s: float, fired: bool
+) -> None:
+    with armed(tmp_path, model="super-rapid" if train else "200", setting=train) as b:
+        watch = b.unit._worker._watch
+        SlowLine(b, drain_s=0.0312)
+        receipt = fire(b, train=train, ttl_s=ttl_s)
+        assert watch.trip is None
+        assert watch.armed
+        assert len(b.sent(EH)) == fired
+        if fired:
+            assert (receipt.delivery, receipt.reason) == (SURE, "")
+            return
+        assert (receipt.delivery, receipt.t_sent_s, receipt.t_reply_s) == (NOT, None, None)
+        assert receipt.reason == f"missed: {1e3 * (0.0312 - ttl_s):.1f} ms after its deadline, not sent"
+        SlowLine(b)
+        assert b.unit.refresh().ready  # other commands have no deadline
+        assert fire(b, train=train).delivery is SURE  # nothing was given: no interval has begun
+
+
+@pytest.mark.req("R-STALE")
+@pytest.mark.parametrize("train", [None, TRAIN])
+@pytest.mark.parametrize(("ttl_s", "late"), [(0.02, True), (0.04, False)])
+def test_a_pulse_that_went_out_late_is_counted_and_told(
+    tmp_path: Path, train: Train | None, ttl_s: float, late: bool
+) -> None:
+    """The write itself took its time: the pulse is given, the unit said so, and it came too late."""
+    with armed(tmp_path, model="super-rapid" if train else "200", setting=train) as b:
+        watch, called_s = b.unit._worker._watch, b.clock.now_s()
+        SlowLine(b, write_s=0.03)
+        receipt = fire(b, train=train, ttl_s=ttl_s)
+        assert receipt.delivery is SURE
+        assert receipt.t_sent_s == pytest.approx(called_s + 0.03, abs=1e-9)
+        assert receipt.reason == ("given up to 10.0 ms after its deadline" if late else "")
+        assert (watch.run is None) == (train is None)
+        assert watch.armed == (not late)
+        assert _eas(b, called_s) == late
+        if not late:
+            assert watch.trip is None
+            return
+        told = b.unit.trouble()
+        assert told.fault is Fault.ENGINE_LATE
+        assert "a pulse was given up to 10.0 ms after its deadline" in str(told)
+        b.sleep(2.5)
+        assert b.unit.status().standby
+        assert b.unit.arm().ready  # the operator has been told, and armed anew
+        assert b.unit.trouble() is None
+
+
+@pytest.mark.req("R-STALE")
+def test_a_pulse_at_its_very_deadline_is_not_late(tmp_path: Path) -> None:
+    with armed(tmp_path) as b:
+        watch, until_s = b.unit._worker._watch, b.clock.now_s() + 0.3
+        whole = watch.unit.fire
+        watch.unit.fire = lambda **how: replace(whole(**how), t_sent_s=until_s)
+        receipt = fire(b, expires_s=until_s)
+        assert (receipt.delivery, receipt.reason, watch.trip) == (SURE, "", None)
+
+
 # ---- the fire command goes wrong
 
 FAILURES: list[tuple[Exception, Delivery, int, Fault | None]] = [  # raised, outcome, EAs of ours, trip
@@ -224,7 +312,7 @@ def test_a_fire_command_that_fails(
         watch, called_s = b.unit._worker._watch, b.clock.now_s()
         exchange, was_armed = watch.unit.exchange, watch.status
 
-        def broken() -> None:
+        def broken(*, not_after_s: float) -> None:
             b.clock.advance(0.003)
             if not stale:
                 exchange.t_sent_s = b.clock.now_s()

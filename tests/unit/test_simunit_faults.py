@@ -63,6 +63,10 @@ def test_bad_crc_changes_only_the_last_byte() -> None:
 
 def test_stray_and_unsolicited_bytes() -> None:
     assert faulty(FaultKind.STRAY_BYTES, data=b"\x00E").ask(b"Q@") == b"\x00E" + packet(b"Q\x8c")
+    bench = faulty(FaultKind.STRAY_BYTES, data=b"?", delay_s=0.02)
+    (early_s, stray), (late_s, reply) = bench.unit.receive(packet(b"Q@"), bench.now_s)
+    assert (stray, reply) == (b"?", packet(b"Q\x8c"))
+    assert late_s - early_s == pytest.approx(0.02 + 2 * 10 / 9600)
     bench = ready_bench()
     bench.unit.inject(Fault(kind=FaultKind.UNSOLICITED_BYTES, data=b"zz", start_s=0.05))
     sent = [reply for i in range(20) for reply in bench.unit.tick(bench.now_s + i * 0.01)]
