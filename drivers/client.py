@@ -334,7 +334,7 @@ class MagstimUnit(Described):
                         Fault.PORT_DEAD, f"the port process did not answer {ask}",
                         expected=f"within {deadline_s:g} s", todo="disarm, then start a new run",
                     )  # fmt: skip
-        except (EOFError, ConnectionError) as err:
+        except (EOFError, OSError) as err:  # OSError: it ended in the middle of an answer
             raise self._dead(f"it ended during {ask}") from err
         finally:
             self._lock.release()

@@ -11,6 +11,7 @@ _WATCH = ("tests/unit/test_drivers_mutants_watch.py", "tests/unit/test_drivers_m
 _TRAIN_RUNS = "tests/unit/test_drivers_mutants_trains.py"
 _SETTINGS = "tests/unit/test_drivers_mutants_settings.py"
 _TRIGGER = ("tests/unit/test_drivers_mutants_trigger.py", "tests/unit/test_drivers_trigger.py")
+_CLIENT = ("tests/unit/test_drivers_mutants_client.py",)
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _RULES = "tests/unit/test_safety_mutants_rules.py"
 _GATE = "tests/unit/test_safety_gate.py"
@@ -29,6 +30,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/settings.py": (_SETTINGS,),
     "drivers/refusals.py": (_SETTINGS,),
     "drivers/watch.py": _WATCH,
+    "drivers/trigger.py": _TRIGGER,
+    "drivers/client.py": _CLIENT,
     "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE),
     "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
     "rtloop/safety/gate.py": (_GATE, _GATE_MORE, _TRAINS),
@@ -51,9 +54,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/unit/test_safety_locked.py",
     ),
 }
-#: no outcome is decided here (bytes and tables); tried when named on the command line, survivors not gone through
+#: tried when named on the command line; its survivors are not gone through. It tells a refusal from a reply that cannot be
+#: read, and whether a byte was written: of the outcome logic
 NOT_YET: dict[str, tuple[str, ...]] = {
-    "drivers/trigger.py": _TRIGGER,
     "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),
 }
 #: small and pure: every mutant of these is tried in every run, sampled or not
