@@ -78,9 +78,11 @@ class SteppedLoop(ScriptLoop):
     def ask(self, work: Callable[[], Any], within_s: float) -> Any:
         self.present()
         self.turn(self._clock.now_s())
-        job = _Job(work)
+        job, end_s = _Job(work), self._clock.now_s() + within_s
         with self._at_work():
             self._serve(job)
+        if not self._clock.now_s() < end_s:  # the script's own thread would not have waited so long
+            raise SafetyStop("the script's loop did not answer", expected=f"within {within_s:g} s")
         self.present()
         if job.error is not None:
             raise job.error

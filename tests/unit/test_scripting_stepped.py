@@ -157,6 +157,22 @@ def test_a_train_on_a_real_port_is_said_armed_by_a_person_seen_and_counted(tmp_p
     assert ledger_of(tmp_path / "data", "P001", simulated=False).count() == 20
 
 
+@pytest.mark.parametrize("next_power_b", [None, 0])
+def test_a_power_b_that_falls_from_the_top_is_waited_for(tmp_path: Path, next_power_b: int | None) -> None:
+    with stepped_script(asked(tmp_path, "sim:bistim")) as s:
+        s.tms.set_power(40)
+        s.tms.set_pair(power_b_pct_mso=100, interval_ms=10)
+        before_s = s.clock.now_s()
+        if next_power_b is None:
+            s.tms.set_single()
+        else:
+            s.tms.set_pair(power_b_pct_mso=next_power_b, interval_ms=10)
+        assert s.clock.now_s() - before_s > 10.0  # the unit's ramp
+        s.tms.arm(WORDS)
+        given = s.tms.pulse() if next_power_b is None else s.tms.pair()
+        assert given.outcome == "fired"
+
+
 def test_treatment_counts_into_the_caps_of_treatment_and_of_nothing_else(tmp_path: Path) -> None:
     caps = {"max_treatment_pulses_session": 15, "max_pulses_session": 5}  # the second is not for treatment
     asked_for = {"port": "sim:rapid", "purpose": "treatment", "caps": caps}
