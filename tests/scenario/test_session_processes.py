@@ -180,6 +180,7 @@ def test_kill_of_the_port_process_while_armed(session: Running, bedside: Bedside
     check_record(session.folder, len(bedside.discharges()))
 
 
+@pytest.mark.req("R-RECORD")
 def test_freeze_and_then_kill_of_the_recorder(session: Running, bedside: Bedside) -> None:
     recorder = session.board("pid_recorder")
     os.kill(recorder, signal.SIGSTOP)

@@ -466,6 +466,7 @@ def test_a_full_disk_stops_the_pulse_and_disarms(tmp_path: Path, monkeypatch: py
     assert checked.ok, checked.lines  # torn, and explained as a crash; what was acknowledged is there
 
 
+@pytest.mark.req("R-RECORD")
 def test_a_recorder_that_cannot_write_disarms(tmp_path: Path) -> None:
     at: list[float] = []
 

@@ -106,6 +106,7 @@ def test_a_step_that_failed_is_not_made_good_by_doing_it_again_in_the_same_recor
 
 
 @pytest.mark.req("R-MODE")
+@pytest.mark.req("R-UNIT")
 @pytest.mark.parametrize(
     ("change", "part"),
     [

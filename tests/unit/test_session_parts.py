@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,7 @@ def test_silent_processes(w: Watch) -> None:
     assert set(w.vigil.standing) == {Fault.PORT_DEAD, Fault.RECORDER_DEAD, Fault.OPERATOR_GONE}
 
 
+@pytest.mark.req("R-RECORD")
 @pytest.mark.parametrize("how", ["state", "ended", "lag"])
 def test_a_recorder_that_does_not_record(w: Watch, how: str) -> None:
     if how == "state":
@@ -268,6 +270,28 @@ def test_a_late_pass_is_a_fault_and_a_bounded_wait_is_not(w: Watch) -> None:
     w.clock.advance(1.0)
     w.vigil.waited(w.clock.now_s())
     assert w.faults() == {}
+
+
+@pytest.mark.req("R-FAULT-TABLE")
+@pytest.mark.parametrize(("moved_s", "stands"), [(-3600.0, True), (2.1, True), (1.9, False), (-1.9, False)])
+def test_a_moved_wall_clock_is_a_fault_for_one_comparison(
+    tmp_path: Path, moved_s: float, stands: bool
+) -> None:
+    w = Watch(tmp_path)
+    wall_s = [0.0]
+    w.vigil = Vigil(
+        source=w.source,  # type: ignore[arg-type]
+        board=w.board, limits=load_limits({}), status=None, recording=False,
+        utc=lambda: datetime.fromtimestamp(1e9 + w.clock.now_s() + wall_s[0], UTC).isoformat(),
+    )  # fmt: skip
+    seen = [w.faults(step_s=0.1) for _ in range(15)]
+    wall_s[0] = moved_s
+    seen += [w.faults(step_s=0.1) for _ in range(30)]
+    told = [found for found in seen if found]
+    assert [list(found) for found in told] == [[Fault.CLOCK_JUMP]] * stands
+    assert [f"{moved_s:+.1f} s" in found[Fault.CLOCK_JUMP] for found in told] == [True] * stands
+    assert w.vigil.standing == {}  # the new time is taken as it is
+    w.board.close()
 
 
 def test_breaches_of_the_stream_come_with_expected_and_found(w: Watch) -> None:
