@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from rtloop.model.status import UnitStatus
 
+MOST_PULSES = 1_000_000  # of a train as a value; what a unit can give is far less, and its own rules say so
+
 
 class Purpose(StrEnum):
     """Why a pulse is given; each purpose has its own caps."""
@@ -49,24 +51,34 @@ class Source(StrEnum):
         return list(Source).index(self)
 
 
+def _finite(value: object) -> float:
+    """A number's value; NaN, which every comparison refuses, for all else (also for True and for what no float holds)."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    return float(value) if number else math.nan  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """A train that one fire command starts: ``n_pulses`` >= 2 at ``frequency_hz``, a whole number of tenths.
+    """A train that one fire command starts: ``n_pulses`` (2 to a million) at ``frequency_hz``, a whole number of tenths.
 
     ``duration_s`` is what a Rapid² counts as its length: pulses over frequency. The last pulse comes one period before its end.
+    ValueError with everything that is wrong, types included.
     """
 
     frequency_hz: float
     n_pulses: int
 
     def __post_init__(self) -> None:
-        tenths = self.frequency_hz * 10 if math.isfinite(self.frequency_hz) else math.nan
+        wrong = []
+        tenths = 10 * _finite(self.frequency_hz)
         if not (tenths > 0 and abs(tenths - round(tenths)) < 1e-6):
-            raise ValueError(
-                f"a train's frequency is a positive whole number of 0.1 Hz, not {self.frequency_hz}"
+            wrong.append(
+                f"a train's frequency is a positive whole number of 0.1 Hz, not {self.frequency_hz!r}"
             )
-        if not (type(self.n_pulses) is int and self.n_pulses >= 2):
-            raise ValueError(f"a train has a whole number of pulses, at least 2, not {self.n_pulses}")
+        if not (type(self.n_pulses) is int and 2 <= self.n_pulses <= MOST_PULSES):
+            wrong.append(f"a train has a whole number of 2 to {MOST_PULSES} pulses, not {self.n_pulses!r}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
 
     @property
     def duration_s(self) -> float:
@@ -84,20 +96,25 @@ class Pair:
     """Two discharges of a BiStim² for one fire command: the first at the pulse's own power, then ``power_b_pct_mso``.
 
     ``interval_ms``: 0 is simultaneous discharge; else 1 to 999 in whole ms, or below 100 in tenths (high resolution).
+    ValueError with everything that is wrong, types included.
     """
 
     power_b_pct_mso: int
     interval_ms: float
 
     def __post_init__(self) -> None:
+        wrong = []
         if not (type(self.power_b_pct_mso) is int and 0 <= self.power_b_pct_mso <= 100):
-            raise ValueError(f"power B is a whole number of 0 to 100 % MSO, not {self.power_b_pct_mso!r}")
-        tenths = self.interval_ms * 10 if math.isfinite(self.interval_ms) else math.nan
-        whole = abs(tenths - round(tenths)) < 1e-6 if math.isfinite(tenths) else False
+            wrong.append(f"power B is a whole number of 0 to 100 % MSO, not {self.power_b_pct_mso!r}")
+        tenths = 10 * _finite(self.interval_ms)
         if not (
-            whole and 0 <= self.interval_ms <= 999 and (self.interval_ms < 100 or round(tenths) % 10 == 0)
+            0 <= tenths <= 9990
+            and abs(tenths - round(tenths)) < 1e-6
+            and (tenths < 1000 or round(tenths) % 10 == 0)
         ):
-            raise ValueError(f"an interval is 0 to 999 ms, in tenths below 100 ms, not {self.interval_ms}")
+            wrong.append(f"an interval is 0 to 999 ms, in tenths below 100 ms, not {self.interval_ms!r}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
 
     @property
     def high_resolution(self) -> bool:
