@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ HAZARDS = {
 SAFETY = sorted((ROOT / "rtloop/safety").glob("*.py"))
 
 
+@cache
 def find(node_name: str, root: Path = ROOT) -> ast.AST | None:
     """The definition that ``file.py::Name.inner`` points to, or None."""
     file, _, dotted = node_name.partition("::")
