@@ -51,7 +51,7 @@ class Source(StrEnum):
         return list(Source).index(self)
 
 
-def _finite(value: object) -> float:
+def finite(value: object) -> float:
     """A number's value; NaN, which every comparison refuses, for all else (also for True and for what no float holds)."""
     number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
     return float(value) if number else math.nan  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ class Train:
 
     def __post_init__(self) -> None:
         wrong = []
-        tenths = 10 * _finite(self.frequency_hz)
+        tenths = 10 * finite(self.frequency_hz)
         if not (tenths > 0 and abs(tenths - round(tenths)) < 1e-6):
             wrong.append(
                 f"a train's frequency is a positive whole number of 0.1 Hz, not {self.frequency_hz!r}"
@@ -106,7 +106,7 @@ class Pair:
         wrong = []
         if not (type(self.power_b_pct_mso) is int and 0 <= self.power_b_pct_mso <= 100):
             wrong.append(f"power B is a whole number of 0 to 100 % MSO, not {self.power_b_pct_mso!r}")
-        tenths = 10 * _finite(self.interval_ms)
+        tenths = 10 * finite(self.interval_ms)
         if not (
             0 <= tenths <= 9990
             and abs(tenths - round(tenths)) < 1e-6

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
-from rtloop.model.pulse import Pair, Pulse, Train
+from rtloop.model.pulse import Pair, Pulse, Train, finite
 from rtloop.model.status import Capabilities, Lamp, Mode, StreamHealth, UnitStatus
 from rtloop.model.waiver import Waiver
 from rtloop.safety.ledger import NO_PULSES, Counts
@@ -50,11 +50,18 @@ class MotorThreshold:
     unit_model: str
 
     def __post_init__(self) -> None:
-        if not 0 < self.pct_mso <= 100:
-            raise ValueError(f"a motor threshold lies in 0..100 % of maximum output, not at {self.pct_mso}")
+        texts = ((n, getattr(self, n)) for n in ("participant", "date", "coil", "waveform", "unit_model"))
+        wrong = [f"{name} is text, not {value!r}" for name, value in texts if not isinstance(value, str)]
+        if not 0 < finite(self.pct_mso) <= 100:
+            wrong.append(f"a motor threshold lies in 0..100 % of maximum output, not at {self.pct_mso!r}")
         if self.method not in ("EMG", "visual"):
-            raise ValueError(f"method is EMG or visual, not {self.method!r}")
-        date.fromisoformat(self.date)
+            wrong.append(f"method is EMG or visual, not {self.method!r}")
+        try:
+            date.fromisoformat(str(self.date))
+        except ValueError as err:
+            wrong.append(f"date: {err}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
 
     def to_mso(self, pct_rmt: float) -> int:
         """% RMT -> % MSO, rounded DOWN (exact in decimals); ValueError unless finite and positive."""
@@ -81,12 +88,8 @@ class Situation:
     unit: UnitStatus | None = None  # *
     unit_simulated: bool | None = None  # *
     capabilities: Capabilities | None = None  # *
-    shape: tuple[Train | None, Pair | None] | None = (
-        None  # * what the unit was last set to give (None: not known)
-    )
-    unit_says: tuple[str, ...] | None = (
-        None  # * the unit's own refusals of this train (None: it was not asked)
-    )
+    shape: tuple[Train | None, Pair | None] | None = None  # * last set on the unit (None: not known)
+    unit_says: tuple[str, ...] | None = None  # * the unit's own refusals of this train (None: not asked)
     train_under_way: bool | None = None  # *
     last_train_end_s: float | None = None  # * latest instant at which the last train may have ended
     eeg_simulated: bool | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from datetime import date
 from fractions import Fraction
 from importlib import resources
 from typing import Any
@@ -201,6 +203,43 @@ def test_a_threshold_lies_above_0_and_up_to_100(pct_mso: float) -> None:
     else:
         with pytest.raises(ValueError, match=r"0\.\.100 % of maximum output"):
             threshold(pct_mso=pct_mso)
+
+
+OF_A_THRESHOLD: list[tuple[str, Any, str]] = [
+    ("pct_mso", "45", "at '45'"),
+    ("pct_mso", None, "at None"),
+    ("pct_mso", True, "at True"),
+    ("participant", None, "participant is text, not None"),
+    ("coil", 70, "coil is text, not 70"),
+    ("waveform", 2, "waveform is text, not 2"),
+    ("unit_model", 200, "unit_model is text, not 200"),
+    ("method", None, "EMG or visual, not None"),
+    ("date", date(2026, 1, 2), "date is text, not datetime.date(2026, 1, 2)"),
+    ("date", "2026-02-30", "date: "),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), OF_A_THRESHOLD)
+def test_each_field_of_a_threshold_has_its_type(name: str, value: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)) as wrong:
+        threshold(**{name: value})
+    assert ";" not in str(wrong.value)  # nothing else is blamed
+
+
+def test_everything_wrong_with_a_threshold_is_told_at_once() -> None:
+    with pytest.raises(ValueError, match="participant is text") as wrong:
+        threshold(**{name: value for name, value, _ in OF_A_THRESHOLD})
+    assert str(wrong.value).count(";") == 6
+    for name in (
+        "participant",
+        "coil",
+        "waveform",
+        "unit_model",
+        "maximum output",
+        "EMG or visual",
+        "date: ",
+    ):
+        assert name in str(wrong.value)
 
 
 @pytest.mark.parametrize("method", ["EMG", "visual", "emg", "guess", ""])
