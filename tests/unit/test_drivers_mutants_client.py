@@ -411,7 +411,7 @@ def test_a_port_process_that_ended_is_told_as_dead(made: Made, end: Exception) -
     assert made.lock.free
 
 
-@pytest.mark.req("R-HEARTBEAT")
+@pytest.mark.req("R-ORPHAN")
 def test_a_port_process_without_a_heartbeat_is_in_trouble_and_has_told_nothing(made: Made) -> None:
     made.clock.advance(0.29)
     assert made.unit.trouble() is None
