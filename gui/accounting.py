@@ -11,7 +11,7 @@ from gui.kept import kept, kept_each
 from gui.numbers import block_words, power_words
 from gui.shown import Fact, LatencyRow, Line, Pulses, Tone
 from rtloop.model.status import Fault
-from rtloop.model.view import View
+from rtloop.model.view import View, permitted
 from rtloop.safety.interlock import FAULTS
 from rtloop.session.loopback import band_words
 
@@ -61,9 +61,9 @@ def _counted(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         name
         for name, counts in (
-            ("commanded", commanded), ("permitted", pulse_id > 0 and "permit_id" in p), ("sent", p.get("t_sent_s") is not None),
+            ("commanded", commanded), ("permitted", pulse_id > 0 and permitted(p)), ("sent", p.get("t_sent_s") is not None),
             ("acknowledged", p.get("t_reply_s") is not None and outcome == "fired"),
-            ("no_artifact", _without(p, "no artifact")), ("no_trigger", _without(p, "no edge")),
+            ("no_artifact", _without(p, "artifact", "no artifact")), ("no_trigger", _without(p, "trigger", "no edge")),
             (str(outcome), outcome in ("refused", "missed", "uncertain")),
             *(("seen", True) for _ in range(int(p.get("n_seen", "sample" in p)))),
             ("not_seen", bool(p.get("not_seen")) and "sample" not in p), ("uncommanded", pulse_id < 0),
@@ -79,7 +79,10 @@ def _seen_by(p: Mapping[str, Any], source: str) -> int:
     return int(p.get(f"seen_{source}", source in (p.get("source"), p.get("checked_by"))))
 
 
-def _without(p: Mapping[str, Any], words: str) -> bool:
+def _without(p: Mapping[str, Any], source: str, words: str) -> bool:
+    """Whether this source was looked for and did not show the pulse; an older journal says so in the alarm's words only."""
+    if "absent" in p:
+        return source in p["absent"] and not (source == "artifact" and p.get("block") == "control")
     return words in str(p.get("alarm") or "")
 
 
@@ -120,7 +123,7 @@ def _facts(c: Mapping[str, int], listening: bool) -> tuple[Fact, ...]:
 
     return (
         Fact(name="commanded", value=str(c["commanded"]), meaning="pulses that the plan asked the gate for"),
-        Fact(name="permitted", value=str(c["permitted"]), meaning="passed every rule; charged on disk before anything is sent"),
+        Fact(name="permitted", value=str(c["permitted"]), meaning="got a permit; charged on disk before anything is sent"),
         Fact(name="sent", value=str(c["sent"]), meaning="fire commands that went out on the line"),
         Fact(name="acknowledged", value=str(c["acknowledged"]), meaning="answered by the unit: fired"),
         *seen,
@@ -139,12 +142,14 @@ def _mismatch(c: Mapping[str, int], listening: bool) -> Line:
             ("uncommanded", Fault.PULSE_UNCOMMANDED, "that nobody commanded"),
             ("uncertain", Fault.UNCERTAIN_PULSE, "that may have been given"),
             ("not_seen", Fault.PULSE_NOT_SEEN, "acknowledged and not seen in the EEG"),
+            ("no_artifact", Fault.PULSE_NOT_SEEN, "in the trigger channel without artifact in the EEG"),
+            ("no_trigger", Fault.PULSE_NOT_SEEN, "with artifact and without edge in the trigger channel"),
         ):
             if c[key]:
                 wrong.append(f"{c[key]} pulse{'s' if c[key] > 1 else ''} {words}: {FAULTS[fault].todo}")
     if wrong:
         return Line(text="; ".join(wrong), tone=Tone.BAD)
-    alone = [f"{c[key]} pulse{'s' if c[key] > 1 else ''} {words}" for key, words in (
+    alone = [] if not listening else [f"{c[key]} pulse{'s' if c[key] > 1 else ''} {words}" for key, words in (
         ("no_artifact", "in the trigger channel without artifact in the EEG: check coil, electrodes, trigger cable"),
         ("no_trigger", "with artifact and without edge in the trigger channel: check the trigger cable"),
     ) if c[key]]  # fmt: skip

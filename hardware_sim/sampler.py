@@ -35,6 +35,7 @@ FAULTS = {
     "return": "outlets that vanished are there again: same source_id, new uid",
     "miss_pulses": "the next 'count' pulses leave no trace in the stream",
     "miss_triggers": "the next 'count' pulses leave no mark in the trigger channel",
+    "miss_artifacts": "the next 'count' pulses leave nothing in the EEG, only their mark in the trigger channel",
     "pulse": "a pulse nobody commanded, at 'power_pct_mso'",
 }
 _KEYS = {"kind", "for_s", "channels", "samples", "factor", "count", "power_pct_mso"}
@@ -93,7 +94,7 @@ class Sampler:
         self._inbox: deque[tuple[str, Any]] = deque()
         self._running: list[tuple[float, dict[str, Any]]] = []
         self._triggers: list[tuple[int, int]] = []  # sample ranges in which the trigger column is high
-        self._misses = {"miss_pulses": 0, "miss_triggers": 0}
+        self._misses = {"miss_pulses": 0, "miss_triggers": 0, "miss_artifacts": 0}
         self._skip = 0
         self._last: F32 | None = None
 
@@ -161,7 +162,10 @@ class Sampler:
         sample = max(due, self.head.position)
         seen = self._misses["miss_pulses"] <= 0
         if seen:
-            self.head.pulse(sample, self.target, power_pct_mso)
+            if self._misses["miss_artifacts"] > 0:
+                self._misses["miss_artifacts"] -= 1
+            else:
+                self.head.pulse(sample, self.target, power_pct_mso)
             if self._misses["miss_triggers"] > 0:
                 self._misses["miss_triggers"] -= 1
             else:

@@ -12,10 +12,17 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
+from rtloop.app.site_unit import MODELS, SiteUnit, Table, Text, simulated_in_place_of, wrong_unit
 from rtloop.errors import ValidationProblem
 from rtloop.model.status import Mode
 from rtloop.plan.problems import Problem, as_tuples, from_pydantic, read_toml, refuse
@@ -26,79 +33,70 @@ if TYPE_CHECKING:
 FILE_NAME = "rtloop.toml"
 ENV_FILE = "RTLOOP_SITE"
 ENV_KEY = "RTLOOP_SITE_"
-MODELS = ("200", "bistim", "rapid", "super-rapid", "super-rapid-plus")
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-class Stream(_Table):
+class Stream(Table):
     """``[stream]``: the EEG stream that is expected. None: not checked."""
 
-    name: _Text | None = None
-    source_id: _Text | None = None
+    name: Text | None = None
+    source_id: Text | None = None
     rate_hz: Annotated[float, Field(ge=1000, le=25000)] | None = None  # SCIENCE section 1
-    channels: Annotated[tuple[_Text, ...], Field(min_length=1, max_length=512)] | None = None
-    trigger_channel: _Text | None = None
+    channels: Annotated[tuple[Text, ...], Field(min_length=1, max_length=512)] | None = None
+    trigger_channel: Text | None = None
 
 
-class Markers(_Table):
+class Markers(Table):
     """``[markers]``: the marker stream. None: no marker stream is used."""
 
-    name: _Text | None = None
+    name: Text | None = None
 
 
-class SiteUnit(_Table):
-    """``[unit]``: the stimulator of the site. ``port`` None: none is connected. The rest: of a Rapid² only.
-
-    ``unlock_code`` is needed from software 9 and is nowhere printed; ``software_at_least`` refuses an older unit.
-    """
-
-    model: Annotated[str, Field(pattern=rf"^({'|'.join(MODELS)})$")] = "200"
-    port: _Text | None = None
-    supply_v: Literal[115, 240] = 240
-    unlock_code: Annotated[str, Field(max_length=40)] = ""
-    software_at_least: Annotated[tuple[int, ...], Field(max_length=4)] = ()
-
-
-class Commissioning(_Table):
+class Commissioning(Table):
     """``[commissioning]``: for how long a record of ``rtloop commission`` is good here. A site may only shorten it."""
 
     valid_days: Annotated[float, Field(gt=0, le=365)] = 365.0
 
 
-class Loopback(_Table):
+class Loopback(Table):
     """``[loopback]``: the delay from fire command to pulse in the EEG that is expected here, ms, and how far it may lie off.
 
-    The median of the ``newest`` pulses is compared. ``expected_ms`` None: as commissioned, else what a session's own
-    first ``newest`` pulses take. A band of more than 20 ms, or of more than 20 pulses, would find nothing in time.
+    The median of the ``newest`` pulses is compared, and each pulse by itself with ``single_off_ms``. ``expected_ms`` None: as
+    commissioned, else what a session's own first ``newest`` pulses take. A band of more than 20 ms (100 ms for one pulse), or
+    of more than 20 pulses, would find nothing in time.
     """
 
     expected_ms: Annotated[float, Field(ge=0, le=500)] | None = None
     off_ms: Annotated[float, Field(gt=0, le=20)] = 5.0
+    single_off_ms: Annotated[float, Field(gt=0, le=100)] = 20.0
     newest: Annotated[int, Field(ge=1, le=20)] = 5
 
+    @field_validator("single_off_ms")
+    @classmethod
+    def _no_narrower(cls, single_off_ms: float, info: ValidationInfo) -> float:
+        off_ms = info.data.get("off_ms", 0.0)
+        if not single_off_ms >= off_ms:
+            raise ValueError(
+                f"expected at least off_ms ({off_ms:g} ms): one pulse scatters more than a median"
+            )
+        return single_off_ms
 
-class Verified(_Table):
+
+class Verified(Table):
     """``[verified]``: which limits a person of this site has checked against their source, by name, and who and when.
 
     ``limits`` names rows as ``rtloop doctor`` lists them; a row that changes its name or is new is not covered.
     """
 
-    by: _Text
-    on: _Text
-    limits: Annotated[tuple[_Text, ...], Field(min_length=1, max_length=1000)]
+    by: Text
+    on: Text
+    limits: Annotated[tuple[Text, ...], Field(min_length=1, max_length=1000)]
 
 
-class Site(_Table):
+class Site(Table):
     """Everything a site says. ``caps`` may only tighten the published limits, by their names."""
 
     mode: Annotated[Mode, Field(strict=False)] = Mode.SIMULATED
-    data_dir: _Text = ""
+    data_dir: Text = ""
     stream: Stream = Stream()
     markers: Markers = Markers()
     unit: SiteUnit = SiteUnit()
@@ -142,6 +140,7 @@ _READ: dict[str, str] = {
     "commissioning.valid_days": "number",
     "loopback.expected_ms": "number",
     "loopback.off_ms": "number",
+    "loopback.single_off_ms": "number",
     "loopback.newest": "whole",
 }
 KEYS = tuple(_READ)
@@ -233,13 +232,14 @@ def load_site(
     except ValidationError as wrong:
         problems += [_told(p, origin) for p in from_pydantic(wrong, (), _SPECIAL)]
     problems += _caps(tree.get("caps"), origin)
+    problems += [] if made is None else wrong_unit(made.unit)
     if made is not None and made.verified is not None and not problems:
         problems += _names_of_limits(made)
     if problems or made is None:
         raise refuse(
             "site file" if found else "site settings", str(found[0]) if found else "(no file)", problems
         )
-    made._origin.update({k: v for k, v in origin.items() if k in KEYS or k.startswith("caps.")})
+    made._origin.update({k: v for k, v in origin.items() if k in KEYS or k.startswith(("caps.", "unit."))})
     made._file = str(found[0]) if found else ""
     return made
 
@@ -352,9 +352,16 @@ def _names_of_limits(site: Site) -> list[Problem]:
     return []
 
 
+def simulated_at(site: Site, model: str) -> tuple[Site, str]:
+    """The site with a simulated unit of this model in place of its own; and in words in what that is not the site's."""
+    unit, unlike = simulated_in_place_of(site.unit, model)
+    return site.model_copy(update={"unit": unit}), unlike
+
+
 def show(site: Site) -> str:
     """Every key, its value and where the value comes from, a line each."""
-    values = {key: _value(site, key) for key in KEYS} | {f"caps.{k}": v for k, v in sorted(site.caps.items())}
+    keys = (*KEYS, *sorted(k for k in site.origin if k.startswith("unit.") and k not in KEYS))
+    values = {key: _value(site, key) for key in keys} | {f"caps.{k}": v for k, v in sorted(site.caps.items())}
     width = max(map(len, values))
     head = f"site file: {site.file or 'none found'}"
     lines = [f"{k:<{width}} = {_shown(v)}  # {site.origin.get(k, 'made in code')}" for k, v in values.items()]
@@ -362,6 +369,8 @@ def show(site: Site) -> str:
 
 
 def _value(site: Site, key: str) -> Any:
+    if key == "unit.unlock_code":
+        return "(set)" if site.unit.unlock_code else ""
     value: Any = site
     for name in key.split("."):
         value = getattr(value, name)
@@ -371,4 +380,4 @@ def _value(site: Site, key: str) -> Any:
 def _shown(value: Any) -> str:
     if value is None:
         return "(not set)"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

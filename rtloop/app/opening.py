@@ -57,7 +57,10 @@ def band_of(site: Site, record: Record | None) -> Band:
     expected_s, whose = next(
         ((s, w) for s, w in ((measured_s, COMMISSIONED), (said_s, SITE)) if s is not None), (None, LEARNT)
     )
-    return Band(expected_s=expected_s, off_s=own.off_ms * 1e-3, newest=own.newest, whose=whose)
+    return Band(
+        expected_s=expected_s, off_s=own.off_ms * 1e-3, single_off_s=own.single_off_ms * 1e-3, newest=own.newest,
+        whose=whose,
+    )  # fmt: skip
 
 
 def expected_delay_s(steps: Sequence[StepFound]) -> float | None:

@@ -16,7 +16,7 @@ from rtloop.app.wiring import Bench
 from rtloop.clock import Clock
 from rtloop.errors import IntegrityProblem, RtloopError, SafetyStop
 from rtloop.model.event import Event
-from rtloop.model.pulse import Outcome, Pulse
+from rtloop.model.pulse import Pulse
 from rtloop.model.status import Fault
 from rtloop.record import kinds
 from rtloop.record.journal import Journal
@@ -68,7 +68,7 @@ class ScriptLoop:
         self._bench, self._interlock, self._vigil, self._journal = bench, interlock, vigil, journal
         self._clock, self._sees, self._show = clock, sees, show
         self.gate = gate_of(self._intended)
-        self._tally = Tally(accounts=Accounts(), loopback=Loopback(band))
+        self._tally = Tally(accounts=Accounts(), loopback=Loopback(band), blind="" if sees else NO_EEG_WORDS)
         self._watching = Watching(
             clock=clock, ends=Ends(source=bench.source, board=bench.board, gate=self.gate), interlock=interlock, vigil=vigil,
             tally=self._tally, emit=self.emit, told=self._told_of, locked=locked, participant=lambda: participant,
@@ -131,9 +131,9 @@ class ScriptLoop:
         board = self._bench.board
         if self._thread.is_alive() or self.failure is not None:
             words, clean = f"{words}; the loop failed: {self.failure!r}", False
-        elif self._sees:
-            delay = self._tally.summary()
-            self.emit(delay.kind, **delay.data)
+        else:
+            for news in self._tally.ended():
+                self.emit(news.kind, **news.data)
         self.emit("disarmed", reason="the script ends", confirmed=done.confirmed, words=done.words)
         self.emit(
             kinds.SESSION_ENDED, sync=True, clean=clean, words=words, durable_sample=board["durable_sample"],
@@ -226,13 +226,6 @@ class ScriptLoop:
         number = int(news.data.get("pulse_id", 0))
         if news.kind == kinds.PULSE_CLOSED:
             self.closings[number] = news.data
-            if (
-                number in self._outstanding
-                and not self._sees
-                and news.data["outcome"] in (Outcome.FIRED, Outcome.UNCERTAIN)
-            ):
-                self._outstanding.discard(number)
-                self.emit(kinds.PULSE_NOT_SEEN, pulse_id=number, words=NO_EEG_WORDS)
         elif news.kind in (kinds.PULSE_NOT_SEEN, kinds.PULSE_ACCOUNTED):
             self._outstanding.discard(number)
 

@@ -90,6 +90,9 @@ class PulseFinder:
         self._waiting: list[tuple[float, Source]] = []  # (sample, source)
         self._done: list[tuple[float, set[Source]]] = []  # pulses told, newest last
         self._taken: set[int] = set()  # samples at which a pulse was told
+        self._settled = round(
+            self.limits.onset.settle_s * ring.rate_hz
+        )  # before it no artifact is looked for
         self._trigger_works = False  # it has shown a pulse, with its artifact
         self._seam = -1  # the newest seam that the search has passed
         self._columns = np.array(columns)
@@ -164,7 +167,10 @@ class PulseFinder:
         """Search up to each new seam, and after it without what was before it."""
         for seam in [x for x in self._map.seams if x.sample > self._seam]:
             self._search(seam.sample)
-            self._onsets.restart(seam.sample, settle=not abs(seam.missing_s) < self.limits.settle_missing_s)
+            settle = not abs(seam.missing_s) < self.limits.settle_missing_s
+            self._onsets.restart(seam.sample, settle=settle)
+            if settle:
+                self._settled = seam.sample + round(self.limits.onset.settle_s * self._ring.rate_hz)
             self._cursor, self._seam = max(self._cursor, seam.sample + self._onsets.span), seam.sample
 
     def _stands(self, sample: int, head: int) -> bool:
@@ -240,6 +246,7 @@ class PulseFinder:
         ranked = sorted(group, key=lambda s: s.rank)
         best, check = ranked[0], ranked[1] if len(ranked) > 1 else None
         sample = round(group[best][0])
+        absent = self._absent(group, group[best][0])
         self._done.append((group[best][0], set(group)))
         del self._done[:-16]
         self._trigger_works |= {Source.TRIGGER, Source.ARTIFACT} <= set(group)
@@ -261,7 +268,18 @@ class PulseFinder:
             disagreement_samples=apart,
             alarm="; ".join(alarms),
             sources=tuple(ranked),
+            absent=absent,
         )
+
+    def _absent(self, group: dict[Source, tuple[float, Source]], sample: float) -> tuple[Source, ...]:
+        """Trigger and artifact, where each was looked for at ``sample`` and told nothing. Of a pulse so soon after another
+        that its own artifact cannot be resolved, or while the channels settle, no artifact is wanted.
+        """
+        rate, limits = self._ring.rate_hz, self.limits
+        early = sample < self._settled + limits.pair_s[Source.ARTIFACT] * rate
+        soon = any(abs(sample - s) <= limits.onset.refractory_s * rate for s, _ in self._done)
+        looked = ((Source.TRIGGER, self._has_trigger), (Source.ARTIFACT, not (early or soon)))
+        return tuple(source for source, wanted in looked if wanted and source not in group)
 
     def _alarms(self, group: dict[Source, tuple[float, Source]]) -> list[str]:
         out = []

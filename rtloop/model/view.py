@@ -82,14 +82,21 @@ def _seen(view: View, d: Mapping[str, Any]) -> View:
         d.get("source"),
         d.get("checked_by"),
     ]  # older journals name two sources at most
-    counts = {
+    counts: dict[str, Any] = {
         f"seen_{s}": before.get(f"seen_{s}", 0) + (s in told) for s in ("trigger", "artifact", "marker")
     }
     counts["n_seen"] = before.get("n_seen", 0) + 1
     if before.get("n_seen"):
         alarms = dict.fromkeys(a for a in (before.get("alarm"), d.get("alarm")) if a)
+        if "absent" in d:
+            counts["absent"] = list(dict.fromkeys([*before.get("absent", ()), *d["absent"]]))
         return _pulse(view, d["pulse_id"], **counts, alarm="; ".join(alarms))
     return _pulse(view, d["pulse_id"], **{k: v for k, v in d.items() if k != "pulse_id"}, **counts)
+
+
+def permitted(p: Mapping[str, Any]) -> bool:
+    """Whether a pulse of the view got a permit: its own record says so; before that (and in older journals) its charge does."""
+    return bool(p.get("account", {}).get("permitted", "permit_id" in p))
 
 
 def _target(view: View, target: str, block: str) -> TargetView:

@@ -13,6 +13,7 @@ from rtloop.record.kinds import (
     PULSE_CLOSED,
     PULSE_INTENDED,
     PULSE_NOT_SEEN,
+    PULSE_REFUSED,
     PULSE_SEEN,
     PULSE_UNCOMMANDED,
 )
@@ -60,7 +61,7 @@ def check_pulses(events: Sequence[Event], end_sample: int | None, out: Out) -> N
     for pulse_id, data in closes.items():
         if pulse_id not in intents and data.get("outcome") in _DELIVERED:
             out.problem(f"pulse {pulse_id} was closed as {data.get('outcome')} but never intended")
-    _check_accounts(events, closes, out)
+    _check_accounts(events, intents, closes, out)
     _check_samples(events, end_sample, out)
     counts["seen_only"] = len(set(seen) - set(intents))  # listening: nobody commands
     counts["uncommanded"] = sum(e.kind == PULSE_UNCOMMANDED for e in events)
@@ -68,8 +69,10 @@ def check_pulses(events: Sequence[Event], end_sample: int | None, out: Out) -> N
     out.fact("pulses: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items()))
 
 
-def _check_accounts(events: Sequence[Event], closes: dict[int, dict[str, Any]], out: Out) -> None:
-    """Hold each closed record (its last one) against the sightings before it, and against its own bounds."""
+def _check_accounts(
+    events: Sequence[Event], intents: dict[int, dict[str, Any]], closes: dict[int, dict[str, Any]], out: Out
+) -> None:
+    """Hold each closed record (its last one) against intent, close and sightings, and against its own bounds."""
     seen: Counter[int] = Counter()
     last: dict[int, dict[str, Any]] = {}
     for event in events:
@@ -78,10 +81,18 @@ def _check_accounts(events: Sequence[Event], closes: dict[int, dict[str, Any]], 
             seen[int(pulse_id)] += 1
         elif event.kind == PULSE_ACCOUNTED and pulse_id is not None:
             last[int(pulse_id)] = dict(event.data)
+    commanded = {*closes, *(int(e.data["pulse_id"]) for e in events if e.kind == PULSE_REFUSED)}
+    if any(
+        "permitted" in data for data in last.values()
+    ):  # older journals keep a record only of what was sent
+        for pulse_id in sorted(commanded - set(last)):
+            out.left_open(f"pulse {pulse_id}: commanded, and its record was never closed")
     for pulse_id, data in sorted(last.items()):
         what = f"pulse {pulse_id}: "
+        if "permitted" in data:
+            _check_stations(what, data, intents.get(pulse_id), out)
         low, high, n = (data.get(name) for name in ("delivered_min", "delivered_max", "seen"))
-        if pulse_id not in closes and int(data.get("commanded", 1)) == 1:
+        if pulse_id not in closes and int(data.get("commanded", 1)) == 1 and high != 0:
             out.problem(f"{what}its account is closed and the pulse itself never was")
         if not (isinstance(low, int) and isinstance(high, int) and isinstance(n, int) and 0 <= low <= high):
             out.problem(f"{what}an account that cannot be: delivered {low} to {high}, {n} seen")
@@ -93,6 +104,19 @@ def _check_accounts(events: Sequence[Event], closes: dict[int, dict[str, Any]], 
             out.problem(f"{what}{n} seen, at most {high} can have been given")
         elif high > 1 or low != high:
             out.fact(f"{what}{data.get('words', '')}, {n} seen")
+
+
+def _check_stations(what: str, data: dict[str, Any], intent: dict[str, Any] | None, out: Out) -> None:
+    """Nothing is charged or sent without a permit, nothing given without being sent, and it is the permit of the intent."""
+    permit, sent, high = data.get("permit_id"), data.get("sent"), data.get("delivered_max")
+    if data["permitted"] is not (permit is not None):
+        out.problem(f"{what}its account says permitted: {data['permitted']}, with permit {permit}")
+    if intent is not None and intent.get("permit_id") != permit:
+        out.problem(f"{what}charged with permit {intent.get('permit_id')}, its account says {permit}")
+    if (intent is None or permit is None) and sent is not False:
+        out.problem(f"{what}sent without a permit or a charge")
+    if sent is False and high != 0:
+        out.problem(f"{what}nothing was sent, yet up to {high} delivered")
 
 
 def _by_id(events: Sequence[Event], kind: str, out: Out, *, once: bool = True) -> dict[int, dict[str, Any]]:

@@ -58,7 +58,7 @@ FAULTS: dict[Fault, FaultRow] = {
     Fault.ENGINE_LATE: _row(_D, "the engine was late", "end other programs, then arm again"),
     Fault.OPERATOR_GONE: _row(_D, "the operator's window is gone", "open it again, then arm again"),
     Fault.UNCERTAIN_PULSE: _row(_T, "a pulse may have been given", "it is counted; start a new run"),
-    Fault.PULSE_NOT_SEEN: _row(_D, "an acknowledged pulse is not in the EEG", "check coil and trigger"),
+    Fault.PULSE_NOT_SEEN: _row(_D, "a pulse is not in the EEG as it must be", "check coil and trigger"),
     Fault.PULSE_UNCOMMANDED: _row(_T, "a pulse nobody commanded", "coil away, unit off, find the cause"),
     Fault.LATENCY_OFF: _row(_D, "the delay from fire command to EEG has moved", "check amplifier, trigger and load; arm again"),
     Fault.CLOCK_JUMP: _row(_D, "the clock jumped", "check the computer's time service, then arm again"),

@@ -1,4 +1,4 @@
-"""Owns the bookkeeping of each pulse: commanded, sent, acknowledged, seen; owns no dose (that is the ledger)."""
+"""Owns the bookkeeping of each pulse: commanded, permitted, sent, acknowledged, seen; owns no dose (that is the ledger)."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ class Account:
     outcome: Outcome | None = None
     t_sent_s: float | None = None
     t_reply_s: float | None = None
+    permit_id: int | None = None  # None: never permitted
+    sent: bool | None = False  # None: not known, the line failed meanwhile
+    against: list[str] = field(default_factory=list)  # what else contradicts, in words
     sightings: list[PulseSeen] = field(default_factory=list)
     least: int = 0
     most: int = 0
@@ -89,13 +92,17 @@ class Accounts:
     _open: list[Account] = field(default_factory=list)  # sent, not closed yet
 
     def closed(
-        self, pulse: Pulse, outcome: Outcome, t_sent_s: float | None, receipt: FireReceipt | None = None
-    ) -> None:
-        """A command ended with ``outcome``; ``t_sent_s`` is None when nothing was sent.
+        self, pulse: Pulse, outcome: Outcome, t_sent_s: float | None, receipt: FireReceipt | None = None,
+        permit_id: int | None = None,
+    ) -> Account:  # fmt: skip
+        """A command ended with ``outcome``; ``t_sent_s`` is None when nothing was sent, ``permit_id`` when none was given.
 
         A train is acknowledged before it is given: its own bounds come with ``train_ended``.
         """
-        row = Account(pulse=pulse, outcome=outcome, t_sent_s=t_sent_s)
+        row = Account(pulse=pulse, outcome=outcome, t_sent_s=t_sent_s, permit_id=permit_id)
+        row.sent = t_sent_s is not None
+        if outcome is Outcome.UNCERTAIN and receipt is not None and receipt.t_sent_s is None:
+            row.sent = None  # ``t_sent_s`` is then the latest that it can have been
         if outcome in _GIVEN:
             row.most, row.least = pulse.n_pulses, pulse.n_pulses if outcome is Outcome.FIRED else 0
             row.bounded = pulse.train is None
@@ -105,6 +112,7 @@ class Accounts:
             if t_sent_s is not None:
                 self._open.append(row)
         self.rows.append(row)
+        return row
 
     @property
     def unbounded(self) -> Account | None:
@@ -153,16 +161,27 @@ class Accounts:
 
     def settled(self, now_s: float) -> list[Account]:
         """Records that can be closed now, each once: everything was seen, or nothing more will be."""
-        done = [
-            row
-            for row in self._open
-            if row.due(now_s) or (row.bounded and 0 < row.most <= len(row.sightings))
-        ]
-        for row in done:
+        return self.close(
+            [
+                row
+                for row in self._open
+                if row.due(now_s) or (row.bounded and 0 < row.most <= len(row.sightings))
+            ]
+        )
+
+    def cut_off(self) -> list[Account]:
+        """The records that the session's end leaves open, closed."""
+        for row in self._open:
+            row.against.append("the session ended before all of it could be seen")
+        return self.close(list(self._open))
+
+    def close(self, rows: list[Account]) -> list[Account]:
+        """These records are told now; one of them that is seen later is closed again."""
+        for row in rows:
             row.told = True
-        if done:
+        if rows:
             self._open = [row for row in self._open if not row.told]
-        return done
+        return rows
 
     def counts(self) -> Mapping[str, int]:
         """How many were commanded, fired, seen, uncertain, missing, uncommanded."""
@@ -188,6 +207,14 @@ def _bound(row: Account, receipt: FireReceipt) -> None:
         row.least = min(receipt.pulses_min, row.most)
 
 
+def lacking(seen: PulseSeen, *, artifact: bool = True) -> str:
+    """What was looked for and did not show this pulse, in words; empty: nothing. ``artifact``: whether one is wanted."""
+    by = ", ".join(source.value for source in seen.told_by if source is not Source.HOST)
+    missing = {Source.TRIGGER: "no edge in the trigger channel", Source.ARTIFACT: "no artifact in the EEG"}
+    words = [missing[s] for s in seen.absent if artifact or s is not Source.ARTIFACT]
+    return f"seen by {by}, {' and '.join(words)}" if words else ""
+
+
 def seen_dict(seen: PulseSeen) -> dict[str, Any]:
     """A seen pulse as JSON values."""
     return {
@@ -198,6 +225,7 @@ def seen_dict(seen: PulseSeen) -> dict[str, Any]:
         "sources": [source.value for source in seen.told_by],
         "disagreement_samples": seen.disagreement_samples,
         "alarm": seen.alarm,
+        "absent": [source.value for source in seen.absent],
     }
 
 
@@ -214,7 +242,7 @@ def closed_dict(pulse: Pulse, block: str, result: GateResult, sent_s: float | No
 
 
 def accounted_dict(row: Account, block: str) -> dict[str, Any]:
-    """The closed record of a pulse that was sent, all stations in one: JSON values. ``ok``: nothing contradicts."""
+    """The closed record of a pulse, all stations in one, whatever became of it: JSON values. ``ok``: nothing contradicts."""
     pulse, outcome = row.pulse, row.outcome
     assert pulse is not None
     low, high = row.delivered
@@ -223,20 +251,25 @@ def accounted_dict(row: Account, block: str) -> dict[str, Any]:
         f"{n_seen} of at least {row.expected_seen} seen" if row.missing else "",
         f"{n_seen} seen, at most {row.most} can have been given" if n_seen > row.most else "",
         *dict.fromkeys(seen.alarm for seen in row.sightings),
+        *row.against,
     ]
     uncertain = outcome is Outcome.UNCERTAIN
-    if low == high:
+    delivery = Delivery.UNCERTAIN if uncertain and low < 1 else Delivery.DELIVERED
+    if outcome not in _GIVEN:
+        words, delivery = f"not delivered: {outcome}", Delivery.NOT_DELIVERED
+    elif low == high:
         words = f"delivered: {low}" + (", since it was seen" if uncertain else "")
     else:
         words = f"delivered: {low} to {high}, counted as {high}"
     first = row.seen
     return {
-        "pulse_id": pulse.pulse_id, "target": pulse.target, "block": block, "commanded": pulse.n_pulses,
-        "sent": row.t_sent_s is not None, "acknowledged": outcome is Outcome.FIRED,
-        "delivery": (Delivery.UNCERTAIN if uncertain and low < 1 else Delivery.DELIVERED).value,
+        "pulse_id": pulse.pulse_id, "permit_id": row.permit_id, "target": pulse.target, "block": block,
+        "commanded": pulse.n_pulses, "permitted": row.permit_id is not None, "sent": row.sent,
+        "acknowledged": outcome is Outcome.FIRED, "outcome": None if outcome is None else outcome.value,
+        "delivery": delivery.value,
         "delivered_min": low, "delivered_max": high, "seen": n_seen,
         **{f"seen_{source.value}": row.told_by(source) for source in SHOWING},
         "loopback_s": None if first is None or row.t_sent_s is None else first.t_s - row.t_sent_s,
-        "ok": not row.missing and n_seen <= row.most,
+        "ok": not (row.missing or row.against) and n_seen <= row.most,
         "words": "; ".join([words, *filter(None, problems)]),
     }  # fmt: skip

@@ -105,7 +105,8 @@ class Loop:
         """The session ends: a lock and the delay of the session are told, if they were not."""
         self._watching.look_for_lock()
         self._watching.account(self._clock.now_s())
-        self._watching.tell(self._tally.summary())
+        for news in self._tally.ended():
+            self._watching.tell(news)
 
     def _told(self, news: News) -> None:
         if news.settles is not None:

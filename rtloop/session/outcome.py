@@ -13,7 +13,7 @@ from rtloop.decide.ranking import SAMPLING_ONLY
 from rtloop.errors import RtloopError
 from rtloop.model.estimate import Estimate
 from rtloop.model.status import Mode
-from rtloop.model.view import TargetView, View, key_of
+from rtloop.model.view import TargetView, View, key_of, permitted
 from rtloop.model.waiver import waiver_words
 from rtloop.record.folder import SessionFolder
 from rtloop.record.report import write_report as render
@@ -57,7 +57,8 @@ def result_dict(view: View, reason: str, head_hash: str) -> dict[str, Any]:
         },
         "ranking": view.ranking, "decision": view.decision,
         "pulses": {
-            "commanded": sum("permit_id" in p for p in pulses),
+            "commanded": sum(permitted(p) or "outcome" in p for p in pulses),
+            "permitted": sum(permitted(p) for p in pulses),
             **{o: outcomes.count(o) for o in ("fired", "missed", "refused", "uncertain")},
             "seen": sum("sample" in p for p in pulses), "not_seen": sum(bool(p.get("not_seen")) for p in pulses),
         },
@@ -153,7 +154,7 @@ def _pulse(p: Mapping[str, Any]) -> PulseRow:
         pulse_id=int(p["pulse_id"]), target=str(p.get("target", "")),
         purpose=str(p.get("purpose") or p.get("block") or "not commanded"),
         power_pct_mso=p.get("power_pct_mso"), commanded_s=p.get("t_sent_s"),
-        permitted="permit_id" in p if "outcome" in p else None,
+        permitted=permitted(p) if "outcome" in p else None,
         outcome=str(p.get("outcome", "heard")), delivered=_delivered(p), unit_reply=str(p.get("reason", "")) or _reply(p),
         seen_source=_seen_by(p), sample=p.get("sample"),
         disagreement_samples=p.get("disagreement_samples"),
@@ -173,7 +174,9 @@ def _seen_by(p: Mapping[str, Any]) -> str:
 def _delivered(p: Mapping[str, Any]) -> str:
     """What the closed record says of a train or pair, or of an uncertain pulse; empty where the outcome says it all."""
     account = p.get("account")
-    if account is None or (account["commanded"] == 1 and p.get("outcome") != "uncertain"):
+    if account is None or not account["delivered_max"]:
+        return ""
+    if account["commanded"] == 1 and p.get("outcome") != "uncertain":
         return ""
     return f"{account['words']} of {account['commanded']}, {account['seen']} seen"
 

@@ -60,8 +60,8 @@ class Watching:
             self._interlock.cleared(fault, now_s)
         self.look_for_lock(now_s)
         over = None if self._ends.gate is None else self._ends.gate.train_over()
-        if over is not None:
-            self.tell(self._tally.train_over(over))
+        for news in () if over is None else self._tally.train_over(over):
+            self.tell(news)
         if accounts:
             self.account(now_s)
         self.tell_interlock()
@@ -98,10 +98,8 @@ class Watching:
         self._interlock.preflight_ok()
         self.tell_interlock("preflight passed")
 
-    def tell(self, news: News | None) -> None:
+    def tell(self, news: News) -> None:
         """Write what the accounts say, and do what follows from it."""
-        if news is None:
-            return
         self._emit(news.kind, **news.data)
         self._told(news)
         if news.fault is not None:
@@ -133,7 +131,10 @@ class Watching:
         given_s = sent_s if result.outcome in _GIVEN else None
         if given_s is not None and shows_in is not None:
             shows_in.expect_pulse(given_s)
-        self.tell(self._tally.closed(pulse, result, sent_s))
+        for news in self._tally.closed(
+            pulse, result, sent_s, None if isinstance(permit, tuple) else permit.permit_id
+        ):
+            self.tell(news)
         return result, given_s
 
     def saw(self, seen: PulseSeen, taken: Callable[[Account], int | None]) -> None:
@@ -153,5 +154,7 @@ class Watching:
             self._emit(kinds.PULSE_SEEN, pulse_id=number, after_command_s=delay_s, **seen_dict(seen))
             for news in self._tally.saw(row, seen):
                 self.tell(news)
+            if lacks := self._tally.mismatch(row, seen):
+                self.fault(Fault.PULSE_NOT_SEEN, lacks)
         if fault is not None:
             self.fault(fault, uncommanded_words(seen))

@@ -36,6 +36,7 @@ valid_days = 180
 [loopback]
 expected_ms = 11.5
 off_ms = 4.0
+single_off_ms = 15.0
 newest = 7
 
 [caps]
@@ -82,6 +83,7 @@ def test_a_whole_file(desk: Desk) -> None:
     assert (site.stream.trigger_channel, site.markers.name, site.unit.port) == ("TRIG", "pulses", "COM3")
     assert site.commissioning.valid_days == 180
     assert (site.loopback.expected_ms, site.loopback.off_ms, site.loopback.newest) == (11.5, 4.0, 7)
+    assert site.loopback.single_off_ms == 15.0
     assert site.data_dir == str(desk.cwd / "records")  # beside the file, wherever the program is started
     assert site.limits().max_power_pct_mso == 80
     assert site.limits().row("max_power_pct_mso").set_by == "site"
@@ -95,6 +97,7 @@ def test_a_whole_file(desk: Desk) -> None:
     [
         ("expected_ms", "-0.1", "0"), ("expected_ms", "nan", "finite"), ("expected_ms", "500.1", "500"),
         ("expected_ms", '"soon"', "number"), ("off_ms", "0", "0"), ("off_ms", "20.1", "20"), ("off_ms", "inf", "finite"),
+        ("single_off_ms", "100.1", "100"), ("single_off_ms", "nan", "finite"), ("single_off_ms", "4.9", "at least off_ms (5 ms)"),
         ("newest", "0", "1"), ("newest", "21", "20"), ("newest", "5.5", "whole number"), ("expected_s", "0.01", "expected_s"),
     ],
 )  # fmt: skip
@@ -150,6 +153,7 @@ def test_every_key_can_come_from_every_source(desk: Desk, key: str) -> None:
         "mode": ("LISTEN", "HUMAN"), "stream.rate_hz": ("5000", "2500"), "stream.channels": ("C3, Cz", "C4"),
         "unit.model": ("200", "bistim"), "commissioning.valid_days": ("180", "90"),
         "loopback.expected_ms": ("9", "12.5"), "loopback.off_ms": ("3", "4.5"), "loopback.newest": ("4", "9"),
+        "loopback.single_off_ms": ("30", "8"),
     }  # fmt: skip
     env, line = texts.get(key, ("one", "two"))
     desk.env["RTLOOP_SITE_" + key.replace(".", "_").upper()] = env

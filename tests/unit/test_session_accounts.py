@@ -251,16 +251,15 @@ def test_the_tally_makes_a_fault_of_a_moved_delay_and_of_a_missing_pulse() -> No
 
 def test_a_train_is_started_then_closed_with_its_bounds() -> None:
     tally = Tally(accounts=Accounts(), blocks={1: "run"})
-    started = tally.closed(pulse(train=TEN), GateResult(outcome=Outcome.FIRED, receipt=receipt()), 2.0)
+    (started,) = tally.closed(pulse(train=TEN), GateResult(outcome=Outcome.FIRED, receipt=receipt()), 2.0)
     assert started.kind == "train_started"
     assert started.data["n_pulses"] == 10
     over = GateResult(
         outcome=Outcome.FIRED, receipt=receipt(10, 10), closing={"pulse_id": 1, "delivery": "delivered"}
     )
-    closed = tally.train_over(over)
-    assert closed is not None
+    (closed,) = tally.train_over(over)
     assert (closed.kind, closed.data["delivered_min"], closed.data["t_sent_s"]) == ("pulse_closed", 10, 2.0)
-    assert tally.train_over(over) is None
+    assert tally.train_over(over) == ()
 
 
 @pytest.mark.req("R-DELAY")

@@ -148,6 +148,7 @@ def test_pulses_that_leave_no_trace_no_trigger_or_were_not_commanded() -> None:
     for kind, artifact, trigger in (
         ("miss_pulses", False, False),
         ("miss_triggers", True, False),
+        ("miss_artifacts", False, True),
         (None, True, True),
     ):
         if kind:
@@ -156,7 +157,7 @@ def test_pulses_that_leave_no_trace_no_trigger_or_were_not_commanded() -> None:
         frames = _run(clock, bench, 1.0)
         assert bool(np.abs(frames[:, :-1]).max() > 5000.0) is artifact, kind
         assert bool(frames[:, -1].any()) is trigger, kind
-    assert [d["seen"] for d in bench.discharges] == [False, True, True]
+    assert [d["seen"] for d in bench.discharges] == [False, True, True, True]
     bench.inject({"kind": "pulse"})
     assert np.abs(_run(clock, bench, 0.5)).max() > 5000.0
     assert bench.discharges[-1]["by"] == "fault"
