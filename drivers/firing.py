@@ -15,6 +15,7 @@ from drivers.pacing import Pace
 from drivers.permits import PermitCheck
 from drivers.reading import wrong_with
 from drivers.requests import Trip
+from drivers.single import found_in_trains, most_given
 from drivers.train_run import TrainRun
 from drivers.trouble import Cut, LineTrouble, Lost, Refused
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
@@ -67,6 +68,8 @@ class Firing:
             return "refused: a train is under way"
         if not status.age_s(now_s) < STATUS_FRESH_S:
             return f"refused: the last status byte is {status.age_s(now_s):.2f} s old"
+        if facts.capabilities.trains and not (age_s := now_s - watch.mode_s) < STATUS_FRESH_S:
+            return f"refused: whether it gives single pulses or trains was read {age_s:.2f} s ago"
         if not status.ready or wrong_with(status):
             return f"refused: the unit is not ready: {wrong_with(status) or status}"
         why = self.pace.refusal(facts, now_s, power, permit.train)
@@ -105,6 +108,10 @@ class Firing:
             why = f"{how} the status byte {reply.instr:#04x} of the reply says {wrong}"
             watch.ea(self._uncertain(why))
             return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply)
+        if permit.n_pulses == 1 and watch.facts.capabilities.trains and (found := found_in_trains(watch)):
+            why = f"one pulse was asked for, and right after it the unit says: {found}"
+            watch.ea(self._uncertain(why))
+            return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply, most_given(watch))
         if sent_s > permit.expires_s:
             why = f"given up to {1e3 * (sent_s - permit.expires_s):.1f} ms after its deadline"
             watch.trip_with(Fault.ENGINE_LATE, f"a pulse was {why}")
@@ -143,7 +150,7 @@ class Firing:
         """The unit's own next word after an edge; LineTrouble is of unknown outcome."""
         self._clock.sleep_until(self._clock.now_s() + TRIGGER_TAKES_S)
         try:
-            return self._watch.unit.look(train_under_way=self._watch.setting is not None)
+            return self._watch.unit.look(mode=self._watch.setting is not None)
         except LineTrouble as err:
             raise type(err)(f"after a trigger edge: {err}", written=True) from err
 
@@ -156,13 +163,14 @@ class Firing:
         watch.train_receipt = None
 
     def _receipt(
-        self, permit: Permit, delivery: Delivery, why: str, sent_s: float | None, reply: Reply | None = None
-    ) -> FireReceipt:
+        self, permit: Permit, delivery: Delivery, why: str, sent_s: float | None, reply: Reply | None = None,
+        most: int = 1,
+    ) -> FireReceipt:  # fmt: skip
         """Bounds of trains and pairs: none when not sent, all when acknowledged, else between them.
 
-        A train that was acknowledged has none yet: they come with its end.
+        A train that was acknowledged has none yet: they come with its end. ``most``: given on a permit for fewer.
         """
-        n = permit.n_pulses
+        n = max(permit.n_pulses, most)
         bounded = n > 1 and (permit.train is None or delivery is not Delivery.DELIVERED)
         return FireReceipt(
             delivery=delivery, t_sent_s=sent_s, t_reply_s=None if reply is None else reply.t_s, reason=why,

@@ -67,10 +67,9 @@ class UnitWatch:
         self.run: TrainRun | None = None  # a train under way
         self.train_receipt: FireReceipt | None = None  # what was given of the last one
         self._disarm_served = board["disarm_done"]
-        self.confirm_tries = 0
-        self.misses = 0  # keep-alives or readings in a row without a proper reply
+        self.confirm_tries = self.misses = 0  # misses: keep-alives or readings in a row that failed
         self._miss: tuple[LineTrouble, float] | None = None  # the last one and when
-        self.due_s = float("-inf")
+        self.due_s = self.mode_s = float("-inf")  # mode_s: when a Rapid² last told single pulses or trains
         self.look_at_s = self._read_at_s = clock.now_s()
         self._read_power_next = False
 
@@ -95,7 +94,7 @@ class UnitWatch:
             if not self.lost:
                 self.unit.exchange.cut()
                 self.after_ea()
-            if not self.lost and self.status is not None:  # else no control was given: it is told nothing but EA
+            if not self.lost and self.status is not None:  # else it gave no control: nothing but EA
                 self.confirm()
                 if self.misses == 0 and not self.lost:
                     self.unit.release()
@@ -218,7 +217,7 @@ class UnitWatch:
         try:
             self.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
             asked_s, run = self.clock.now_s(), self.run
-            reply = self.unit.take_control() if run is None else self.unit.look(train_under_way=True)
+            reply = self.unit.take_control() if run is None else self.unit.look(mode=True)
             status = self._publish(reply)
             self._observe(reply, asked_s)
             self.misses = 0
@@ -310,6 +309,7 @@ class UnitWatch:
         """A status byte that says how the unit is now (replies to Q, J, F; not those to E and @)."""
         board = self.board
         self.status = self.as_status(reply)
+        self.mode_s = self.mode_s if reply.rapid is None else reply.t_s
         board["unit_instr"], board["unit_t"] = reply.instr, int(reply.t_s * 1e9)
         board["unit_power"] = -1 if self.power_pct_mso is None else self.power_pct_mso
         board["unit_temp_mc"] = -1 if self.temp_c is None else round(1000 * self.temp_c)
@@ -318,7 +318,7 @@ class UnitWatch:
     def look(self) -> UnitStatus:
         """Q@: keep-alive and status byte, and what follows from it."""
         asked_s = self.clock.now_s()
-        reply = self.unit.look(train_under_way=self.run is not None)
+        reply = self.unit.look(mode=self.armed or self.run is not None)
         status = self._publish(reply)
         self._observe(reply, asked_s)
         if not self._opening:

@@ -41,7 +41,7 @@ class Said:
         self.held: Held | None = None
         self.running: int | None = None
         self.wrong = ""
-        self.under_way: list[bool] = []  # what ``look`` was told
+        self.modes: list[bool] = []  # what ``look`` was told
         self.quiet: list[tuple[float, float]] = []
 
     def _note(self, name: str) -> None:
@@ -73,8 +73,8 @@ class Said:
     def swallow(self, *, quiet_s: float, at_most_s: float) -> None:
         self.quiet.append((quiet_s, at_most_s))
 
-    def look(self, *, train_under_way: bool = False) -> Reply:
-        self.under_way.append(train_under_way)
+    def look(self, *, mode: bool = False) -> Reply:
+        self.modes.append(mode)
         return self._say("look")
 
     def take_control(self) -> Reply:

@@ -248,8 +248,8 @@ class MagpyPort:
         """The unit's software version, asked before anything else; () where the model does not report one."""
         return ()
 
-    def look(self, *, train_under_way: bool = False) -> Reply:
-        """The keep-alive, with a status byte of now."""
+    def look(self, *, mode: bool = False) -> Reply:
+        """The keep-alive, with a status byte of now; ``mode``: also what it gives on a fire, where a unit says that."""
         return self.take_control()
 
     def set_setting(self, setting: Train | Pair | None) -> None:

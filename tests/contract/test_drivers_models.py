@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from contract_tools import EA, EH, Bench
-from test_drivers_contract import Bed, Core, Whole, Wire
+from test_drivers_contract import Core, Few, Stepped, Wire
 
 from drivers.trouble import UnitProblem
 from hardware_sim.faults import FaultKind
@@ -58,6 +58,8 @@ class SomeTrains:
 
 class Trains(SomeTrains):
     """What is tried on the stepped line, where time costs nothing."""
+
+    fast_hz = 30  # at 40 %, not at 100 %
 
     @pytest.mark.req("R-PERMIT")
     def test_a_permit_for_another_train_puts_no_fire_on_the_line(self, b: Bench) -> None:
@@ -145,7 +147,7 @@ class Trains(SomeTrains):
                 b.unit.set_train(none)
 
     def test_a_power_that_the_train_does_not_allow_is_not_set(self, b: Bench) -> None:
-        fast = Train(frequency_hz=30, n_pulses=30)
+        fast = Train(frequency_hz=self.fast_hz, n_pulses=self.fast_hz)
         b.unit.set_power(40)
         b.unit.set_train(fast)
         with pytest.raises(UnitProblem, match="Hz at 100 %"):
@@ -189,6 +191,17 @@ class Trains(SomeTrains):
         assert b.unit.fire(b.permit(40)).delivery is Delivery.NOT_DELIVERED
         assert b.discharges == 0
         assert b.unit.trouble().fault is Fault.UNIT_UNEXPECTED
+
+    @pytest.mark.req("R-UNCERTAIN")
+    def test_trains_set_right_before_a_single_pulse_trip_and_tell_how_many(self, b: Bench) -> None:
+        b.ready(40)
+        b.inject(FaultKind.TRAIN_MODE)
+        receipt = b.unit.fire(b.permit(40))
+        assert (receipt.delivery, receipt.pulses_min, receipt.pulses_max) == (Delivery.UNCERTAIN, 0, 20)
+        assert b.sent(EA, since_s=receipt.t_sent_s)
+        assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
+        b.sleep(2.5)
+        assert b.discharges == 20
 
     @pytest.mark.req("R-UNCERTAIN")
     @pytest.mark.parametrize("how", ["lost", "bad_crc"])
@@ -382,44 +395,61 @@ class OnRapid7(OnRapid9):
     sim: ClassVar[dict[str, Any]] = {"version": (7, 1)}
 
 
+class OnRapid10(OnRapid9):
+    sim: ClassVar[dict[str, Any]] = {"version": (10, 1, 0)}
+
+
+class OnRapidPlus(OnRapid9):
+    model = "super-rapid-plus"
+    fast_hz = 50
+
+
 class OnRapid5(OnRapid9):
     model = "super-rapid"
     sim: ClassVar[dict[str, Any]] = {"version": (5, 0, 0)}
 
 
-class TestSteppedBistim(OnBistim, Whole, Pairs):
+class TestSteppedBistim(OnBistim, Stepped, Pairs):
     kind = "stepped"
 
 
-class TestSteppedRapid9(OnRapid9, Whole, Trains):
+class TestSteppedRapid9(OnRapid9, Stepped, Trains):
     kind = "stepped"
 
 
-class TestSteppedRapid7(OnRapid7, Whole, Trains):
+class TestSteppedRapid7(OnRapid7, Stepped, Trains):
     kind = "stepped"
 
 
-class TestSteppedRapid5(OnRapid5, Whole, Trains):
+class TestSteppedRapid10(OnRapid10, Stepped, Trains):
     kind = "stepped"
 
 
-class TestSocketBistim(OnBistim, Core if LONG else Bed, Pairs if LONG else SomePairs):  # type: ignore[misc]
+class TestSteppedRapidPlus(OnRapidPlus, Stepped, Trains):
+    kind = "stepped"
+
+
+class TestSteppedRapid5(OnRapid5, Stepped, Trains):
+    kind = "stepped"
+
+
+class TestSocketBistim(OnBistim, Core if LONG else Few, Pairs if LONG else SomePairs):  # type: ignore[misc]
     kind = "socket"
 
 
-class TestSocketRapid9(OnRapid9, Core if LONG else Bed, Trains if LONG else SomeTrains):  # type: ignore[misc]
+class TestSocketRapid9(OnRapid9, Core if LONG else Few, Trains if LONG else SomeTrains):  # type: ignore[misc]
     kind = "socket"
 
 
-class TestSocketRapid7(OnRapid7, Core if LONG else Bed, SomeTrains):  # type: ignore[misc]
+class TestSocketRapid7(OnRapid7, Core if LONG else Few, SomeTrains):  # type: ignore[misc]
     kind = "socket"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-class TestPtyRapid5(OnRapid5, Wire if LONG else Bed, SomeTrains):  # type: ignore[misc]
+class TestPtyRapid5(OnRapid5, Wire if LONG else Few, SomeTrains):  # type: ignore[misc]
     kind = "pty"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-class TestPtyBistim(OnBistim, Wire if LONG else Bed, SomePairs):  # type: ignore[misc]
+class TestPtyBistim(OnBistim, Wire if LONG else Few, SomePairs):  # type: ignore[misc]
     kind = "pty"

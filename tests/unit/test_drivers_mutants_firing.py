@@ -354,7 +354,7 @@ def test_a_trigger_that_fails(
             edge.broken = err
         else:
 
-            def look(*, train_under_way: bool) -> None:
+            def look(*, mode: bool) -> None:
                 b.clock.advance(0.003)
                 raise err
 
@@ -425,13 +425,13 @@ def test_after_an_edge_the_unit_is_asked_for_what_it_can_say(tmp_path: Path, set
         asked: list[bool] = []
         whole = b.unit._worker._watch.unit.look
 
-        def look(*, train_under_way: bool) -> Any:
-            asked.append(train_under_way)
-            return whole(train_under_way=train_under_way)
+        def look(*, mode: bool) -> Any:
+            asked.append(mode)
+            return whole(mode=mode)
 
         b.unit._worker._watch.unit.look = look
         assert fire(b, train=setting).delivery is SURE
-        assert asked == [setting is not None]
+        assert asked == ([False, True] if setting is None else [True])  # a single pulse: whether it was one
 
 
 # ---- trains and pairs

@@ -99,7 +99,7 @@ def test_no_reading_while_a_train_runs(d: Desk) -> None:
     assert d.stepped() == []
     d.watch.look_at_s = d.now_s
     assert d.stepped() == ["look"]
-    assert d.unit.under_way == [True]
+    assert d.unit.modes == [True]
     assert d.watch.look_at_s == d.now_s + 0.07  # as the train wants
 
 

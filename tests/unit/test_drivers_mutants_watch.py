@@ -412,7 +412,7 @@ def test_a_train_that_runs_on_after_ea_is_asked_about_until_it_ends(d: Desk) -> 
         assert d.watch.confirm_tries == 5
         assert d.watch.trip is None
         d.beat()
-    assert all(d.unit.under_way)
+    assert all(d.unit.modes)
     assert run.words[0] == (True, 1000.0, 1000.0 + REPLY_S)
     assert not d.unit.names.count("control")
 

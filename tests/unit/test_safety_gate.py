@@ -9,7 +9,7 @@ import pytest
 from safety_tools import KEY, Bench, pulse
 
 from rtloop.errors import NotReady
-from rtloop.model.pulse import Outcome
+from rtloop.model.pulse import Delivery, FireReceipt, Outcome
 from rtloop.model.status import Fault, Lamp, Mode
 from rtloop.ports import Permit
 from rtloop.safety.ledger import Charge, Ledger
@@ -118,6 +118,24 @@ def test_uncertain_counts_trips_and_disarms(bench: Bench, how: str) -> None:
     assert bench.unit.disarms == 1
     bench.clock.advance(10.0)
     assert not isinstance(bench.shoot(), Permit)
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(("most", "counted"), [(20, 20), (1, 1), (0, 1), (None, 1)])
+def test_more_pulses_than_were_permitted_are_counted_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, most: int | None, counted: int
+) -> None:
+    """A unit that somebody had set to trains; never fewer than were permitted."""
+    receipt = FireReceipt(
+        delivery=Delivery.UNCERTAIN, t_sent_s=bench.clock.now_s(), t_reply_s=None, status=None,
+        reason="train mode", pulses_min=0, pulses_max=most,
+    )  # fmt: skip
+    monkeypatch.setattr(bench.unit, "fire", lambda _: receipt)
+    result = bench.shoot()
+    assert result.outcome is Outcome.UNCERTAIN
+    assert (result.closing["delivered_min"], result.closing["delivered_max"]) == (0, counted)
+    assert bench.ledger.count() == counted
+    assert Fault.UNCERTAIN_PULSE in bench.lock.active
 
 
 @pytest.mark.req("R-UNCERTAIN")
