@@ -192,20 +192,16 @@ class MagstimUnit(Described):
 
     def fire(self, permit: Permit) -> FireReceipt:
         """Fire once; never raises for the line. A request without answer is UNCERTAIN, then disarmed."""
+        if not isinstance(permit, Permit):
+            return self._not_fired(f"refused: no permit, but {type(permit).__name__}")
         before = self._train_told
-        if isinstance(permit, Permit) and permit.train is not None:
+        if permit.train is not None:
             self._train_told = None  # before the request: the end of a short one may come with its answer
         try:
             answer = self._ask(Ask.FIRE, ANSWER_S, permit=permit)
         except _NotSent as err:
             self._train_told = before
-            return FireReceipt(
-                delivery=Delivery.NOT_DELIVERED,
-                t_sent_s=None,
-                t_reply_s=None,
-                status=self.status(),
-                reason=str(err),
-            )
+            return self._not_fired(str(err))
         except UnitProblem as err:
             self.status()
             with contextlib.suppress(UnitProblem):
@@ -222,6 +218,11 @@ class MagstimUnit(Described):
         if answer.receipt.delivery is Delivery.NOT_DELIVERED:
             self._train_told = before
         return self._train_fired(permit, answer.receipt)
+
+    def _not_fired(self, why: str) -> FireReceipt:
+        return FireReceipt(
+            delivery=Delivery.NOT_DELIVERED, t_sent_s=None, t_reply_s=None, status=self.status(), reason=why
+        )
 
     def train_end(self) -> FireReceipt | None:
         """What was given of the last train; None while it is under way, or there was none. Never blocks.
@@ -240,7 +241,7 @@ class MagstimUnit(Described):
 
     def _train_fired(self, permit: Permit, receipt: FireReceipt) -> FireReceipt:
         """Remember a train that may be under way: the engine is told of its end even if the port process dies."""
-        train = permit.train if isinstance(permit, Permit) else None
+        train = permit.train
         if train is not None and receipt.delivery is not Delivery.NOT_DELIVERED:
             self._train = (self._clock.now_s() + train.duration_s, train, receipt)
         return receipt

@@ -235,6 +235,19 @@ def test_a_fire_without_an_answer_that_cannot_be_disarmed_is_uncertain_all_the_s
     assert got.status.ready  # the newest that is known
 
 
+@pytest.mark.req("R-PERMIT")
+@pytest.mark.parametrize("permit", [None, "permit", 1, TRAIN])
+@pytest.mark.parametrize("alive", [True, False])
+def test_what_is_no_permit_is_not_even_sent(made: Made, permit: Any, alive: bool) -> None:
+    made.process.alive = alive
+    if not alive:  # it dies of the request
+        made.conn.say(EOFError())
+    got = made.unit.fire(permit)
+    assert got.delivery is Delivery.NOT_DELIVERED
+    assert got.reason == f"refused: no permit, but {type(permit).__name__}"
+    assert made.conn.sent == []
+
+
 def test_the_status_of_an_uncertain_fire_is_of_now(made: Made) -> None:
     made.process.alive = False  # nobody disarms, so nobody looks at the status again
     made.conn.reply = lambda _: (made.instr(READY), ())[1]
@@ -705,7 +718,9 @@ def test_an_opening_that_fails_says_why_and_leaves_no_process(
     assert clock.now_s() < 1000.2 + 2.0 + 1.0  # one request to close, one join
     assert context.story[-1] == "closed"
     assert context.ours.closed
-    if error is UnitProblem:
+    if error is NotReady:
+        assert problem.value is says
+    else:
         assert problem.value.fault is Fault.PORT_DEAD  # type: ignore[attr-defined]
         assert ("words" if says == "words" else type(says).__name__) in problem.value.found
 
