@@ -123,6 +123,33 @@ class Bench:
                 ask(self.clock.now_s())
         return asked[0]
 
+    @contextmanager
+    def meanwhile(self, command: bytes, do: Callable[[], object], *, after_s: float) -> Iterator[list[float]]:
+        """``do`` once, so long after the unit has had this command, while the body waits; yields when, once done."""
+        mark_s, done, ending = self.clock.now_s(), [], threading.Event()
+
+        def look(now_s: float) -> None:
+            sent = self.sent(command, since_s=mark_s)
+            if sent and now_s >= sent[0] + after_s and not done and not ending.is_set():
+                done.append(now_s)
+                do()
+
+        def watch() -> None:
+            while not done and not ending.wait(0.002):
+                look(self.clock.now_s())
+
+        thread = threading.Thread(target=watch)
+        if self.stepped:
+            self.clock.listen(look)  # type: ignore[attr-defined]
+        else:
+            thread.start()
+        try:
+            yield done
+        finally:
+            ending.set()
+            if not self.stepped:
+                thread.join()
+
     def sent(self, command: bytes, *, since_s: float = 0.0) -> list[float]:
         """When this command was whole on the line."""
         with self.lock():

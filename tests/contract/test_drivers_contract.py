@@ -40,8 +40,39 @@ class Bed:
             yield made
 
 
-class Wire(Bed):
-    """What is tried on every kind of line."""
+class Few(Bed):
+    """What is tried of every unit on every kind of line."""
+
+    @pytest.mark.req("R-PERMIT", "R-UNCERTAIN")
+    def test_one_permit_gives_one_pulse_even_of_unknown_outcome_and_no_other_gives_any(
+        self, b: Bench
+    ) -> None:
+        b.ready(40)
+        good, lower = (b.permit(40, permit_id=n, ttl_s=20) for n in (8, 7))
+        foreign = {
+            "run-8": b.permit(40, permit_id=9, run="run-8"),
+            "seal": b.permit(40, permit_id=9, key=b"z" * 32),
+            "expired": b.permit(40, permit_id=9, ttl_s=-0.001),
+        }
+        for word, permit in foreign.items():
+            receipt = b.unit.fire(permit)
+            assert (receipt.delivery, receipt.t_sent_s) == (Delivery.NOT_DELIVERED, None), word
+            assert word in receipt.reason
+        assert not b.sent(EH)
+        b.inject(FaultKind.UNCERTAIN_FIRE, how="bad_crc")
+        assert b.unit.fire(good).delivery is Delivery.UNCERTAIN
+        b.until(lambda: not b.armed(), within_s=0.1)
+        for permit in (good, lower):
+            receipt = b.unit.fire(permit)
+            assert (receipt.delivery, receipt.t_sent_s) == (Delivery.NOT_DELIVERED, None)
+            assert "not above the last spent" in receipt.reason
+        assert "unknown outcome" in b.unit.fire(b.permit(40, permit_id=10)).reason
+        assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
+        assert len(b.sent(EH)) == b.discharges == 1
+
+
+class Wire(Few):
+    """What is tried of the 200² on every kind of line."""
 
     def test_a_pulse_and_its_numbers(self, b: Bench) -> None:
         assert b.unit.status().standby
@@ -365,20 +396,68 @@ class Whole(Core):
         assert b.clock.now_s() - start_s <= 0.5
         assert problem.value.fault is Fault.UNIT_SILENT
 
+    @pytest.mark.req("R-DISARM")
     def test_disarm_from_every_state(self, b: Bench) -> None:
+        def tripped() -> None:
+            b.board.ask_stop()
+            b.until(lambda: b.board["stop_confirmed"] == 1, within_s=1.0)
+
         states = [lambda: None, lambda: b.unit.set_power(30), b.unit.arm, b.unit.disarm]
         for enter in states:
             enter()
-            mark_s = b.clock.now_s()
-            b.unit.disarm()
-            assert b.clock.now_s() - mark_s < 0.5
-            b.until(lambda mark_s=mark_s: bool(b.sent(EA, since_s=mark_s)), within_s=0.05)
-            assert not b.armed()
+            self._disarms(b)
         assert b.unit.arm().ready  # a plain disarm takes nothing away
         assert len(b.sent(EB)) == 2
+        tripped()
+        self._disarms(b)
+
+    def _disarms(self, b: Bench) -> None:
+        mark_s = b.clock.now_s()
+        b.unit.disarm()
+        assert b.clock.now_s() - mark_s < 0.5
+        b.until(lambda: bool(b.sent(EA, since_s=mark_s)), within_s=0.05)
+        assert not b.armed()
+
+    @pytest.mark.req("R-DISARM")
+    @pytest.mark.parametrize("on_the_way", ["ramp", "arming"])
+    def test_disarm_in_the_middle_of_a_ramp_or_of_arming_ends_it(self, b: Bench, on_the_way: str) -> None:
+        command, ask = {
+            "ramp": (b"@090", lambda: b.unit.set_power(90)),  # half a second from 40 %
+            "arming": (EB, b.unit.arm),  # 0.1 s
+        }[on_the_way]
+        with b.meanwhile(command, b.unit.disarm, after_s=0.03) as asked_s, pytest.raises(UnitProblem):
+            ask()
+        assert b.clock.now_s() - asked_s[0] < 0.1
+        assert 0 <= b.sent(EA, since_s=asked_s[0])[0] - asked_s[0] <= 0.05
+        b.sleep(0.3)
+        assert not b.armed()
+        assert b.unit.trouble() is None  # a plain disarm takes nothing away
+        b.ready(40)
 
 
-class TestStepped(Whole):
+class Stepped(Whole):
+    """With what only a port process in this one can show."""
+
+    kind = "stepped"
+
+    @pytest.mark.req("R-BELIEF")
+    @pytest.mark.parametrize(("still_s", "fired"), [(0.95, True), (1.01, False), (3.0, False)])
+    def test_a_port_process_that_stood_still_fires_on_no_old_status_byte(
+        self, b: Bench, still_s: float, fired: bool
+    ) -> None:
+        """It got no core: what it saw last may long be over, though the engine lives and the permit is good."""
+        b.ready(40)
+        b.unit._busy = True  # no step of it
+        b.sleep(b.unit.status().t_s + still_s - b.clock.now_s())
+        b.unit._busy = False
+        receipt = b.unit.fire(b.permit(40))
+        assert receipt.delivery is (Delivery.DELIVERED if fired else Delivery.NOT_DELIVERED)
+        assert len(b.sent(EH)) == b.discharges == fired
+        if not fired:
+            assert f"the last status byte is {still_s:.2f} s old" in receipt.reason
+
+
+class TestStepped(Stepped):
     kind = "stepped"
 
 
