@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from magpy.magstim import BiStim, Magstim, Rapid, calcCRC
@@ -134,7 +135,7 @@ class Exchange:
             byte = self._line.read(1)
         except (OSError, TypeError) as err:  # pyserial: TypeError when the descriptor vanished under it
             raise Lost(f"the line failed while a reply was awaited: {err}", written=True) from err
-        if not byte and self._clock.now_s() - before_s < _POLL_S:
+        if not byte:
             self._clock.sleep_until(before_s + _POLL_S)
         return byte
 
@@ -166,27 +167,14 @@ class Exchange:
 
 
 def _length(reply: bytearray, n_bytes: int | None) -> int:
-    if reply[:1] == b"?":
+    if reply.startswith(b"?"):
         return 1
     if bytes(reply[1:2]) in (b"?", b"S"):
         return 3
     if n_bytes is not None:
         return n_bytes
-    end = reply.find(0, 2)  # the byte after N may be a status byte of zero
-    return min(LONGEST_VERSION, end + 2 if end >= 0 else LONGEST_VERSION)
-
-
-class _NoProcess:
-    """Stands where MagPy keeps its child process."""
-
-    daemon = False
-
-    def start(self) -> None: ...
-
-    def is_alive(self) -> bool:
-        return False
-
-    def join(self, timeout: float | None = None) -> None: ...
+    text = reply[2:]  # the byte after N may be a status byte of zero
+    return min(LONGEST_VERSION, text.index(0) + 4) if 0 in text else LONGEST_VERSION
 
 
 class _InThread:
@@ -201,11 +189,8 @@ class _InThread:
         super().__init__("in this thread", **of_magpy)  # type: ignore[call-arg]
 
     def _setupSerialPort(self, serialConnection: str, debugSerialConnection: str | None = None) -> None:
-        for queue in (self._sendQueue, self._receiveQueue):  # MagPy has just made them; nothing was put in
-            queue.close()
-            queue.join_thread()
         self._sendQueue = self._receiveQueue = self._exchange
-        self._connection = _NoProcess()
+        self._connection = SimpleNamespace()  # where MagPy keeps its child process
 
     def take_control(self) -> tuple[int, Any]:
         """``connect`` without its child process, keeping the error."""
