@@ -29,10 +29,11 @@ def test_what_the_site_says_is_expected_from_the_first_pulse_on_and_told_everywh
     assert held.kinds("session_started")[0]["loopback"] == {
         "expected_s": 0.01,
         "off_s": 0.015,
+        "single_off_s": 0.02,
         "newest": 2,
         "whose": SITE,
     }
-    said = f"fire command to EEG: expected 10.0 ± 15 ms {SITE}, median of the newest 2"
+    said = f"fire command to EEG: expected 10.0 ± 15 ms {SITE}, median of the newest 2, each pulse ± 20 ms"
     armed = next(i for i, words in enumerate(held.said) if "-> ARMED" in words)
     assert any(said in words for words in held.said[:armed])
     first = next(i for i, e in enumerate(held.events) if e.kind == "pulse_seen")
@@ -50,9 +51,15 @@ def test_a_site_whose_delay_is_not_the_real_one_disarms(
     monkeypatch.setattr("rtloop.app.leaving.write_report", lambda *_: None)
     site = site_file(tmp_path, "[loopback]\nexpected_ms = 60.0\nnewest = 2\n")
     held = hold_tiny(tmp_path, plan=tiny(wanted=3), site=site, limit_s=25.0)
-    fault = next(f for f in held.kinds("fault_raised") if f["fault"] == "latency_off")
+    at, fault = next(
+        (e.n, e.data) for e in held.events if e.kind == "fault_raised" and e.data["fault"] == "latency_off"
+    )
     assert fault["action"] == "disarm"
-    assert "expected 60.0 ± 5.0 ms" in fault["words"]
+    assert "a pulse came 12.0 ms after the command, expected 60.0 ± 20.0 ms" in fault["words"]
+    assert sum(e.kind == "pulse_intended" for e in held.events if e.n < at) == 1
+    record = held.kinds("pulse_accounted")[0]
+    assert (record["ok"], record["delivered_min"]) == (False, 1)
+    assert "expected 60.0 ± 20.0 ms" in record["words"]
 
 
 @pytest.mark.req("R-DELAY")

@@ -16,12 +16,12 @@ from rtloop.session.loopback import NEWEST
 @pytest.mark.req("R-DELAY")
 def test_a_delay_that_is_not_what_is_expected_disarms_and_arms_again_only_by_hand(tmp_path: Path) -> None:
     def other_rig(sitting: Sitting, bench: SteppedBench, now_s: float) -> None:
-        sitting.loop._tally.loopback.expected_s = 0.050  # as if another amplifier had been commissioned
+        sitting.loop._tally.loopback.expected_s = 0.022  # as if another amplifier had been commissioned
 
     held = hold_tiny(tmp_path, plan=tiny(wanted=6, most=9), each=other_rig)
     faults = [d for d in held.kinds("fault_raised") if d["fault"] == "latency_off"]
     assert faults
-    assert "expected 50.0 ± 5.0 ms" in faults[0]["words"]
+    assert "expected 22.0 ± 5.0 ms" in faults[0]["words"]
     at = next(e.n for e in held.events if e.kind == "fault_raised" and e.data["fault"] == "latency_off")
     before = [e for e in held.events if e.n < at and e.kind == "pulse_closed"]
     assert len(before) == NEWEST
