@@ -54,13 +54,12 @@ class PortLock:
     def take(self) -> None:
         """Own the name, or NotReady naming the owner."""
         try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            file = _opened(self.path)
         except OSError as err:
             raise NotReady(
                 f"cannot tell who owns port {self._port}", expected=f"a lock file {self.path}",
-                found=str(err), todo="another user of this computer may own the port: end that program",
+                found=str(err), todo="let every user of this computer read that file",
             ) from err  # fmt: skip
-        file = os.fdopen(fd, "r+b", buffering=0)
         try:
             _lock(file)
         except OSError as err:
@@ -70,16 +69,32 @@ class PortLock:
                 f"port {self._port} already owned by {owner}", expected="one owner of the unit",
                 found=str(self.path), todo="end the other session; a unit has one owner",
             ) from err  # fmt: skip
-        file.truncate(0)
-        file.seek(0)
-        file.write(str(os.getpid()).encode())
         self._file = file
+        self._sign(str(os.getpid()))
 
     def release(self) -> None:
         """Give the name back; the file stays (removing it would let two owners in)."""
         if self._file is not None:
+            self._sign("")
             self._file.close()
             self._file = None
+
+    def _sign(self, owner: str) -> None:
+        if self._file is not None and self._file.writable():  # else another user's file: only locked
+            self._file.truncate(0)
+            self._file.seek(0)
+            self._file.write(owner.encode())
+
+
+def _opened(path: Path) -> IO[Any]:
+    """The lock file, made where there is none; only to be read where another user made it. OSError."""
+    try:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
+    except PermissionError:
+        return open(path, "rb", buffering=0)
+    if hasattr(os, "fchmod") and os.fstat(file.fileno()).st_uid == os.geteuid():
+        os.fchmod(file.fileno(), 0o644)  # whatever the umask
+    return file
 
 
 def _canonical(port: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import multiprocessing
+import os
 import pickle
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serial
@@ -200,6 +203,57 @@ def test_a_name_has_one_owner_and_two_names_of_one_device_are_one(tmp_path: Path
     second.release()
     other.release()
     assert PortLock("socket://localhost:9").path == other.path
+
+
+@pytest.fixture
+def strange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every lock file is another user's."""
+    opened = os.open
+
+    def refused(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if "rtloop-port-" in str(path) and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr("drivers.magstim.line.os.open", refused)
+
+
+@pytest.mark.req("R-OWNER")
+def test_the_lock_of_another_user_is_taken_once_it_is_free(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Where he left it, another login can only read the file; and one login at a time has the port."""
+    made, later, third = (PortLock(str(tmp_path / "tty")) for _ in range(3))
+    made.take()
+    assert made.path.stat().st_mode & 0o777 == 0o644
+    request.getfixturevalue("strange")
+    with pytest.raises(NotReady, match=f"already owned by process {os.getpid()}"):
+        later.take()
+    made.release()
+    later.take()
+    with pytest.raises(NotReady, match="already owned by another process"):
+        third.take()  # not by the process that had made it
+    later.release()
+    third.take()
+    third.release()
+    made.path.unlink()
+    with pytest.raises(NotReady, match="cannot tell who owns"):
+        later.take()
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="only root is two users")
+def test_a_second_login_takes_the_port(tmp_path: Path) -> None:
+    lock, old = PortLock(str(tmp_path / "tty")), os.umask(0o077)
+    try:
+        lock.take()
+        lock.release()
+        os.seteuid(65534)
+        lock.take()
+        lock.release()
+    finally:
+        os.seteuid(0)
+        os.umask(old)
+        lock.path.unlink()
 
 
 def test_the_gaps_of_the_200_and_no_power_beyond_it() -> None:
