@@ -37,7 +37,10 @@ Source = Annotated[
 Markers = Annotated[
     str | None, typer.Option("--markers", help="Name of an LSL marker stream with pulse markers.")
 ]
-Unit = Annotated[str | None, typer.Option("--unit", help="Stimulator model: 200.")]
+Unit = Annotated[
+    str | None,
+    typer.Option("--unit", help="Stimulator model: 200, bistim, rapid, super-rapid, super-rapid-plus."),
+]
 Port = Annotated[str | None, typer.Option("--port", help="Serial port of the unit, or socket://host:port.")]
 ModeName = Annotated[
     str | None, typer.Option("--mode", help="simulated, bench (coil on a phantom) or human.")

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from hardware_sim.bedside import BedsideSpec
-from hardware_sim.magstim import UNLOCK_CODE
 from rtloop.app.commission_bench import Stand, standing
 from rtloop.app.commission_child import ChildSpec
 from rtloop.app.commission_orphan import orphan
@@ -43,10 +42,12 @@ from rtloop.app.commissioned import (
     records_folder,
     software_bound,
     stream_bound,
+    wiring_bound,
 )
-from rtloop.app.config import Site, load_site
+from rtloop.app.config import Site, load_site, simulated_at
 from rtloop.app.runtime import Runtime
 from rtloop.app.setting import unit_options
+from rtloop.app.site_unit import simulated_options
 from rtloop.app.wiring import StreamWanted, UnitWanted, new_run_id, session_folder, simulated_bedside
 from rtloop.clock import WALL
 from rtloop.errors import OperatorAbort, RtloopError, UsageProblem
@@ -118,8 +119,13 @@ def commission(
     """
     site = load_site(request.site, overrides={
         "data_dir": request.data_dir, "stream.name": request.stream, "stream.source_id": request.source_id,
-        "markers.name": request.markers, "unit.model": request.unit, "unit.port": request.port,
+        "markers.name": request.markers, "unit.model": None if request.simulate else request.unit,
+        "unit.port": request.port,
     })  # fmt: skip
+    if request.simulate:
+        site, unlike = simulated_at(site, request.unit or site.unit.model)
+        if unlike:
+            say(unlike)
     _refuse_nonsense(request, site)
     run_id = new_run_id()
     with simulated_bedside(_bedside_spec(request, site, run_id)) as bedside:
@@ -186,8 +192,7 @@ def _place(request: CommissionRequest, site: Site, run_id: str, bedside: Any, sa
     s, model = site.stream, site.unit.model
     if bedside is not None:
         stream = StreamWanted(name=bedside.stream_name, source_id=bedside.source_id, rate_hz=SIM_RATE_HZ)
-        options = {"unlock_code": UNLOCK_CODE} if "rapid" in model else {}
-        unit = UnitWanted(model=model, port=bedside.port, simulated=True, options=options)
+        unit = UnitWanted(model=model, port=bedside.port, simulated=True, options=simulated_options(model))
     else:
         stream = StreamWanted(
             name=s.name, source_id=s.source_id, rate_hz=s.rate_hz, markers=site.markers.name,
@@ -331,7 +336,7 @@ def _record(place: _Place, walk: Walk, found: _Found) -> tuple[str, dict[str, An
         schema=RECORD_SCHEMA, mode=place.mode.value, run_id=place.run_id, made_utc=now, software=software_bound(),
         unit=UnitBound(
             model=found.unit.model, port_identity=port_identity(place.unit.port), firmware=found.unit.firmware,
-            trains=found.trains, pairs=found.pairs,
+            trains=found.trains, pairs=found.pairs, **wiring_bound(site.unit),
         ),
         stream=stream_bound(found.stream), limits=limits_bound(site.limits()), steps=tuple(walk.steps),
         stops_running_train=found.stops_running_train, transcripts=_hashes(_transcripts(place)), signatory=who.name,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
 from rtloop import __version__
 from rtloop.app.config import Site, user_config_dir
+from rtloop.app.site_unit import OutputAt, SiteUnit
 from rtloop.clock import WALL
 from rtloop.durable import canonical
 from rtloop.model.status import UnitIdentity
 from rtloop.record.commissioning import (
+    NO_LINE,
     Connected,
     LimitsBound,
     Record,
@@ -25,16 +27,10 @@ from rtloop.record.commissioning import (
 from rtloop.safety.limits import Limits
 
 FOLDER = "commissioning"
-#: what decides whether, when and how a pulse goes out: a change in any of these needs a new record
-SOURCES = ("drivers", "rtloop.safety")
-SOURCE_FILES = (
-    "ports.py",
-    "board.py",
-    "app/commission_bench.py",
-    "app/wiring.py",
-    "model/pulse.py",
-    "model/status.py",
-)
+#: packages of which every source is bound: what decides whether, when and how a pulse goes out lies all over them
+SOURCES = ("drivers", "rtloop")
+#: distributions that write to the unit's line, bound by their version
+ON_THE_LINE = ("MagPy_TMS", "pyserial")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +87,7 @@ def covered(site: Site) -> Covered:
     """The newest record of this site's unit that covers it; else the newest, with every reason why it does not."""
     found = Connected(
         software=software_bound(), limits=limits_bound(site.limits()), model=site.unit.model,
-        port_identity=port_identity(site.unit.port or ""),
+        port_identity=port_identity(site.unit.port or ""), **wiring_bound(site.unit),
     )  # fmt: skip
     days = site.commissioning.valid_days
     records, broken = newest_records(records_folder(site), site.unit.model)
@@ -114,7 +110,7 @@ def records_folder(site: Site) -> Path:
 
 
 def software_bound() -> SoftwareBound:
-    """Version and source as installed."""
+    """Version and source as installed, and what they speak to the unit with."""
     digest = hashlib.sha256()
     for name, data in sorted(_sources()):
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
@@ -122,14 +118,13 @@ def software_bound() -> SoftwareBound:
 
 
 def _sources() -> list[tuple[str, bytes]]:
-    found = []
+    found = [(name, metadata.version(name).encode()) for name in ON_THE_LINE]
     for package in SOURCES:
         root = Path(str(resources.files(package)))
         for path in root.rglob("*"):
             if path.suffix in (".py", ".toml") and path.is_file():
                 found.append((f"{package}/{path.relative_to(root).as_posix()}", path.read_bytes()))
-    root = Path(str(resources.files("rtloop")))
-    return found + [(f"rtloop/{name}", (root / name).read_bytes()) for name in SOURCE_FILES]
+    return found
 
 
 def limits_bound(limits: Limits) -> LimitsBound:
@@ -145,6 +140,17 @@ def stream_bound(sender: dict[str, Any]) -> StreamBound:
         name=str(sender["name"]), source_id=str(sender.get("source_id", "")), rate_hz=float(sender["rate_hz"]),
         channels=int(sender["channels"]),
     )  # fmt: skip
+
+
+def wiring_bound(unit: SiteUnit) -> dict[str, Any]:
+    """What the site file says of the unit's mains and output lines (``UnitBound``, ``Connected``)."""
+    return {
+        "supply_v": unit.supply_v, "trigger": _line_bound(unit.trigger), "stop_line": _line_bound(unit.stop_line),
+    }  # fmt: skip
+
+
+def _line_bound(line: OutputAt | None) -> str:
+    return NO_LINE if line is None else line.words(port_identity(line.port))
 
 
 def port_identity(port: str) -> str:

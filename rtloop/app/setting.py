@@ -11,9 +11,10 @@ from typing import Any
 
 from hardware_sim.bedside import BedsideSpec
 from rtloop.app.commissioned import Covered, covered
-from rtloop.app.config import Site, load_site
+from rtloop.app.config import Site, load_site, simulated_at
 from rtloop.app.dose import earlier_of
 from rtloop.app.resumed import Run
+from rtloop.app.site_unit import driver_options, simulated_options
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, new_run_id
 from rtloop.clock import WALL, Clock
 from rtloop.dsp.spec import ChainSpec
@@ -84,6 +85,7 @@ class Setting:
     spots: dict[str, Spot] = field(default_factory=dict)
     ongoing: dict[str, float] = field(default_factory=dict)  # what the EEG reached before the session, µV
     waivers: tuple[Waiver, ...] = ()  # signed for exactly this plan
+    unlike: str = ""  # in what the simulated unit is not the site's, in words
     covering: Covered | None = None  # in HUMAN: the commissioning record that lets a person under the coil
 
 
@@ -99,6 +101,10 @@ def prepare(request: Request) -> Setting:
             raise UsageProblem(f"{option} names no file", expected="a readable file", found=str(path))
     site = load_site(request.site, overrides=_overrides(request))
     plan = load_plan(request.plan)
+    unlike = ""
+    if request.simulate:
+        planned = site.unit.model if plan.unit is None else plan.unit.model
+        site, unlike = simulated_at(site, request.unit or planned)
     if plan.kind.value != request.kind:
         raise UsageProblem(
             f"rtloop {request.kind} cannot run this plan", expected=f'kind = "{request.kind}"',
@@ -111,10 +117,11 @@ def prepare(request: Request) -> Setting:
             update={"targets": tuple(t.model_copy(update={"coil_at": request.coil}) for t in plan.targets)}
         )
     mode = _mode(request, plan, site)
-    if not request.simulate and plan.unit is not None and plan.unit.model != site.unit.model:
+    if plan.unit is not None and plan.unit.model != site.unit.model:
+        whose = "the simulated unit" if request.simulate else "the site's unit"
         raise ValidationProblem(
-            "the plan is for another unit", expected=f"the site's unit, {site.unit.model}", found=plan.unit.model,
-            todo="choose a plan for this unit, or correct [unit] in the site file",
+            "the plan is for another unit", expected=f"{whose}, {site.unit.model}", found=plan.unit.model,
+            todo=f"choose a plan for this unit, or correct {'--unit' if request.simulate else '[unit] in the site file'}",
         )  # fmt: skip
     covering = covered(site) if mode is Mode.HUMAN else None
     if covering is not None:
@@ -151,7 +158,7 @@ def prepare(request: Request) -> Setting:
     return Setting(
         request=request, site=site, plan=plan, mode=mode, limits=limits, rehearsal=rehearsal, run_id=run_id,
         participant=participant, chain=chain_of(plan), spots=spots, covering=covering, waivers=waivers,
-        ledger=ledger, runs=runs,
+        unlike=unlike, ledger=ledger, runs=runs,
     )  # fmt: skip
 
 
@@ -178,7 +185,8 @@ def _run_id(request: Request, data_dir: Path) -> str:
 def _overrides(request: Request) -> dict[str, Any]:
     return {
         "data_dir": request.data_dir, "stream.name": request.stream, "stream.source_id": request.source_id,
-        "markers.name": request.markers, "unit.model": request.unit, "unit.port": request.port,
+        "markers.name": request.markers, "unit.model": None if request.simulate else request.unit,
+        "unit.port": request.port,
     }  # fmt: skip
 
 
@@ -258,7 +266,7 @@ def bedside_spec(setting: Setting) -> BedsideSpec | None:
         scene=r.scene, seed=r.seed, n_channels=r.channels, rate_hz=r.rate_hz, transport="none" if watch else r.transport,
         background=None if r.background is None else str(r.background),
         unit_faults=r.faults.read_text() if r.faults else "", auto_fire_s=(2.0, 2.4) if watch else None,
-        stream_name=f"rtloop-sim-{setting.run_id}", source_id=f"rtloop-sim-{setting.run_id}",
+        stream_name=f"rtloop-sim-{setting.run_id}", source_id=f"rtloop-sim-{setting.run_id}", unit=setting.site.unit.model,
     )  # fmt: skip
 
 
@@ -269,8 +277,12 @@ def wanted(setting: Setting, bedside: Any) -> tuple[StreamWanted, UnitWanted | N
             name=bedside.stream_name, source_id=bedside.source_id, markers=f"{bedside.stream_name}-markers",
             rate_hz=setting.request.rate_hz,
         )  # fmt: skip
-        unit = None if not bedside.port else UnitWanted(model="200", port=bedside.port, simulated=True)
-        return stream, unit
+        model = site.unit.model
+        if not bedside.port:
+            return stream, None
+        return stream, UnitWanted(
+            model=model, port=bedside.port, simulated=True, options=simulated_options(model)
+        )
     channels = None if site.stream.channels is None else len(site.stream.channels)
     stream = StreamWanted(
         name=site.stream.name, source_id=site.stream.source_id, rate_hz=site.stream.rate_hz, channels=channels,
@@ -287,14 +299,7 @@ def wanted(setting: Setting, bedside: Any) -> tuple[StreamWanted, UnitWanted | N
 
 def unit_options(site: Site) -> dict[str, Any]:
     """What the driver needs to know of the site's unit beside its model."""
-    if "rapid" not in site.unit.model:
-        return {}
-    unit = site.unit
-    return {
-        "supply_v": unit.supply_v,
-        "unlock_code": unit.unlock_code,
-        "software_at_least": unit.software_at_least,
-    }
+    return driver_options(site.unit)
 
 
 def to_recording(setting: Setting, bench: Bench, clock: Clock, say: Say) -> Setting:

@@ -90,6 +90,8 @@ def _hold(setting: Setting, say: Say) -> Sat:
     folder = session_folder(Path(setting.site.data_dir), setting.run_id)
     folder.keep_plan(setting.plan.source)
     say(f"{setting.mode} session {folder.path.name}, plan {setting.plan.name}")
+    if setting.unlike:
+        say(setting.unlike)
     window = setting.request.window
     with hangup_ignored(window), Interrupts(say) as interrupts, contextlib.ExitStack() as stack:
         bedside = stack.enter_context(simulated_bedside(bedside_spec(setting)))

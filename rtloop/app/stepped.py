@@ -14,6 +14,7 @@ from drivers.stepped import SteppedUnit
 from hardware_sim.bench import SteppedBench
 from rtloop.app.leaving import Sat, close
 from rtloop.app.setting import Request, bedside_spec, prepare, to_recording
+from rtloop.app.site_unit import simulated_options
 from rtloop.app.sitting import Sitting
 from rtloop.app.wiring import Bench
 from rtloop.board import Board
@@ -59,7 +60,10 @@ def hold_stepped(
         stack.callback(recording.close)
         feed = _Feed(bench, source, recording, board)
         clock.listen(feed)
-        unit = SteppedUnit.open(line=bench.line, clock=clock, board=board, run_id=setting.run_id, key=KEY)
+        model = setting.site.unit.model
+        unit = SteppedUnit.open(
+            line=bench.line, clock=clock, board=board, run_id=setting.run_id, key=KEY, model=model, **simulated_options(model)
+        )  # fmt: skip
         sender = {"name": "stepped", "rate_hz": spec.rate_hz, "channels": len(layout.channels)}
         ends = Bench(board=board, source=source, stream=sender, unit=unit, bedside=bench, key=KEY)
         setting = to_recording(setting, ends, clock, say)

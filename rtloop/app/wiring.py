@@ -117,9 +117,7 @@ def connected(
         if unit is not None:
             driver = open_unit(unit, board=runtime.board, run_id=run_id, key=key)
             stack.callback(driver.close)
-            say(
-                f"unit: {unit.model} on {unit.port}, standby read back, coil {driver.status().coil_temp_c} °C"
-            )
+            say(f"unit: {unit.words}, standby read back, coil {driver.status().coil_temp_c} °C")
         listing = found.listing
         sender = {
             "name": listing.name, "source_id": listing.source_id, "uid": listing.uid, "host": listing.hostname,

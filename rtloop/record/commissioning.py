@@ -26,10 +26,12 @@ from rtloop.durable import (
 from rtloop.errors import IntegrityProblem
 from rtloop.model.status import Mode
 
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
 #: a record is good for so long; a site may only shorten it
 VALID_DAYS = 365.0
 PULSES_LEAST = 10
+#: in place of an output line that a site does not have
+NO_LINE = "none"
 #: steps without which no record covers a unit, and those of units that can do more
 STEPS = (
     "identity", "power", "pulses", "stop", "engine_frozen", "engine_killed", "hardware_stop", "unplug",
@@ -54,11 +56,18 @@ class StepFound:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitBound:
-    """The unit a record holds for. ``port_identity`` is the adapter's own serial number where it has one."""
+    """The unit a record holds for. ``port_identity`` is the adapter's own serial number where it has one.
+
+    ``supply_v`` is what the site file says; the unit's ceilings of trains go by it. ``trigger``, ``stop_line``: the output
+    lines in words, each with its port's identity; "none" where the site has none.
+    """
 
     model: str
     port_identity: str
     firmware: str
+    supply_v: int = 240
+    trigger: str = NO_LINE
+    stop_line: str = NO_LINE
     trains: bool = False
     pairs: bool = False
 
@@ -75,7 +84,7 @@ class StreamBound:
 
 @dataclass(frozen=True, kw_only=True)
 class SoftwareBound:
-    """The software a record holds for: its version, and the SHA-256 of the sources of drivers and safety."""
+    """The software a record holds for: its version, and the SHA-256 of all its sources."""
 
     version: str
     source_sha256: str
@@ -131,6 +140,9 @@ class Connected:
     limits: LimitsBound
     model: str
     port_identity: str
+    supply_v: int = 240
+    trigger: str = NO_LINE
+    stop_line: str = NO_LINE
     firmware: str | None = None
     stream: StreamBound | None = None
 
@@ -159,9 +171,12 @@ def commissioned(
     no += _signed(record)
     no += _aged(record, now_utc, valid_days)
     held("software version", record.software.version, found.software.version)
-    held("source of drivers and safety (sha256)", record.software.source_sha256, found.software.source_sha256)
+    held("source of rtloop and its drivers (sha256)", record.software.source_sha256, found.software.source_sha256)
     held("unit model", record.unit.model, found.model)
     held("port", record.unit.port_identity, found.port_identity)
+    held("mains supply in the site file (V)", record.unit.supply_v, found.supply_v)
+    held("trigger line", record.unit.trigger, found.trigger)
+    held("STOP line", record.unit.stop_line, found.stop_line)
     if found.firmware is not None:
         held("the unit's firmware", record.unit.firmware, found.firmware)
     if found.stream is not None:
@@ -239,6 +254,8 @@ def read_record(path: Path) -> Record:
 
 
 def _record(tree: Any) -> Record:
+    if tree["schema"] != RECORD_SCHEMA:
+        raise ValueError(f"it is a record of form {tree['schema']}, this version of rtloop reads {RECORD_SCHEMA}")
     kept = dict(tree)
     kept["software"] = SoftwareBound(**tree["software"])
     kept["unit"] = UnitBound(**tree["unit"])

@@ -1,4 +1,4 @@
-"""The output lines through the real port process: a trigger box fires instead of ``EH``, a stop box stops the unit."""
+"""The output lines of a site file through the real port process: a trigger box fires instead of ``EH``, a stop box stops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from types import TracebackType
 import pytest
 from contract_tools import EH, Bench, bench
 
-from drivers.trigger import OutputSetting
+from hardware_sim.magstim import UNLOCK_CODE
+from rtloop.app.config import load_site
+from rtloop.app.setting import unit_options
 from rtloop.model.pulse import Delivery
 from rtloop.model.status import Fault
 
@@ -25,7 +27,7 @@ class Box:
         self.act, self.bench, self.high, self.edges = act, None, False, 0  # type: str, Bench | None, bool, int
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
-        self.setting = OutputSetting(port=f"socket://127.0.0.1:{self._listener.getsockname()[1]}", by="byte")
+        self.port = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._serve)
 
@@ -76,7 +78,13 @@ class Box:
 @contextmanager
 def desk(tmp_path: Path, act: str, model: str = "200") -> Iterator[tuple[Bench, Box]]:
     with Box(act) as box:
-        options = {"trigger": box.setting} if act == "trigger" else {"stop_line": box.setting}
+        code = f'unlock_code = "{UNLOCK_CODE}"\n' if "rapid" in model else ""
+        table = "trigger" if act == "trigger" else "stop_line"
+        site = tmp_path / "rtloop.toml"
+        site.write_text(
+            f'[unit]\nmodel = "{model}"\n{code}[unit.{table}]\nport = "{box.port}"\nby = "byte"\n'
+        )
+        options = unit_options(load_site(site, environ={}))
         with bench("socket", tmp_path, model=model, arming_s=0.1, power_pct_mso=40, driver=options) as b:
             box.bench = b
             yield b, box

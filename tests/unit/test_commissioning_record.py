@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from commission_tools import good, here, site_file, site_in
 
-from rtloop.app.commissioned import covered, records_folder
+from rtloop.app import commissioned as binding
+from rtloop.app.commissioned import _sources as commissioned_sources
+from rtloop.app.commissioned import covered, records_folder, software_bound
 from rtloop.app.config import Site, load_site
 from rtloop.clock import WALL
 from rtloop.errors import IntegrityProblem, ValidationProblem
@@ -69,7 +71,7 @@ def test_without_a_record_the_reason_says_what_to_run(site: Site) -> None:
         (lambda r: replace(r, signature="").sealed(), "not signed"),
         (lambda r: replace(r, signature="ada example").sealed(), "not signed"),
         (lambda r: replace(r, signatory=" ", signature=" ").sealed(), "not signed"),
-        (lambda r: replace(r, schema=2).sealed(), "form of the record"),
+        (lambda r: replace(r, schema=1).sealed(), "form of the record"),
         (lambda r: replace(r, signed_utc=later(-366)).sealed(), "date"),
         (lambda r: replace(r, signed_utc=later(2)).sealed(), "date"),
         (lambda r: replace(r, signed_utc="yesterday").sealed(), "date"),
@@ -80,6 +82,9 @@ def test_without_a_record_the_reason_says_what_to_run(site: Site) -> None:
         (lambda r: replace(r, unit=replace(r.unit, model="rapid")).sealed(), "unit model"),
         (lambda r: replace(r, unit=replace(r.unit, port_identity="COM9")).sealed(), "port"),
         (lambda r: replace(r, unit=replace(r.unit, firmware="9.0")).sealed(), "firmware"),
+        (lambda r: replace(r, unit=replace(r.unit, supply_v=115)).sealed(), "mains supply"),
+        (lambda r: replace(r, unit=replace(r.unit, trigger="RTS on COM8")).sealed(), "trigger line"),
+        (lambda r: replace(r, unit=replace(r.unit, stop_line="RTS on COM9, low stops")).sealed(), "STOP line"),
         (lambda r: replace(r, stream=replace(r.stream, source_id="other")).sealed(), "amplifier stream"),
         (lambda r: replace(r, limits=replace(r.limits, sha256="0" * 64)).sealed(), "limits"),
         (lambda r: replace(r, limits=replace(r.limits, unverified=("max_power_pct_mso",))).sealed(), "verified by nobody"),
@@ -114,6 +119,9 @@ def test_a_step_that_failed_is_not_made_good_by_doing_it_again_in_the_same_recor
         ({"model": "bistim"}, "bistim"),
         ({"port_identity": "USB 0403:6001 B2"}, "B2"),
         ({"firmware": "8.1"}, "8.1"),
+        ({"supply_v": 115}, "115"),
+        ({"trigger": "byte 1 high, 0 low, on COM8"}, "COM8"),
+        ({"stop_line": "RTS on COM9, high stops"}, "high stops"),
         ({"stream": StreamBound(name="amp", source_id="amp-1", rate_hz=5000.0, channels=9)}, "5000.0"),
     ],
 )
@@ -171,6 +179,36 @@ def test_the_numbers_of_a_step_cannot_be_no_numbers(site: Site, tmp_path: Path) 
     step = replace(good(site).steps[0], numbers={"x_ms": float("nan")})
     with pytest.raises(ValueError):
         write_record(tmp_path / "a.json", replace(good(site), steps=(step,)))
+
+
+@pytest.mark.req("R-MODE")
+def test_every_source_that_decides_whether_when_and_how_a_pulse_goes_out_is_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = dict(commissioned_sources())
+    rtloop = [
+        "app/unit_line", "app/commissioned", "app/script_loop", "app/script_person", "app/script_setting", "app/script_unit",
+        "app/sitting", "app/wiring", "board", "clock", "eeg/watch", "model/pulse", "ports", "priority", "record/commissioning",
+        "safety/gate", "session/arming", "session/loop", "session/vigil", "session/watching",
+    ]  # fmt: skip
+    names = [*(f"rtloop/{n}.py" for n in rtloop), "drivers/watch.py", "drivers/magstim/magpy_port.py"]
+    missing = [n for n in (*names, "rtloop/safety/limits.toml", "MagPy_TMS", "pyserial") if n not in found]
+    assert missing == []
+    assert found["MagPy_TMS"] == b"1.4"
+    before = software_bound()
+    for name in names:  # each of them makes another software of it
+        changed = found | {name: found[name] + b"#"}
+        monkeypatch.setattr(binding, "_sources", lambda changed=changed: list(changed.items()))
+        assert software_bound().source_sha256 != before.source_sha256
+    monkeypatch.setattr(binding, "_sources", lambda: list(reversed(found.items())))
+    assert software_bound() == before
+
+
+def test_a_record_of_an_earlier_form_says_so(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_record(path, replace(good(site), schema=1))
+    with pytest.raises(IntegrityProblem, match=r"form 1.*reads 2"):
+        read_record(path)
 
 
 # -- the look for it at a site ------------------------------------------------------------------------------------
