@@ -67,6 +67,8 @@ def good(now_s: float = START_S, **changes: Any) -> Situation:
 class FakeUnit:
     """Counts its own discharges and obeys even what it should not, so that only the gate protects.
 
+    tests/contract/test_safety_fake_unit.py holds it to what the driver does; random stories over the driver are the soaks.
+
     ``discharges`` has one entry for each command that started something; ``given()`` is every single pulse so far.
     """
 
