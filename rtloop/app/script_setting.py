@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.magstim.units import facts_of
+from drivers.magstim.units import UNITS
 from hardware_sim.bedside import BedsideSpec
 from hardware_sim.bench import Bedside
 from hardware_sim.magstim import UNLOCK_CODE
@@ -26,12 +26,13 @@ from rtloop.app.commissioned import Covered
 from rtloop.app.config import Site, load_site
 from rtloop.app.dose import ledger_of
 from rtloop.app.opening import dose_before
+from rtloop.app.script_asked import all_of, also, wrong_types, wrong_wishes
 from rtloop.app.script_person import refuse_human
 from rtloop.app.setting import unit_options
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, new_run_id
 from rtloop.clock import WALL
 from rtloop.dsp.spec import ChainSpec
-from rtloop.errors import UsageProblem, ValidationProblem
+from rtloop.errors import RtloopError, UsageProblem, ValidationProblem
 from rtloop.model.pulse import Pulse, Purpose
 from rtloop.model.status import Mode
 from rtloop.model.waiver import Waiver
@@ -92,41 +93,47 @@ def decide(
     mode: str | None, threshold: MotorThreshold | None, rig: Rig | None, purpose: str, data_dir: str | Path | None,
     site: str | Path | None, waivers: str | Path | None, say: Say,
 ) -> ScriptSetting:  # fmt: skip
-    """Check everything; UsageProblem, ValidationProblem or SafetyStop before anything is touched."""
+    """Check everything; UsageProblem, ValidationProblem or SafetyStop, all reasons at once, before anything is touched."""
     if multiprocessing.parent_process() is not None:
         raise UsageProblem(
             "this is a copy of the script that multiprocessing made", expected="one script, one unit",
             found="a child process", todo='put the script under if __name__ == "__main__":',
         )  # fmt: skip
+    problems, rest = wrong_types({**locals()})
+    if problems:
+        also(problems, lambda: decide(**rest))  # what is wrong with the rest
+        raise all_of(problems)
     simulated = port.startswith(SIM)
     named = port.removeprefix(SIM) if simulated else model or "200"
-    if simulated and model not in (None, named):
-        raise UsageProblem("the model is named twice", expected=named, found=model or "")
-    facts_of(named)  # refuses an unknown model in words
-    if simulated and eeg is not None:
-        raise UsageProblem("a simulated unit brings its own EEG", expected="no eeg=", found=eeg)
-    if not participant.strip():
-        raise UsageProblem(
-            "the dose belongs to somebody", expected='participant="..."', found=repr(participant)
-        )
-    if purpose not in (Purpose.PROBE, Purpose.TREATMENT):
-        raise UsageProblem("no such purpose of a script", expected="probe or treatment", found=repr(purpose))
     true = Mode.SIMULATED if simulated else Mode.BENCH
     human = mode is not None and mode.upper() == Mode.HUMAN
-    if mode is not None and not human and mode.upper() != true:
-        raise UsageProblem("the mode is not what this port means", expected=true, found=mode)
-    at_unit = {} if simulated else {"unit.model": named, "unit.port": port, "stream.name": eeg}
-    found = load_site(site, overrides={"data_dir": None if data_dir is None else str(data_dir), **at_unit})
-    limits, today = _tightened(found.limits(), caps or {}), WALL.utc()[:10]
-    at = Mode.HUMAN if human else true
+    problems = wrong_wishes(
+        named=named, simulated=simulated, participant=participant, model=model, eeg=eeg, mode=None if human else mode,
+        true=true, purpose=purpose,
+    )  # fmt: skip
+    at_unit = {} if simulated or problems else {"unit.model": named, "unit.port": port, "stream.name": eeg}
+    found = also(problems, lambda: load_site(
+        site, overrides={"data_dir": None if data_dir is None else str(data_dir), **at_unit}
+    ))  # fmt: skip
+    if found is None:
+        raise all_of(problems)
+    limits = also(problems, lambda: _tightened(found.limits(), named, caps or {})) or found.limits()
+    at, today = Mode.HUMAN if human else true, WALL.utc()[:10]
     wrong = _wrong_threshold(at, participant, named, threshold, rig, limits, today)
-    covering = refuse_human(found, simulated=simulated, eeg=eeg, threshold=wrong) if human else None
-    if wrong:
-        raise ValidationProblem(
+    covering = None
+    if human:
+        covering = also(problems, lambda: refuse_human(found, simulated=simulated, eeg=eeg, threshold=wrong))
+    elif wrong:
+        problems.append(ValidationProblem(
             "the motor threshold cannot be used", expected="a dated EMG threshold of this participant and rig",
             found="; ".join(wrong), todo="correct threshold= and rig=",
-        )  # fmt: skip
+        ))  # fmt: skip
     script, sha256 = _script()
+    signed: tuple[Waiver, ...] | None = ()
+    if waivers is not None:
+        signed = also(problems, lambda: load_waivers(Path(waivers), plan_sha256=sha256, today=today))
+    if problems or signed is None:
+        raise all_of(problems)
     seen = {} if covering is None else covering.unit_options
     # the simulated Rapid² wants the code that it is known to want
     options = (
@@ -137,7 +144,7 @@ def decide(
         run_id=new_run_id(), data_dir=found.data_dir,
         ledger=ledger_of(Path(found.data_dir), participant, simulated=simulated), threshold=threshold, rig=rig, say=say,
         purpose=Purpose(purpose), unit_options=options | seen, covering=covering, site=found, script=script, script_sha256=sha256,
-        waivers=() if waivers is None else load_waivers(Path(waivers), plan_sha256=sha256, today=today),
+        waivers=signed,
     )  # fmt: skip
 
 
@@ -164,17 +171,22 @@ def _script() -> tuple[str, str]:
     return path.name, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def _tightened(limits: Limits, caps: Mapping[str, float]) -> Limits:
-    """The site's limits, tightened; a cap that would loosen one is refused, not passed over."""
+def _tightened(limits: Limits, model: str, caps: Mapping[str, float]) -> Limits:
+    """The site's limits, tightened by the device and the caps; a cap that would loosen one is refused, not passed over."""
+    problems: list[RtloopError] = []
     known = {n: v for n, v in caps.items() if n in NAMES and type(v) in (int, float)}
     loose = [(limits.row(n), v) for n, v in known.items() if limits.row(n).loosened_by(v)]
     if loose:
-        raise ValidationProblem(
-            "the script's caps loosen a limit", found="; ".join(f"{r.name} = {v:g}" for r, v in loose),
+        problems.append(ValidationProblem(
+            "the script's caps loosen a limit", found="; ".join(f"{r.name} = {v!r}" for r, v in loose),
             expected="; ".join(f"{r.name} {r.stricter} than {r.value:g} {r.unit}" for r, _ in loose),
             todo="a script may only tighten limits",
-        )  # fmt: skip
-    return tightest(limits, prescription=caps)
+        ))  # fmt: skip
+    device = {"max_power_pct_mso": UNITS[model].power_high_pct_mso} if model in UNITS else {}
+    made = also(problems, lambda: tightest(limits, device=device, prescription=caps))
+    if problems or made is None:
+        raise all_of(problems)
+    return made
 
 
 def bedside_for(setting: ScriptSetting) -> BedsideSpec | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drivers.magstim.units import UNITS
 from rtloop.app.script_setting import bedside_for, children_leave_the_script_alone, decide, ends_for
 from rtloop.app.scripting import Refused
 from rtloop.errors import RtloopError, UsageProblem, ValidationProblem
@@ -55,6 +58,53 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(kind, match=words):
         decided(tmp_path, **changes)
+
+
+WRONG_TYPES: dict[str, Any] = {
+    "port": 5, "participant": None, "model": 200, "caps": 60, "eeg": 1, "mode": 3, "threshold": 45, "rig": "rapid",
+    "purpose": None, "data_dir": 7, "site": 8, "waivers": [], "say": "loud",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_TYPES)
+def test_a_value_of_a_wrong_type_is_told_by_its_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        UsageProblem, match=f"^{name}= is of the wrong type; .*{re.escape(repr(WRONG_TYPES[name]))}$"
+    ):
+        decided(tmp_path, **{name: WRONG_TYPES[name]})
+
+
+def test_all_that_is_wrong_with_what_a_script_asks_for_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match="13 things") as wrong:
+        decided(tmp_path, **WRONG_TYPES)
+    assert all(f"{name}= is" in str(wrong.value) for name in WRONG_TYPES)
+    values: dict[str, Any] = {
+        "port": "sim:400", "model": "rapid", "participant": " ", "purpose": "play", "mode": "bench", "eeg": "Amp",
+        "caps": {"max_power_pct_mso": 101, "max_power_mso": 1}, "waivers": tmp_path / "none.toml",
+    }  # fmt: skip
+    told = (
+        "no driver for the unit model '400'", "twice", "somebody", "no such purpose", "SIMULATED", "its own EEG",
+        "max_power_mso", "loosen", "none.toml",
+    )  # fmt: skip
+    with pytest.raises(UsageProblem) as wrong:
+        decided(tmp_path, **values)
+    assert [words for words in told if words not in str(wrong.value)] == []
+    with pytest.raises(UsageProblem) as wrong:  # a wrong type and wrong values
+        decided(tmp_path, **(values | {"threshold": 45}))
+    assert [words for words in (*told, "threshold= is") if words not in str(wrong.value)] == []
+    assert not (tmp_path / "sessions").exists()
+
+
+def test_a_unit_that_gives_less_than_the_published_cap_is_the_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak = replace(UNITS["200"], power_high_pct_mso=70)
+    monkeypatch.setattr("drivers.magstim.units.UNITS", UNITS | {"200": weak})
+    monkeypatch.setattr("rtloop.app.script_setting.UNITS", UNITS | {"200": weak})
+    limits = decided(tmp_path).limits
+    assert (limits.max_power_pct_mso, limits.row("max_power_pct_mso").set_by) == (70, "device")
+    assert decided(tmp_path, caps={"max_power_pct_mso": 60}).limits.max_power_pct_mso == 60
+    assert decided(tmp_path, caps={"max_power_pct_mso": 80}).limits.max_power_pct_mso == 70
 
 
 def test_caps_tighten(tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def test_a_script_that_sleeps_is_disarmed_and_told_every_reason(tmp_path: Path) 
         assert s.armed
         assert tms.dose().session == 2
     assert len(s.bench.discharges) == 2
-    assert len(s.told("pulse_seen")) == len(s.told("pulse_accounted")) == 2
+    assert len(s.told("pulse_seen")) == 2
+    records = [(d["permitted"], d["sent"], d["delivered_max"]) for d in s.told("pulse_accounted")]
+    assert records == [(True, True, 1), (True, True, 1), (False, False, 0)]  # the refused one has its own
     assert verify(s.folder.path).ok
 
 
@@ -98,7 +100,15 @@ def test_other_words_than_those_asked_for_do_not_arm_a_real_unit(tmp_path: Path,
         assert not s.armed
         assert s.tms.lamp is Lamp.TRIPPED
     assert s.told("command_received")[-1]["args"] == [WORDS, "by the person at the terminal"]
-    assert "no EEG is used" in s.told("pulse_not_seen")[0]["words"]
+    unseen, record = s.told("pulse_not_seen")[0], s.told("pulse_accounted")[0]
+    assert "no EEG is used" in unseen["words"]
+    assert (unseen["seen"], unseen["expected"]) == (0, 1)
+    assert (record["permitted"], record["sent"], record["seen"], record["delivered_min"]) == (
+        True,
+        True,
+        0,
+        1,
+    )
     assert s.told("pulse_seen") == []
     assert "no EEG is used" in s.told("session_started")[0]["eeg"]
     assert s.told("session_started")[0]["scene"] is None  # its pulses count among the real ones
