@@ -67,7 +67,7 @@ def _counted(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, ...]:
             (str(outcome), outcome in ("refused", "missed", "uncertain")),
             *(("seen", True) for _ in range(int(p.get("n_seen", "sample" in p)))),
             ("not_seen", bool(p.get("not_seen")) and "sample" not in p), ("uncommanded", pulse_id < 0),
-            ("heard", pulse_id > 0 and not commanded), ("alarm", bool(p.get("alarm"))),
+            ("heard", pulse_id > 0 and not commanded), ("alarm", _apart(p)),
         )
         if counts
         for _ in range(n if name in _EACH else 1)
@@ -77,6 +77,11 @@ def _counted(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, ...]:
 def _seen_by(p: Mapping[str, Any], source: str) -> int:
     """How many of the pulses this source showed."""
     return int(p.get(f"seen_{source}", source in (p.get("source"), p.get("checked_by"))))
+
+
+def _apart(p: Mapping[str, Any]) -> bool:
+    """Whether an alarm says more than that a source is absent."""
+    return any(part and not part.startswith("no ") for part in str(p.get("alarm") or "").split("; "))
 
 
 def _without(p: Mapping[str, Any], source: str, words: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from gui_state_tools import at, buttons, journal, live, shown, told
 
+from gui.shown import Tone
 from rtloop.app.cli import main
 from rtloop.app.dose import ledger_of
 from rtloop.app.witness import journaled_locks
@@ -233,12 +234,15 @@ def test_trigger_and_artifact_are_counted_apart() -> None:
     facts = {f.name: f.value for f in shown(view, look).pulses.facts}
     assert facts["seen by trigger"] == facts["seen by artifact"] == facts["sent"]
     last = max(view.pulses)
-    pulses = {
-        **view.pulses,
-        last: {**view.pulses[last], "seen_artifact": 0, "alarm": "no artifact in the EEG"},
-    }
+    half = view.pulses[last] | {"seen_artifact": 0, "absent": ["artifact"], "alarm": "no artifact in the EEG"}
+    older = {k: v for k, v in half.items() if k != "absent"}
     from dataclasses import replace
 
-    screen = shown(replace(view, pulses=pulses), look)
-    assert "1 pulse in the trigger channel without artifact" in screen.pulses.mismatch.text
+    for row in (half, older):
+        line = shown(replace(view, pulses={**view.pulses, last: row}), look).pulses.mismatch
+        assert "1 pulse in the trigger channel without artifact in the EEG: check coil" in line.text
+        assert line.tone is Tone.BAD  # as bad as the fault that it raised
+    sham = replace(view, pulses={**view.pulses, last: half | {"block": "control"}})
+    screen = shown(sham, look)
+    assert "every pulse that was sent was seen" in screen.pulses.mismatch.text
     assert {f.name: f.value for f in screen.pulses.facts}["seen by artifact"] == str(int(facts["sent"]) - 1)

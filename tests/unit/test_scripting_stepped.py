@@ -16,7 +16,7 @@ from rtloop.app.cli import main
 from rtloop.app.dose import ledger_of
 from rtloop.app.lookback import open_path
 from rtloop.app.scripting import MotorThreshold, Refused, Rig
-from rtloop.errors import NotReady, SafetyStop, ValidationProblem
+from rtloop.errors import NotReady, SafetyStop, UsageProblem, ValidationProblem
 from rtloop.model.pulse import Purpose
 from rtloop.model.status import Lamp
 from rtloop.record.journal import read_journal
@@ -157,7 +157,10 @@ def test_a_train_on_a_real_port_is_said_armed_by_a_person_seen_and_counted(tmp_p
         assert worst_s >= 1.9
         assert any(f"{worst_s:.1f} s; use the unit's hardware stop" in line for line in s.said)
         s.tms.arm(WORDS)
-        assert "type within" in s.said[-1]
+        asked_for = s.said[-1]  # what the person answers names what cannot be stopped
+        assert "type within" in asked_for
+        assert "a train of 20 pulses" in asked_for
+        assert f"software may not be able to stop it once fired: {worst_s:.1f} s" in asked_for
         given = s.tms.train()
         assert (given.outcome, given.delivered_min, given.delivered_max) == ("fired", 20, 20)
         assert s.tms.dose().session == 20
@@ -181,6 +184,28 @@ def test_a_power_b_that_falls_from_the_top_is_waited_for(tmp_path: Path, next_po
         s.tms.arm(WORDS)
         given = s.tms.pulse() if next_power_b is None else s.tms.pair()
         assert given.outcome == "fired"
+
+
+def test_after_single_pulses_are_set_the_question_names_no_train(tmp_path: Path) -> None:
+    with stepped_script(at_a_real_rapid(tmp_path), real=True) as s:
+        s.tms.set_power(30)
+        s.tms.set_train(frequency_hz=10, n_pulses=20)
+        s.tms.set_single()
+        s.tms.arm(WORDS)
+        assert "type within" in s.said[-1]
+        assert "train" not in s.said[-1]
+
+
+def test_what_is_no_train_no_pair_and_no_wait_is_told_whole(tmp_path: Path) -> None:
+    with stepped_script(asked(tmp_path)) as s:
+        s.tms.set_power(30)
+        with pytest.raises(UsageProblem, match=r"frequency.*'10'; .*pulses, not True"):
+            s.tms.set_train(frequency_hz="10", n_pulses=True)  # type: ignore[arg-type]
+        with pytest.raises(UsageProblem, match=r"power B.*101; an interval.*nan"):
+            s.tms.set_pair(power_b_pct_mso=101, interval_ms=float("nan"))
+        for bad in ("1", None, float("nan"), -1, True):
+            with pytest.raises(UsageProblem, match="no such wait"):
+                s.tms.wait(bad)  # type: ignore[arg-type]
 
 
 def test_treatment_counts_into_the_caps_of_treatment_and_of_nothing_else(tmp_path: Path) -> None:
