@@ -182,6 +182,7 @@ def test_the_numbers_of_a_step_cannot_be_no_numbers(site: Site, tmp_path: Path) 
 
 
 @pytest.mark.req("R-MODE")
+@pytest.mark.req("R-UNIT")
 def test_every_source_that_decides_whether_when_and_how_a_pulse_goes_out_is_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -52,7 +52,8 @@ class There:
 # -- the lines reach the driver -----------------------------------------------------------------------------------
 
 
-@pytest.mark.req("R-STOP")
+@pytest.mark.req("R-TRIGGER")
+@pytest.mark.req("R-DISARM")
 def test_the_lines_of_the_site_file_reach_the_driver_of_a_session_a_script_and_a_walk(tmp_path: Path) -> None:
     path = both_lines(tmp_path)
     expected = {"trigger": TRIGGER, "stop_line": STOP, "stop_level": "high"}
@@ -88,6 +89,7 @@ def test_an_unlock_code_is_shown_nowhere(tmp_path: Path) -> None:
     assert "unit.unlock_code" in shown
 
 
+@pytest.mark.req("R-UNIT")
 @pytest.mark.parametrize(
     ("unit", "parts"),
     [
@@ -113,6 +115,7 @@ def test_a_line_that_cannot_be_is_refused_in_words(tmp_path: Path, unit: str, pa
 # -- the unit of the site, and a simulated one ---------------------------------------------------------------------
 
 
+@pytest.mark.req("R-UNIT")
 @pytest.mark.parametrize("model", ["200", "bistim"])
 def test_what_only_a_rapid_has_is_refused_for_another_model_all_at_once_and_without_the_code(
     tmp_path: Path, model: str
@@ -153,6 +156,7 @@ def simulated(folder: Path, file: str, **request: Any) -> Setting:
     )
 
 
+@pytest.mark.req("R-UNIT")
 @pytest.mark.parametrize("unit", ["", 'model = "rapid"\nunlock_code = "1234-12345678-ab"\n'])
 def test_a_plan_for_another_unit_than_the_simulated_one_is_refused_as_at_a_real_one(
     tmp_path: Path, unit: str
@@ -163,6 +167,7 @@ def test_a_plan_for_another_unit_than_the_simulated_one_is_refused_as_at_a_real_
         simulated(tmp_path, unit, unit="201")
 
 
+@pytest.mark.req("R-UNIT")
 def test_the_unit_that_is_simulated_is_the_one_that_is_spoken_to_and_what_differs_is_said(
     tmp_path: Path,
 ) -> None:
@@ -190,6 +195,7 @@ def test_a_walk_through_a_simulated_unit_takes_the_model_that_was_asked_for(tmp_
     assert unlike.startswith("a bistim is simulated, not the site's rapid; not used with a simulated unit")
 
 
+@pytest.mark.req("R-UNIT")
 def test_other_mains_or_lines_than_at_commissioning_are_what_is_looked_for(tmp_path: Path) -> None:
     def found(unit: str) -> Covered:
         return covered(load_site(site_at(tmp_path, unit), environ={}))
