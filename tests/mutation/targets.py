@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-_DRIVER = (
-    "tests/unit/test_drivers_worker.py",
-    "tests/contract/test_drivers_contract.py::TestStepped",
-    "tests/unit/test_drivers_mutants.py",
-)
 _WATCH = ("tests/unit/test_drivers_mutants_watch.py", "tests/unit/test_drivers_mutants_look.py")
 _TRAIN_RUNS = "tests/unit/test_drivers_mutants_trains.py"
 _SETTINGS = "tests/unit/test_drivers_mutants_settings.py"
 _TRIGGER = ("tests/unit/test_drivers_mutants_trigger.py", "tests/unit/test_drivers_trigger.py")
+_LINE = ("tests/unit/test_drivers_mutants_line.py",)
 _CLIENT = ("tests/unit/test_drivers_mutants_client.py",)
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _RULES = "tests/unit/test_safety_mutants_rules.py"
@@ -25,6 +21,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/pacing.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
     "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
     "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py",),
+    "drivers/single.py": ("tests/unit/test_drivers_mutants_single.py",),
     "drivers/worker.py": ("tests/unit/test_drivers_worker.py", "tests/unit/test_drivers_worker_states.py"),
     "drivers/reading.py": (_SETTINGS,),
     "drivers/settings.py": (_SETTINGS,),
@@ -57,7 +54,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 #: tried when named on the command line; its survivors are not gone through. It tells a refusal from a reply that cannot be
 #: read, and whether a byte was written: of the outcome logic
 NOT_YET: dict[str, tuple[str, ...]] = {
-    "drivers/magstim/magpy_port.py": ("tests/unit/test_drivers_line.py", *_DRIVER),
+    "drivers/magstim/magpy_port.py": _LINE,
 }
 #: small and pure: every mutant of these is tried in every run, sampled or not
 ALWAYS = ("drivers/permits.py", "rtloop/safety/ledger.py")

@@ -510,6 +510,17 @@ def test_a_status_of_the_instant_of_ea_proves_standby(made: Made) -> None:
 
 
 @pytest.mark.req("R-STOP")
+def test_standby_is_waited_for_until_its_time_is_over_and_no_longer(made: Made) -> None:
+    def serve(now_s: float) -> None:
+        made.clock.sleep_until(1024.0 if now_s < 1024.0 else 1024.0 + 0.15)
+        made.board["disarm_done"] = made.board["disarm_asked"]
+
+    made.clock.listen(serve)
+    made.unit.disarm()
+    assert made.clock.now_s() == 1024.0 + 0.15
+
+
+@pytest.mark.req("R-STOP")
 def test_a_unit_that_stays_armed_after_ea_is_read_from_the_status(made: Made) -> None:
     made.serves_disarm(0.01, instr=READY)
     assert took_s(made, made.unit.disarm) == pytest.approx(0.16, abs=0.0025)
