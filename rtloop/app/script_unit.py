@@ -11,6 +11,7 @@ from typing import Any
 from rtloop.app.commissioned import covered
 from rtloop.app.opening import band_of
 from rtloop.app.preflight import SETTLE_S, STEADY_S, checked
+from rtloop.app.script_asked import wished
 from rtloop.app.script_loop import ScriptLoop
 from rtloop.app.script_person import Person, asked_for, typed_by_a_person
 from rtloop.app.script_setting import ScriptSetting, started
@@ -19,7 +20,7 @@ from rtloop.app.setting import refuse_uncovered
 from rtloop.app.wiring import Bench, SimulatedBedside
 from rtloop.clock import WALL, Clock
 from rtloop.errors import NotReady, RtloopError, SafetyStop, UsageProblem
-from rtloop.model.pulse import Outcome, Pair, Pulse, Train
+from rtloop.model.pulse import Outcome, Pair, Pulse, Train, finite
 from rtloop.model.status import Fault, Lamp, Mode, UnitStatus
 from rtloop.record import kinds
 from rtloop.record.commissioning import Record
@@ -94,6 +95,7 @@ class Tms:
         self._train: Train | None = None
         self._pair: Pair | None = None
         self._power: int | None = None
+        self._cannot_stop = ""  # of the train that is set, in words: repeated where a person answers for it
 
     # -- what a script asks for --------------------------------------------------------------------------------
 
@@ -145,8 +147,9 @@ class Tms:
         by = "script"
         if not self.setting.simulated:
             window_s, wanted = self.setting.limits.confirm_window_s, asked_for(self.setting.mode, words)
+            cannot = f" ({self._cannot_stop})" if self._cannot_stop else ""
             self.setting.say(
-                f"{self.setting.mode}: to arm at {self._power} % MSO, type within {window_s:g} s: {wanted}"
+                f"{self.setting.mode}: to arm at {self._power} % MSO{cannot}, type within {window_s:g} s: {wanted}"
             )
             said, by = self._person(window_s, self._loop.present, self._clock), "person at the terminal"
             if said != wanted:
@@ -166,7 +169,7 @@ class Tms:
     def set_train(self, *, frequency_hz: float, n_pulses: int) -> float:
         """Set a train on the unit, disarmed; read back. Tells the worst-case seconds that software may be unable to stop."""
         self._here()
-        return self._shape(Train(frequency_hz=frequency_hz, n_pulses=n_pulses), None)
+        return self._shape(wished(Train, frequency_hz=frequency_hz, n_pulses=n_pulses), None)
 
     def train(self) -> Receipt:
         """The train that was set, as soon as the unit's wait and the rules allow; returns when it is over."""
@@ -175,7 +178,7 @@ class Tms:
     def set_pair(self, *, power_b_pct_mso: int, interval_ms: float) -> float:
         """Set a pair on a BiStim², disarmed; read back. The first pulse has the power of ``set_power``."""
         self._here()
-        return self._shape(None, Pair(power_b_pct_mso=power_b_pct_mso, interval_ms=interval_ms))
+        return self._shape(None, wished(Pair, power_b_pct_mso=power_b_pct_mso, interval_ms=interval_ms))
 
     def pair(self) -> Receipt:
         """The pair that was set, as soon as the unit's interval allows."""
@@ -189,7 +192,7 @@ class Tms:
     def wait(self, seconds: float) -> None:
         """Wait with the script's presence shown; SafetyStop when the loop has failed."""
         self._here()
-        if not 0 <= seconds <= 24 * 3600:
+        if not 0 <= finite(seconds) <= 24 * 3600:
             raise UsageProblem("no such wait", expected="0 to 86400 s", found=repr(seconds))
         end_s = self._clock.now_s() + seconds
         while (now_s := self._clock.now_s()) < end_s:
@@ -203,7 +206,8 @@ class Tms:
         day = self._clock.utc()[:10]
         found = self._loop.ask(
             lambda: Dose(
-                session=ledger.count(run_id=run), day=ledger.count(day=day), course=ledger.count(),
+                session=ledger.count(run_id=run), day=ledger.count(day=day), total=ledger.count(),
+                course=ledger.counts(target="script", session_id=run, day=day).treatment_course,
             ),
             FIRE_WITHIN_S,
         )  # fmt: skip
@@ -266,10 +270,11 @@ class Tms:
         )
         if isinstance(status, tuple):
             raise self._refusal("it was refused", tuple(r.words() for r in status))
-        self._train, self._pair = train, pair
+        self._train, self._pair, self._cannot_stop = train, pair, ""
         worst_s = gate.uninterruptible_s(pulse)
         if train is not None:
             words = f"software may not be able to stop it once fired: {worst_s:.1f} s; use the unit's hardware stop"
+            self._cannot_stop = f"a train of {train.n_pulses} pulses; {words}"
             self.setting.say(f"   {words}")
             self._loop.emit(kinds.NOTE_WRITTEN, words=words, by="engine")
         return worst_s

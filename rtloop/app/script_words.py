@@ -65,11 +65,16 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Dose:
-    """Pulses of this participant that count as given (uncertain ones do): in this script, on this UTC day, in all."""
+    """Pulses of this participant that count as given (uncertain ones do): in this script, on this UTC day, in all.
+
+    ``course`` is the treatment among all of them, with what nobody commanded: what the cap of the course counts.
+    """
 
     session: int
     day: int
+    total: int
     course: int
 
     def __str__(self) -> str:
-        return f"{self.session} pulse(s) in this script, {self.day} today (UTC), {self.course} in all"
+        now = f"{self.session} pulse(s) in this script, {self.day} today (UTC)"
+        return f"{now}, {self.total} in all, of these {self.course} of treatment"

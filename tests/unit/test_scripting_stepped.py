@@ -233,7 +233,10 @@ def test_treatment_counts_into_the_caps_of_treatment_and_of_nothing_else(tmp_pat
         probe.tms.set_power(30)
         probe.tms.arm(WORDS)
         assert probe.tms.pulse().outcome == "fired"
-        assert (probe.tms.dose().session, probe.tms.dose().day) == (1, 11)
+        given = probe.tms.dose()
+        assert (given.session, given.day, given.total) == (1, 11, 11)
+        assert given.course == 10  # what the cap of the course counts: treatment
+        assert str(given) == "1 pulse(s) in this script, 11 today (UTC), 11 in all, of these 10 of treatment"
 
 
 # -- threshold and rig ----------------------------------------------------------------------------------------------
