@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from mutants import mutants_of
-from mutate import LISTED, ROOT, Tried, listed, verdict
+from mutate import LISTED, ROOT, Tried, in_order, listed, seed_of_commit, too_few, verdict
 from targets import ALWAYS, NOT_YET, TARGETS
 
 TEXT = '''"""Words."""
@@ -73,3 +73,26 @@ def test_what_is_mutated_and_what_must_notice_it_exist() -> None:
         assert (ROOT / file).is_file(), file
         for test in tests:
             assert (ROOT / test.split("::")[0]).is_file(), test
+
+
+def test_a_sample_has_the_smallest_modules_first_and_is_another_for_another_seed() -> None:
+    pool = [m for file in ("drivers/watch.py", *ALWAYS) for m in mutants_of(TEXT, file)]
+    always = [m for m in pool if m.file in ALWAYS]
+    one, again, other = (in_order(pool, sample=5, seed=n) for n in (1, 1, 2))
+    assert one[: len(always)] == always
+    assert len({m.key for m in one}) == len(one) == len(always) + 5
+    assert one == again
+    assert one != other
+    assert len(in_order(pool, sample=10**6, seed=1)) == len(pool)
+    assert 0 <= seed_of_commit() < 1 << 32
+
+
+def test_a_run_that_tried_too_little_fails() -> None:
+    chosen = [*mutants_of(TEXT, ALWAYS[0]), *mutants_of(TEXT, "drivers/watch.py")]
+    tried = [Tried(m, 1, 0.1) for m in chosen]
+    assert too_few(tried, chosen, len(chosen)) == []
+    assert too_few(tried[:-1], chosen, len(chosen)) == [
+        f"only {len(chosen) - 1} mutants were tried, not {len(chosen)}"
+    ]
+    (words,) = too_few(tried[1:], chosen, 1)
+    assert words == f"1 mutants of {ALWAYS[0]} were not tried"

@@ -1,8 +1,8 @@
 """Owns one process that tries mutants one after another in its own copy of the sources; owns no choice and no verdict.
 
 Reads a JSON object a line {"file", "source", "tests", "cpu_s", "wall_s"}, answers {"code", "s"}: pytest's exit code (0:
-nobody noticed), or "timeout". Each trial is a new process: a fork of this one, which has imported third parties only,
-or, where there is no fork, an interpreter of its own.
+nobody noticed), or "timeout". Without "file" the tests are run as they are, and what they compile is kept. Each trial is a
+new process: a fork of this one, which has imported third parties only, or, where there is no fork, an interpreter of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PRELOAD = ("pytest", "hypothesis.stateful", "numpy", "serial", "yaml", "magpy.magstim", "pydantic")
 MEMORY_BYTES = 6 << 30
@@ -89,6 +91,28 @@ def _spawned(tests: list[str], wall_s: float) -> int | str:
         return "timeout"
 
 
+@contextlib.contextmanager
+def _mutated(asked: dict[str, Any]) -> Iterator[None]:
+    file = Path(asked["file"])
+    original = file.read_text("utf-8")
+    for stale in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+        stale.unlink()
+    try:
+        file.write_text(asked["source"], "utf-8")
+        yield
+    finally:
+        file.write_text(original, "utf-8")
+
+
+@contextlib.contextmanager
+def _compiling() -> Iterator[None]:
+    os.environ["WRITE_BYTECODE"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["WRITE_BYTECODE"]
+
+
 def main() -> None:
     for name in PRELOAD:
         with contextlib.suppress(ImportError):
@@ -96,18 +120,12 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)
-        file, start_s = Path(asked["file"]), time.monotonic()
-        original = file.read_text("utf-8")
-        for stale in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
-            stale.unlink()
-        try:
-            file.write_text(asked["source"], "utf-8")
+        start_s = time.monotonic()
+        with _mutated(asked) if "file" in asked else _compiling():
             if hasattr(os, "fork"):
                 code = _forked(asked["tests"], asked["cpu_s"], asked["wall_s"])
             else:
                 code = _spawned(asked["tests"], asked["wall_s"])
-        finally:
-            file.write_text(original, "utf-8")
         answers.write(json.dumps({"code": code, "s": time.monotonic() - start_s}) + "\n")
         answers.flush()
 
