@@ -33,6 +33,7 @@ def hold(tmp_path: Path, kind: str, *, block: str = "run", plan: str | None = No
     return held
 
 
+@pytest.mark.req("R-ACCOUNT")
 @pytest.mark.parametrize(
     ("kind", "source", "absent", "words"),
     [
