@@ -64,6 +64,8 @@ def stimulator(
     say(
         f"{setting.mode} session {folder.path.name}, {setting.model} on {port}, participant {participant}; {setting.eeg_words}"
     )
+    if lines := setting.site.unit.lines_words:
+        say(f"not used with a simulated unit: {lines}" if setting.simulated else lines)
     for waiver in setting.waivers:
         say(f"!! {waiver.words()}")
     with Interrupts(say) as interrupts, contextlib.ExitStack() as stack:

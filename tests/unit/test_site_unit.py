@@ -9,13 +9,14 @@ import pytest
 from session_tools import tiny, write_plan
 
 from drivers.trigger import OutputSetting
+from rtloop.app import scripting
 from rtloop.app.commission import CommissionRequest, _bedside_spec, _place
 from rtloop.app.commissioned import Covered, covered
 from rtloop.app.config import load_site, show, simulated_at
 from rtloop.app.script_setting import decide
 from rtloop.app.setting import Request, Setting, bedside_spec, prepare, unit_options, wanted
 from rtloop.app.unit_line import UnitWanted
-from rtloop.errors import ValidationProblem
+from rtloop.errors import NotReady, ValidationProblem
 from rtloop.plan.problems import FileProblem
 
 LINES = """
@@ -80,6 +81,27 @@ def test_who_starts_a_session_reads_by_which_lines_the_unit_is_fired_and_stopped
     shown = show(site)
     assert "unit.trigger.port" in shown
     assert "unit.stop_line.level" in shown
+
+
+@pytest.mark.parametrize(
+    ("port", "begins"), [("COM3", "trigger line: "), ("sim:200", "not used with a simulated unit: ")]
+)
+def test_who_starts_a_script_reads_it_too(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    port: str,
+    begins: str,
+) -> None:
+    def nothing_stands(spec: object) -> Any:
+        raise NotReady("nothing is started here")
+
+    monkeypatch.setattr(scripting, "simulated_bedside", nothing_stands)
+    with pytest.raises(NotReady), scripting.stimulator(port, participant="P", site=both_lines(tmp_path)):
+        pass
+    said = capsys.readouterr()
+    lines = "trigger line: RTS on COM8; STOP line: byte 255 high, 16 low, on COM9, high stops"
+    assert f"\n{begins.removesuffix('trigger line: ')}{lines}\n" in said.err + said.out
 
 
 def test_an_unlock_code_is_shown_nowhere(tmp_path: Path) -> None:
