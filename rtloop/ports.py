@@ -57,7 +57,10 @@ class Permit:
 
 
 class Stimulator(Protocol):
-    """A stimulator as the gate sees it. Every call returns or raises within a stated deadline (<= 0.6 s; arm 2.5 s).
+    """A stimulator as the gate sees it. Every call returns or raises within a deadline, s.
+
+    ``disarm`` 0.7; ``fire`` 1.3 (0.6 for its answer; without one, a disarm); ``arm`` 2.5; ``set_power`` its ramp, at most
+    10, and 2; ``set_train`` and ``set_pair`` 14, for power B has a ramp too; ``close`` 5. All others return at once.
 
     ``NotReady`` (rtloop.errors) with a ``fault`` attribute is raised when the unit is silent, lost or in an
     unexpected state. ``fire`` never raises for the line: its outcome is in the receipt.
@@ -123,7 +126,7 @@ class Stimulator(Protocol):
         ...
 
     def disarm(self) -> None:
-        """Never refused, never queued behind anything, safe from any thread and state; returns within 0.6 s."""
+        """Never refused, never queued behind anything, safe from any thread and state; returns within 0.7 s."""
         ...
 
     def close(self) -> None:

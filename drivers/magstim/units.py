@@ -215,5 +215,14 @@ def facts_of(model: str, *, supply_v: int = 240, stops_running_train: bool = Fal
         )
     facts = UNITS[model]
     stops = stops_running_train and facts.capabilities.trains
-    capabilities = replace(facts.capabilities, stops_running_train=stops)
+    capabilities = replace(
+        facts.capabilities, power_high_pct_mso=facts.power_high_pct_mso, stops_running_train=stops
+    )
     return replace(facts, supply_v=supply_v, capabilities=capabilities)
+
+
+def device_limits(model: str) -> dict[str, float]:
+    """The limits, by their names, that a unit of this model itself sets; none of one that is not known."""
+    if model not in UNITS:
+        return {}
+    return {"max_power_pct_mso": float(facts_of(model).capabilities.power_high_pct_mso)}

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.magstim.units import UNITS
+from drivers.magstim.units import device_limits
 from hardware_sim.bedside import BedsideSpec
 from hardware_sim.bench import Bedside
 from hardware_sim.magstim import UNLOCK_CODE
@@ -182,8 +182,7 @@ def _tightened(limits: Limits, model: str, caps: Mapping[str, float]) -> Limits:
             expected="; ".join(f"{r.name} {r.stricter} than {r.value:g} {r.unit}" for r, _ in loose),
             todo="a script may only tighten limits",
         ))  # fmt: skip
-    device = {"max_power_pct_mso": UNITS[model].power_high_pct_mso} if model in UNITS else {}
-    made = also(problems, lambda: tightest(limits, device=device, prescription=caps))
+    made = also(problems, lambda: tightest(limits, device=device_limits(model), prescription=caps))
     if problems or made is None:
         raise all_of(problems)
     return made

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from drivers.magstim.units import device_limits
 from hardware_sim.bedside import BedsideSpec
 from rtloop.app.commissioned import Covered, covered
 from rtloop.app.config import Site, load_site, simulated_at
@@ -128,7 +129,7 @@ def prepare(request: Request) -> Setting:
         refuse_uncovered(covering)
     run_id = _run_id(request, Path(site.data_dir))
     participant = request.participant or (f"SIM-{run_id}" if request.simulate else "P000")
-    limits = site.limits()
+    limits = tightest(site.limits(), device=device_limits(site.unit.model))
     if plan.caps is not None:  # the plan's own caps bind the gate too, redone blocks included
         own = {
             "max_power_pct_mso": plan.caps.power_pct_mso_max,

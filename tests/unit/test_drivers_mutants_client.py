@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_tools import READY, STANDBY, Conn, Made, Process, receipt, status
+from client_tools import READY, STANDBY, Conn, Made, Process, Watched, receipt, status
 
 from drivers import client as module
 from drivers.client import MagstimUnit
+from drivers.magstim.units import facts_of
 from drivers.requests import Answer, Ask, Opened, Request
 from drivers.trouble import UnitProblem
 from rtloop.board import Board
@@ -20,6 +21,7 @@ from rtloop.clock import SteppedClock
 from rtloop.errors import NotReady
 from rtloop.model.pulse import Delivery, FireReceipt, Pair, Train
 from rtloop.model.status import Fault
+from rtloop.ports import Stimulator
 
 NOT, SURE, MAYBE = Delivery.NOT_DELIVERED, Delivery.DELIVERED, Delivery.UNCERTAIN
 TRAIN, PAIR = Train(frequency_hz=10, n_pulses=20), Pair(power_b_pct_mso=35, interval_ms=3)
@@ -233,6 +235,21 @@ def test_a_fire_without_an_answer_that_cannot_be_disarmed_is_uncertain_all_the_s
     assert got.delivery is MAYBE
     assert got.status is not None
     assert got.status.ready  # the newest that is known
+
+
+def test_the_deadlines_that_a_stimulator_promises_are_those_of_the_client() -> None:
+    words = " ".join((Stimulator.__doc__ or "").split())
+    facts = facts_of("bistim")
+    ramp_s = facts.ramp_s(facts.power_high_pct_mso, facts.power_low_pct_mso)
+    assert module.DISARM_S + module.CONFIRM_S <= 0.7
+    assert "``disarm`` 0.7;" in words
+    assert module.ANSWER_S + 0.05 + module.DISARM_S + module.CONFIRM_S <= 1.3
+    assert "``fire`` 1.3 (" in words
+    assert f"``arm`` {module.ARM_S:g};" in words
+    assert f"its ramp, at most {ramp_s:g}, and 2;" in words
+    assert f"``set_pair`` {module.SETTING_S:g}," in words
+    assert module.CLOSE_S + 3 * 1.0 <= 5.0
+    assert "``close`` 5." in words
 
 
 @pytest.mark.req("R-PERMIT")
@@ -669,7 +686,7 @@ FOUND = Opened(status=status(), found_armed=False, found_power_pct_mso=40, softw
 @pytest.fixture
 def opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Open a unit whose port process says this after so long; (context, clock, board, the call)."""
-    clock = SteppedClock()
+    clock = Watched()
     board = Board.create(tmp_path / "board", clock=clock)
     board.start("engine")
     units: list[MagstimUnit] = []

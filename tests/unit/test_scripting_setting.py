@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from session_tools import tiny, write_plan
 
 from drivers.magstim.units import UNITS
 from rtloop.app.script_setting import bedside_for, children_leave_the_script_alone, decide, ends_for
 from rtloop.app.scripting import Refused
+from rtloop.app.setting import Request, prepare
 from rtloop.errors import RtloopError, UsageProblem, ValidationProblem
 from rtloop.model.status import Mode
 
@@ -98,13 +100,18 @@ def test_all_that_is_wrong_with_what_a_script_asks_for_is_told_at_once(tmp_path:
 def test_a_unit_that_gives_less_than_the_published_cap_is_the_cap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weak = replace(UNITS["200"], power_high_pct_mso=70)
+    weak = replace(UNITS["200"], power_high_pct_mso=47)
     monkeypatch.setattr("drivers.magstim.units.UNITS", UNITS | {"200": weak})
-    monkeypatch.setattr("rtloop.app.script_setting.UNITS", UNITS | {"200": weak})
     limits = decided(tmp_path).limits
-    assert (limits.max_power_pct_mso, limits.row("max_power_pct_mso").set_by) == (70, "device")
-    assert decided(tmp_path, caps={"max_power_pct_mso": 60}).limits.max_power_pct_mso == 60
-    assert decided(tmp_path, caps={"max_power_pct_mso": 80}).limits.max_power_pct_mso == 70
+    assert (limits.max_power_pct_mso, limits.row("max_power_pct_mso").set_by) == (47, "device")
+    assert decided(tmp_path, caps={"max_power_pct_mso": 46}).limits.max_power_pct_mso == 46
+    with pytest.raises(ValidationProblem, match="loosen"):
+        decided(tmp_path, caps={"max_power_pct_mso": 101})
+    assert decided(tmp_path, caps={"max_power_pct_mso": 80}).limits.max_power_pct_mso == 47
+    (tmp_path / "rtloop.toml").write_text('[unit]\nmodel = "200"\nport = "COM3"\n')
+    plan = str(write_plan(tmp_path, tiny()))
+    of_session = Request(kind="map", plan=plan, site=tmp_path / "rtloop.toml", mode="bench")
+    assert prepare(of_session).limits.max_power_pct_mso == 47  # the plan itself allows 49
 
 
 def test_caps_tighten(tmp_path: Path) -> None:
