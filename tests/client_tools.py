@@ -19,6 +19,26 @@ STANDBY, READY = 0x89, 0x8C
 Reply = Callable[[Request], Iterable[tuple[float, object]]]  # after how long, what; an exception is raised
 
 
+class Watched(SteppedClock):
+    """A stepped clock on which no wait is without end: time must pass, and nobody waits for minutes."""
+
+    def __init__(self, start_s: float = 1000.0) -> None:
+        super().__init__(start_s)
+        self._asked, self._end_s = 0, start_s + 200.0
+
+    def now_s(self) -> float:
+        self._asked += 1
+        now_s = super().now_s()
+        assert self._asked < 5000, "a loop in which no time passes"
+        assert now_s < self._end_s, "a wait without end"
+        return now_s
+
+    def sleep_until(self, t_s: float) -> None:
+        if t_s > super().now_s():
+            self._asked = 0
+        super().sleep_until(t_s)
+
+
 class Conn:
     """The engine's end of the pipe. Each reply comes so long after its request; an empty pipe lets time pass."""
 
@@ -118,7 +138,7 @@ class Made:
     """A client of a unit and everything round it."""
 
     def __init__(self, folder: Path, *, model: str = "rapid") -> None:
-        self.clock = SteppedClock()
+        self.clock = Watched()
         self.board = Board.create(folder / "board", clock=self.clock)
         self.conn, self.story = Conn(self.clock), []  # type: Conn, list[str]
         self.process = Process(self.clock, self.story)

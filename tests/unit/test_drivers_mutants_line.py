@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from client_tools import Watched
 
 from drivers.magstim.bistim_port import BistimPort
 from drivers.magstim.magpy_port import Exchange, Held, MagpyPort, Reply
 from drivers.magstim.rapid_port import RapidPort
 from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Refused, Silent
-from rtloop.clock import SteppedClock
 from rtloop.model.pulse import Pair, Train
 
 TRAIN, PAIR = Train(frequency_hz=10, n_pulses=20), Pair(power_b_pct_mso=35, interval_ms=3)
@@ -27,7 +27,7 @@ class Wire:
     """A line in time: each command is answered by the next of ``replies``, bytes at once or (after how long, bytes)."""
 
     def __init__(self, *replies: Any, start_s: float = 1000.0) -> None:
-        self.clock, self.replies = SteppedClock(start_s), list(replies)
+        self.clock, self.replies = Watched(start_s), list(replies)
         self.written: list[bytes] = []
         self.inbox: list[tuple[float, int]] = []
         self.resets, self.reads = 0, []  # type: int, list[int]
