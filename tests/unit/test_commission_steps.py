@@ -106,6 +106,35 @@ def test_pulses_that_the_eeg_does_not_show_do_not_pass(tmp_path: Path) -> None:
     assert found.numbers["pulses_seen"] == 0
 
 
+class Edge:
+    """A trigger line to a stepped unit."""
+
+    bench: SteppedBench | None = None
+    edges, trouble = 0, ""
+
+    def fire(self, *, not_after_s: float) -> float:
+        assert self.bench is not None
+        now_s = self.bench.clock.now_s()
+        assert now_s < not_after_s
+        self.bench.unit.trigger_edge(now_s)
+        self.edges += 1
+        return now_s
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.req("R-TRIGGER")
+def test_where_the_site_has_a_trigger_line_its_pulses_are_those_of_the_record(tmp_path: Path) -> None:
+    edge = Edge()
+    with SteppedStand(tmp_path, "200", lambda bench: Hand(bench, DOES), trigger=edge) as s:
+        edge.bench = s.bench
+        s.stand.set_power(40)
+        pulses(s.walk, s.stand)
+    (found,) = s.walk.steps
+    assert found.passed, found
+    assert (edge.edges, found.numbers["pulses_seen"]) == (10, 10.0)
+
+
 # -- EA in the middle of a train ----------------------------------------------------------------------------------
 
 
