@@ -9,8 +9,9 @@ Asserted here, each from its cause until ``EA`` is whole at the unit (3.1 ms of 
 - an engine killed: 300 ms; frozen or with its GIL held: 300 ms after its last heartbeat; also under load
 - a silent unit: an error within 0.5 s; an unplugged one: within 0.1 s of being asked, and unasked within 0.5 s
 - a fire that waited past its deadline never goes out
-Under load they hold where the port process may go before other programs (``rtloop.priority``); elsewhere those are skipped.
-The thousand STOPs of p99.9 are in tests/bench/bench_stimulator.py.
+Under load they hold where the port process may go before other programs (``rtloop.priority``); elsewhere those are skipped, or
+with RTLOOP_REQUIRE_FIRST=1 (CI, where the system grants it) fail. The thousand STOPs of p99.9 are in
+tests/bench/bench_stimulator.py.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -48,10 +51,17 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
         made.close()
 
 
+def _not_first(bed: Bed) -> str:
+    """Why the load cases cannot hold here, or ""; fails where RTLOOP_REQUIRE_FIRST says that they must."""
+    if bed.no_first and os.environ.get("RTLOOP_REQUIRE_FIRST"):
+        pytest.fail(f"RTLOOP_REQUIRE_FIRST is set, but {bed.no_first}")
+    return bed.no_first
+
+
 @pytest.fixture
 def load(bed: Bed) -> Iterator[None]:
-    if bed.no_first:
-        pytest.skip(bed.no_first)
+    if why := _not_first(bed):
+        pytest.skip(why)
     with busy(BUSY):
         yield
 
@@ -71,6 +81,16 @@ def _all_in_time(where: str, waits: list[float]) -> None:
 def _spin(bed: Bed) -> None:
     bed.tell("spin")
     assert bed.read() == "spinning"
+
+
+def test_where_first_is_required_a_refusal_fails_and_is_no_skip(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = cast(Bed, SimpleNamespace(no_first="no real-time scheduling"))
+    monkeypatch.delenv("RTLOOP_REQUIRE_FIRST", raising=False)
+    assert _not_first(refused) == "no real-time scheduling"
+    monkeypatch.setenv("RTLOOP_REQUIRE_FIRST", "1")
+    with pytest.raises(pytest.fail.Exception, match="no real-time scheduling"):
+        _not_first(refused)
+    assert _not_first(cast(Bed, SimpleNamespace(no_first=""))) == ""
 
 
 # ---- STOP
@@ -118,7 +138,7 @@ def test_a_window_that_dies_in_the_instant_of_asking_has_asked(bed: Bed) -> None
 @pytest.mark.req("R-DISARM")
 def test_every_disarm_of_the_engine_is_on_the_line_in_time(bed: Bed) -> None:
     _all_in_time("quiet", bed.disarms(50))
-    if not bed.no_first:
+    if not _not_first(bed):
         with busy(BUSY):
             _all_in_time("busy", bed.disarms(50))
     _spin(bed)
@@ -139,8 +159,8 @@ def test_an_armed_unit_that_says_something_unexpected_is_disarmed(bed: Bed, kind
 @pytest.mark.parametrize("how", ["killed", "frozen", "holds the GIL"])
 @pytest.mark.parametrize("beside", ["quiet", "busy"])
 def test_an_engine_that_is_gone_or_hangs_loses_the_unit(bed: Bed, how: str, beside: str) -> None:
-    if beside == "busy" and bed.no_first:
-        pytest.skip(bed.no_first)
+    if beside == "busy" and (why := _not_first(bed)):
+        pytest.skip(why)
     with busy(BUSY if beside == "busy" else 0):
         time.sleep(0.1)
         if how == "killed":
