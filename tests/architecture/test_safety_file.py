@@ -22,7 +22,7 @@ HAZARDS = {
     "H14": "power loss", "H15": "corrupted plan", "H16": "simulated mistaken for real", "H17": "trigger edge",
     "H18": "train that cannot be stopped", "H19": "resumed session repeats dose", "H20": "clock jump",
     "H21": "goes on after a stop", "H22": "limit lifted", "H23": "after a seizure", "H24": "another instant",
-    "H25": "busy computer", "H26": "nobody records",
+    "H25": "busy computer", "H26": "nobody records", "H27": "trigger and EEG say different things",
 }  # fmt: skip
 SAFETY = sorted((ROOT / "rtloop/safety").glob("*.py"))
 
