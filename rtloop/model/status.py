@@ -42,7 +42,7 @@ class Fault(StrEnum):
     PORT_DEAD = "port_dead"  # the port process died or froze
     RECORDER_DEAD = "recorder_dead"  # the recorder died, froze or cannot write
     JOURNAL_FAILED = "journal_failed"  # an intent could not be made durable
-    ENGINE_LATE = "engine_late"  # the loop missed its own heartbeat
+    ENGINE_LATE = "engine_late"  # the loop missed its own heartbeat, or a pulse its deadline
     OPERATOR_GONE = "operator_gone"  # the operator's window died or froze
     UNCERTAIN_PULSE = "uncertain_pulse"  # a fire whose outcome is not known
     PULSE_NOT_SEEN = "pulse_not_seen"  # commanded, not found in the EEG, or by only one of trigger and artifact

@@ -121,6 +121,7 @@ class Trains(SomeTrains):
         b.unit.arm()
         wait_s = b.unit.min_interval_s(60, train)
         assert wait_s == pytest.approx(40 * (20 * 252 * 0.36 - 1050) / (1050 * 20))
+        b.sleep(wait_s)  # nobody knows what was given before the opening
         assert b.unit.fire(b.permit(60, train=train)).delivery is Delivery.DELIVERED
         b.train_end(within_s=3.1)
         b.sleep(wait_s - 0.3)
