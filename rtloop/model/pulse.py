@@ -183,6 +183,7 @@ class PulseSeen:
     disagreement_samples: float | None = None  # of the checking source, signed (its instant minus ours)
     alarm: str = ""  # words, when the disagreement is larger than the sources allow
     sources: tuple[Source, ...] = ()  # every source that told of it in time, best first; empty: the two above
+    absent: tuple[Source, ...] = ()  # trigger or artifact: looked for, and did not show this pulse
 
     @property
     def told_by(self) -> tuple[Source, ...]:
