@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from watch_tools import ARMED, READY, STANDBY, Desk, desk
 from drivers.magstim.magpy_port import Held
 from drivers.magstim.units import UNITS, facts_of
 from drivers.reading import firmware_of, status_on, wrong_with
-from drivers.refusals import refuse_pair, refuse_train, wrong_options
+from drivers.refusals import refuse_pair, refuse_power, refuse_train, wrong_options
 from drivers.requests import Options
 from drivers.settings import set_setting
 from drivers.trigger import OutputSetting
@@ -187,6 +188,7 @@ LINE = OutputSetting(port="/dev/ttyUSB7", by="byte")
 OF_EACH: list[tuple[dict[str, Any], str]] = [
     ({"model": "4000"}, "no driver for the unit model '4000'"),
     ({"model": None}, "no driver for the unit model None"),
+    ({"model": ["rapid"]}, "no driver for the unit model ['rapid']"),
     ({"supply_v": 230}, "a supply of 230 V"),
     ({"supply_v": "240"}, "a supply of '240' V"),
     ({"supply_v": True}, "a supply of True V"),
@@ -243,6 +245,21 @@ def test_everything_wrong_with_the_options_is_told_at_once() -> None:
     told = [words for options, words in each if options.items() <= wrong.items()]
     assert len(told) == len(wrong) == 10
     assert all(words in found for words in told), found
+
+
+# ---- a power
+
+
+@pytest.mark.parametrize("power", [-1, 0, 1, 69, 70, 71, 40.0, True, "40", None, math.nan])
+def test_a_power_is_a_whole_number_that_the_unit_has(power: Any) -> None:
+    facts = replace(facts_of("rapid"), power_low_pct_mso=1, power_high_pct_mso=70)
+    if type(power) is int and power in (1, 69, 70):
+        refuse_power(facts, power)
+        return
+    with pytest.raises(UnitProblem, match="a whole number of 1 to 70 % MSO") as problem:
+        refuse_power(facts, power)
+    assert problem.value.found == repr(power)
+    assert problem.value.fault is Fault.UNIT_UNEXPECTED
 
 
 # ---- a train or a pair is set
