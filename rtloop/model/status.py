@@ -45,7 +45,7 @@ class Fault(StrEnum):
     ENGINE_LATE = "engine_late"  # the loop missed its own heartbeat, or a pulse its deadline
     OPERATOR_GONE = "operator_gone"  # the operator's window died or froze
     UNCERTAIN_PULSE = "uncertain_pulse"  # a fire whose outcome is not known
-    PULSE_NOT_SEEN = "pulse_not_seen"  # commanded, not found in the EEG, or by only one of trigger and artifact
+    PULSE_NOT_SEEN = "pulse_not_seen"  # commanded, not in the EEG, or by only one of trigger and artifact
     PULSE_UNCOMMANDED = "pulse_uncommanded"  # found in the EEG, never commanded
     LATENCY_OFF = "latency_off"  # pulses come later or earlier after their command than they did
     CLOCK_JUMP = "clock_jump"
