@@ -562,6 +562,7 @@ def test_a_unit_that_does_not_obey_is_released_and_not_told_as_closed(
 
 
 def test_a_line_that_is_lost_is_closed_and_nothing_is_written(d: Desk) -> None:
+    d.armed()
     d.watch.line_lost(Lost("no device", written=True))
     d.watch.run = run = Run()
     d.watch.shut()
