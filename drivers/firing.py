@@ -34,7 +34,7 @@ class Firing:
     def __init__(self, watch: UnitWatch, *, permits: PermitCheck) -> None:
         self._watch, self._permits = watch, permits
         self._board, self._clock = watch.board, watch.clock
-        self.pace = Pace()
+        self.pace = Pace(self._clock.now_s())
         self.trigger: Trigger | None = None
         self._running: TrainRun | None = None
 

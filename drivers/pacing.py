@@ -9,7 +9,14 @@ import math
 from collections import deque
 from typing import NamedTuple
 
-from drivers.magstim.units import AFTER_TRAIN_S, JOULES_A_MINUTE, UnitFacts, energy_j, train_refusals
+from drivers.magstim.units import (
+    AFTER_TRAIN_S,
+    JOULES_A_MINUTE,
+    JOULES_A_SECOND,
+    UnitFacts,
+    energy_j,
+    train_refusals,
+)
 from rtloop.model.pulse import Train
 
 MINUTE_S = 60.0
@@ -35,11 +42,15 @@ _NOTHING = _Given(-math.inf, 0, None, -math.inf)
 
 
 class Pace:
-    """What was given last on this line, certainly or not, and what the unit's rules make of the next."""
+    """What was given last on this line, certainly or not, and what the unit's rules make of the next.
 
-    def __init__(self) -> None:
+    ``opened_s``: nobody tells what was given before, so the minute until then counts as full: as much as the unit can
+    give for ever. A train that needs a wait after it thus waits as long after the opening; any other does not.
+    """
+
+    def __init__(self, opened_s: float = -math.inf) -> None:
         self._last = self._before = _NOTHING
-        self._trains: deque[_Worked] = deque()
+        self._trains = deque([_Worked(opened_s - MINUTE_S, opened_s, JOULES_A_SECOND)])
 
     def given(self, t_s: float, power_pct_mso: int, train: Train | None) -> None:
         """A pulse, pair or train goes out now; to be called before the first byte."""

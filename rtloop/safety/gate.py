@@ -76,16 +76,16 @@ class Gate:
         self._session_id = session_id or run_id
         self._record_intent, self._situation = record_intent, situation
         self._permits, self._newest, self._closed = 0, None, False  # type: int, Permit | None, bool
-        self._shape: tuple[Train | None, Pair | None] | None = (
-            None,
-            None,
-        )  # the driver opens in single pulses
+        # the driver opens in single pulses
+        self._shape: tuple[Train | None, Pair | None] | None = (None, None)
         self._running: Running | None = None  # fired and acknowledged, its charge open
         # the instant of another run's last pulse is not known on this clock: count from now, or from when a train
         # that another run never closed must be over
         self._last_pulse_t_s = clock.now_s() + ledger.maybe_running_s if ledger.latest_day else None
         self._last_train_end_s = self._last_pulse_t_s
-        self._recharge_s = 0.0  # the gap after the last pulse, which may have been stronger than the next
+        # the gap after the last pulse, which may have been stronger than the next; at first the longest of its day
+        gaps_s = [stimulator.min_interval_s(c.power_pct_mso, c.train) for c in ledger.latest]
+        self._recharge_s = max(gaps_s, default=0.0)
 
     @property
     def identity(self) -> UnitIdentity:

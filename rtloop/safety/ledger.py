@@ -222,6 +222,11 @@ class Ledger:
         return tuple(c for key, c in self._charges.items() if key not in self._most)
 
     @property
+    def latest(self) -> tuple[Charge, ...]:
+        """The charges of the latest day."""
+        return tuple(c for c in self._charges.values() if c.day == self.latest_day)
+
+    @property
     def maybe_running_s(self) -> float:
         """How long a train of the latest day may still go on that nobody closed; 0 when there is none."""
         trains = [c.train for c in self.unclosed if c.day == self.latest_day and c.train is not None]

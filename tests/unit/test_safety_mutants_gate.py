@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from safety_tools import KEY, LIMITS, READY, STANDBY, START_S, TODAY, Bench, good, pulse, threshold
+from safety_tools import KEY, LIMITS, READY, STANDBY, START_S, TODAY, Bench, FakeUnit, good, pulse, threshold
 
 from rtloop.errors import NotReady
 from rtloop.model.pulse import Delivery, FireReceipt, Outcome, Pair, Pulse, Purpose, Train
@@ -199,15 +199,15 @@ def test_after_a_pair_the_wait_counts_from_its_second_pulse(interval_ms: float) 
 
 
 @pytest.mark.req("R-RESUME")
-def test_a_new_run_waits_no_longer_than_the_unit_and_the_limits_ask() -> None:
+def test_a_new_run_waits_no_longer_than_the_unit_and_the_limits_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger()
     ledger.charge(Charge(
         run_id="run-0", session_id="run-0", permit_id=1, pulse_id=1, target="M1", purpose="mapping",
         power_pct_mso=55, power_pct_rmt=None, day=TODAY,
     ))  # fmt: skip
+    monkeypatch.setattr(FakeUnit, "min_interval_s", lambda *_: 0.5)
     b = Bench(ledger=ledger, limits=replace(LIMITS, min_interval_s=0.25))
     start_s = b.clock.now_s()
-    b.unit.gap_s = 0.5
     b.arm()
     b.clock.sleep_until(start_s + 0.49)
     assert rules(b.shoot()) == {"interval"}
