@@ -109,6 +109,13 @@ def put(ex: Exchange, body: bytes = b"EH", n_bytes: int | None = 3) -> None:
     ex.put((sealed(body), "instr", n_bytes))
 
 
+@pytest.mark.parametrize("made", [MagpyPort, BistimPort, RapidPort])
+def test_magpy_hands_its_commands_to_the_exchange_and_to_nobody_else(made: type[MagpyPort]) -> None:
+    wire = Wire()
+    port: Any = made(wire, wire.clock, wire.urgent)
+    assert port._unit._sendQueue is port._unit._receiveQueue is port.exchange
+
+
 # ---- one command
 
 
