@@ -272,13 +272,11 @@ class PulseFinder:
         )
 
     def _absent(self, group: dict[Source, tuple[float, Source]], sample: float) -> tuple[Source, ...]:
-        """Trigger and artifact, where each was looked for at ``sample`` and told nothing. Of a pulse so soon after another
-        that its own artifact cannot be resolved, or while the channels settle, no artifact is wanted.
+        """Trigger and artifact, where each was looked for at ``sample`` and told nothing: no artifact is while the channels
+        settle.
         """
-        rate, limits = self._ring.rate_hz, self.limits
-        early = sample < self._settled + limits.pair_s[Source.ARTIFACT] * rate
-        soon = any(abs(sample - s) <= limits.onset.refractory_s * rate for s, _ in self._done)
-        looked = ((Source.TRIGGER, self._has_trigger), (Source.ARTIFACT, not (early or soon)))
+        settled = sample >= self._settled + self.limits.pair_s[Source.ARTIFACT] * self._ring.rate_hz
+        looked = ((Source.TRIGGER, self._has_trigger), (Source.ARTIFACT, settled))
         return tuple(source for source, wanted in looked if wanted and source not in group)
 
     def _alarms(self, group: dict[Source, tuple[float, Source]]) -> list[str]:

@@ -152,6 +152,16 @@ def test_a_trigger_without_an_artifact_is_seen_and_alarmed(tmp_path):
     (pulse,) = scene.play()
     assert (pulse.source, pulse.checked_by) == (Source.TRIGGER, None)
     assert "no artifact" in pulse.alarm
+    assert pulse.absent == (Source.ARTIFACT,)
+
+
+def test_no_artifact_is_wanted_while_the_channels_settle(tmp_path):
+    scene = Scene(tmp_path / "ring")
+    settle_s = PulseLimits().onset.settle_s
+    early, late = round((settle_s - 0.1) * RATE_HZ), round((settle_s + 0.5) * RATE_HZ)
+    scene.trigger(early)
+    scene.trigger(late)
+    assert [(p.sample, p.absent) for p in scene.play()] == [(early, ()), (late, (Source.ARTIFACT,))]
 
 
 def test_an_artifact_without_its_trigger_is_seen_and_alarmed(tmp_path):
@@ -160,6 +170,7 @@ def test_an_artifact_without_its_trigger_is_seen_and_alarmed(tmp_path):
     (pulse,) = scene.play()
     assert pulse.source is Source.ARTIFACT
     assert "no edge in the trigger" in pulse.alarm
+    assert pulse.absent == (Source.TRIGGER,)
 
 
 def test_3_ms_between_trigger_and_artifact_is_alarmed(tmp_path):
