@@ -43,9 +43,8 @@ def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> 
         todo = "check the unlock code in the site file" if options.unlock_code else ""
         raise _unanswered(err, facts, "the unit does not give control", todo) from err
     try:
-        watch.status = found = watch.as_status(
-            first
-        )  # it gave control: from here on closing confirms and releases
+        # it gave control: from here on closing confirms and releases
+        watch.status = found = watch.as_status(first)
         unit.disarm()
         watch.look()
         power, setting = _single_pulses(watch, wait)
