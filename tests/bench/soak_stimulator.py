@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
-from hour_tools import HOUR_S, RealHour  # noqa: E402
+from hour_tools import EVERY_S, HOUR_S, RealHour  # noqa: E402
 from soak_tools import Broken, Soak  # noqa: E402
 
 SLICE = 2000
@@ -39,15 +39,15 @@ def soak(seed: int, operations: int, end_s: float) -> tuple[int, str]:
     return done, "\n".join(f"seed {seed}, {one.model}: {one.tally.words()}" for one in made)
 
 
-def real_hour(seed: int, for_s: float) -> int:
+def real_hour(seed: int, for_s: float, every_s: float) -> int:
     """Trains by the wall clock over the real port process, on a line with noise."""
     with tempfile.TemporaryDirectory() as folder:
-        hour = RealHour(Path(folder), seed)
+        hour = RealHour(Path(folder), seed, every_s)
         try:
             hour.go(for_s, noise=0.05)
             broken = ""
         except AssertionError as err:
-            broken = f"BROKEN: {err!r}"
+            broken = f"BROKEN after {hour.clock.now_s() - hour.start_s:.0f} s: {err!r}"
         ledger, folded = hour.ledger.count(), hour.folded()
     exact = not broken and ledger == folded == hour.given + hour.spare
     print(
@@ -67,9 +67,12 @@ def main() -> int:
     )
     parser.add_argument("--real", action="store_true", help="the hour by the wall clock instead")
     parser.add_argument("--seconds", type=float, default=HOUR_S, help="with --real: a shorter hour")
+    parser.add_argument(
+        "--every", type=float, default=EVERY_S, help="with --real: seconds from train to train"
+    )
     told = parser.parse_args()
     if told.real:
-        return real_hour(told.seed, told.seconds)
+        return real_hour(told.seed, told.seconds, told.every)
     start_s = time.monotonic()
     work = [
         (
