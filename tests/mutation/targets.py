@@ -8,6 +8,8 @@ _SETTINGS = "tests/unit/test_drivers_mutants_settings.py"
 _TRIGGER = ("tests/unit/test_drivers_mutants_trigger.py", "tests/unit/test_drivers_trigger.py")
 _LINE = ("tests/unit/test_drivers_mutants_line.py",)
 _CLIENT = ("tests/unit/test_drivers_mutants_client.py",)
+_FOUND = "tests/unit/test_drivers_found_setting.py"
+_REOPENED = "tests/unit/test_drivers_reopened.py"
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _RULES = "tests/unit/test_safety_mutants_rules.py"
 _GATE = "tests/unit/test_safety_gate.py"
@@ -18,9 +20,10 @@ _TRAIN_RULES = "tests/unit/test_safety_train_rules.py"
 #: source file -> its tests (files or node ids), in the order in which they are tried
 TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/permits.py": ("tests/unit/test_drivers_mutants.py",),
-    "drivers/pacing.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
+    "drivers/pacing.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py", _REOPENED),
     "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
-    "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py",),
+    "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py", _FOUND),
+    "drivers/single.py": (_FOUND,),
     "drivers/single.py": ("tests/unit/test_drivers_mutants_single.py",),
     "drivers/worker.py": ("tests/unit/test_drivers_worker.py", "tests/unit/test_drivers_worker_states.py"),
     "drivers/reading.py": (_SETTINGS,),
@@ -29,9 +32,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/watch.py": _WATCH,
     "drivers/trigger.py": _TRIGGER,
     "drivers/client.py": _CLIENT,
-    "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE),
+    "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE, _REOPENED),
     "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
-    "rtloop/safety/gate.py": (_GATE, _GATE_MORE, _TRAINS),
+    "rtloop/safety/gate.py": (_GATE, _GATE_MORE, _TRAINS, _REOPENED),
     "rtloop/safety/train_rules.py": (_TRAIN_RULES, _GATE_MORE),
     "rtloop/safety/train_end.py": (
         f"{_TRAINS}::test_what_an_end_says_and_what_it_bounds",
