@@ -23,7 +23,6 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/pacing.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py", _REOPENED),
     "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
     "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py", _FOUND),
-    "drivers/single.py": (_FOUND,),
     "drivers/single.py": ("tests/unit/test_drivers_mutants_single.py",),
     "drivers/worker.py": ("tests/unit/test_drivers_worker.py", "tests/unit/test_drivers_worker_states.py"),
     "drivers/reading.py": (_SETTINGS,),
