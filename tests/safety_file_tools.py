@@ -58,13 +58,15 @@ def runs(item: pytest.Function) -> bool:
     return not any(isinstance(s, ast.Call) and ast.unparse(s.func) == "pytest.skip" for s in steps)
 
 
-def found_in(items: Iterable[pytest.Item], root: Path = ROOT) -> Proofs:
+def found_in(items: Iterable[pytest.Item], root: Path = ROOT, wanted: set[str] | None = None) -> Proofs:
+    """Those of ``items`` by all their names; only the ``wanted`` names, where some are given."""
     found: Proofs = {}
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
         marked = {str(arg) for mark in item.iter_markers("req") for arg in mark.args}
-        for name in names_of(item, root):
+        names = names_of(item, root)
+        for name in names if wanted is None else names & wanted:
             before = found.get(name, Proof(req=[], runs=False))
             found[name] = Proof(req=sorted(marked.union(before["req"])), runs=before["runs"] or runs(item))
     return found

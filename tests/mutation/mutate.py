@@ -249,12 +249,12 @@ def main() -> int:
     known = listed(LISTED.read_text("utf-8")) if LISTED.is_file() else {}
     mutants = [
         m
-        for file in dict.fromkeys([*TARGETS, *told.files])
+        for file in dict.fromkeys([*TARGETS, *told.files, *(key[0] for key in known)])
         if (ROOT / file).is_file()
         for m in mutants_of((ROOT / file).read_text("utf-8"), file)
     ]
     everything = {m.key: m for m in mutants}
-    pool = [m for m in mutants if not told.files or m.file in told.files]
+    pool = [m for m in mutants if m.file in (told.files or TARGETS)]
     if told.only_new:
         pool = [m for m in pool if m.key not in known]
     chosen = pool
