@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import WITHOUT_QT
 from safety_file_tools import Proofs, collected, found_in
+
+from rtloop.app import qt
 
 ROOT = Path(__file__).parents[2]
 DOC: dict[str, Any] = tomllib.loads((ROOT / "docs/safety/hazards.toml").read_text("utf-8"))
@@ -65,7 +66,9 @@ def proofs(request: pytest.FixtureRequest) -> Proofs:
     """What pytest collects of the tests that are named: in this run, else asked of pytest in a process of its own."""
     found = found_in(request.session.items, wanted=named_in(DOC))
     lacking = {t.split("::")[0] for t in named_in(DOC) - set(found) if (ROOT / t.split("::")[0]).is_file()}
-    if WITHOUT_QT:  # the window's tests cannot be collected here: their definitions have to do
+    if (
+        qt.not_installed() or qt.missing()
+    ):  # the window's tests cannot be collected here: their definitions have to do
         lacking = {file for file in lacking if not file.startswith("tests/gui/")}
         gui = {t: find(t) for t in named_in(DOC) if t.startswith("tests/gui/")}
         found |= {

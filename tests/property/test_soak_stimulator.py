@@ -33,7 +33,9 @@ def test_operations_with_faults() -> None:
 
 
 @pytest.mark.req("R-DOSE")
-@pytest.mark.parametrize(("model", "operations"), [("super-rapid-plus", 1500), ("bistim", 800)])
+@pytest.mark.parametrize(
+    ("model", "operations"), [("super-rapid-plus", 1500), ("rapid", 1500), ("bistim", 800)]
+)
 def test_trains_and_pairs_with_faults(model: str, operations: int) -> None:
     soak = Soak(SEED, model=model)
     tally = soak.go(operations)
