@@ -337,8 +337,8 @@ def _held(parsed: dict[str, Any], raw: bytes) -> tuple[int | None, Held | None]:
     MagPy passes over the last six digits of a 200²'s ``J`` (``raw``): a BiStim² has power B and interval there.
     """
     if "magstimParam" in parsed:
-        if not raw[5:11].isdigit():
-            raise Garbled(f"no digits where power B and interval stand in {raw!r}", written=True)
+        if not raw[2:11].isdigit():  # " 42" is a number to MagPy
+            raise Garbled(f"no digits where power and interval stand in {raw!r}", written=True)
         two = Held(power_b_pct_mso=int(raw[5:8]), interval_ms=float(raw[8:11]))
         return parsed["magstimParam"]["power"], two
     if (pair := parsed.get("bistimParam")) is not None:

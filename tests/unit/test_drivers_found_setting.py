@@ -65,7 +65,7 @@ def test_what_is_no_number_where_a_second_pulse_would_stand_is_refused(tmp_path:
     line = SteppedLine(sim, clock)
     with (
         Board.create(tmp_path / "board", clock=clock) as board,
-        pytest.raises(UnitProblem, match="no digits where power B"),
+        pytest.raises(UnitProblem, match="no digits where power"),
     ):
         SteppedUnit.open(line=line, clock=clock, board=board, run_id=RUN, key=KEY, model="200")
 

@@ -430,12 +430,13 @@ def test_the_second_status_byte_says_train_and_mode(rapid: int, running: bool, s
     assert (reply.train_running, reply.single_pulses) == (running, single)
 
 
-@pytest.mark.parametrize("at", range(5, 11))
-def test_no_digit_where_a_bistim_has_power_b_and_interval_is_garbled(at: int) -> None:
+@pytest.mark.parametrize("what", [b"x", b" "])
+@pytest.mark.parametrize("at", range(2, 11))
+def test_no_digit_where_a_unit_has_powers_and_interval_is_garbled(at: int, what: bytes) -> None:
     body = bytearray(b"J\x89042000000")
-    body[at] = ord("x")
+    body[at : at + 1] = what
     port, _ = unit(sealed(bytes(body)))
-    trouble(port.parameters, Garbled, written=True, words="no digits")
+    trouble(port.parameters, Garbled, written=True)
 
 
 @pytest.mark.parametrize(
