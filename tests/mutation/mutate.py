@@ -2,7 +2,7 @@
 
     python tests/mutation/mutate.py                          every mutant of what is proved (targets.py)
     python tests/mutation/mutate.py rtloop/safety/gate.py    those of one file
-    python tests/mutation/mutate.py --sample 150           a sample by the commit, and all of the smallest modules
+    python tests/mutation/mutate.py --sample 150           a sample by the sources, and all of the smallest modules
 
 Exit 1 when a mutant survives that docs/safety/mutation.toml does not list with a reason, when a listed one is killed,
 and when a listed one no longer exists. It owns no mutant (mutants.py), no test and no choice of tests (targets.py).
@@ -177,15 +177,17 @@ def in_order(pool: list[Mutant], *, sample: int, seed: int) -> list[Mutant]:
     return [m for m in pool if m.file in ALWAYS] + random.Random(seed).sample(rest, min(sample, len(rest)))
 
 
-def seed_of_commit() -> int:
-    """A number that each commit has of its own; by chance where there is no repository."""
+def seed_of_sources() -> int:
+    """A number of its own for each committed state of what is mutated; 4 where there is no repository."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
-        )
+            ["git", "rev-parse", "HEAD:rtloop/safety", "HEAD:drivers"],
+            cwd=ROOT, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
-        return random.SystemRandom().randrange(1 << 32)
-    return int(done.stdout[:8], 16)
+        return 4
+    safety, drivers = done.stdout.split()
+    return int(safety[:8], 16) ^ int(drivers[:8], 16)
 
 
 def verdict(tried: list[Tried], known: dict[Key, str], everything: dict[Key, Mutant]) -> list[str]:
@@ -234,7 +236,7 @@ def main() -> int:
     parser.add_argument(
         "--sample", type=int, help="so many mutants by chance, besides all of the smallest modules"
     )
-    parser.add_argument("--seed", type=int, help="of the sample; default: from the commit")
+    parser.add_argument("--seed", type=int, help="of the sample; default: from the sources")
     parser.add_argument("--at-least", type=int, default=1, help="fewer mutants tried than this is a failure")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
@@ -259,7 +261,7 @@ def main() -> int:
         pool = [m for m in pool if m.key not in known]
     chosen = pool
     if told.sample is not None:
-        seed = seed_of_commit() if told.seed is None else told.seed
+        seed = seed_of_sources() if told.seed is None else told.seed
         chosen = in_order(pool, sample=told.sample, seed=seed)
         print(
             f"a sample of {len(chosen)} of {len(pool)} mutants: --sample {told.sample} --seed {seed}",

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from mutants import mutants_of
-from mutate import LISTED, ROOT, Tried, in_order, listed, seed_of_commit, too_few, verdict
+from mutate import LISTED, ROOT, Tried, in_order, listed, seed_of_sources, too_few, verdict
 from targets import ALWAYS, NOT_YET, TARGETS
 
 TEXT = '''"""Words."""
@@ -84,7 +84,7 @@ def test_a_sample_has_the_smallest_modules_first_and_is_another_for_another_seed
     assert one == again
     assert one != other
     assert len(in_order(pool, sample=10**6, seed=1)) == len(pool)
-    assert 0 <= seed_of_commit() < 1 << 32
+    assert 0 <= seed_of_sources() < 1 << 32
 
 
 def test_a_run_that_tried_too_little_fails() -> None:

@@ -66,8 +66,11 @@ def test_it_sees_a_ledger_that_forgets_the_uncertain(monkeypatch: pytest.MonkeyP
     close = Ledger.close
 
     def forgets(self: Ledger, charge: Any, delivery: Delivery, *more: Any) -> Any:
-        given = Delivery.NOT_DELIVERED if delivery is Delivery.UNCERTAIN else delivery
-        return close(self, charge, given, *more)
+        return close(
+            self,
+            charge,
+            *((Delivery.NOT_DELIVERED,) if delivery is Delivery.UNCERTAIN else (delivery, *more)),
+        )
 
     monkeypatch.setattr(Ledger, "close", forgets)
     with pytest.raises(Broken, match="said to be 0 to 0"):
