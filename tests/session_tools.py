@@ -109,7 +109,7 @@ class Held:
 
 def hold_tiny(
     tmp_path: Path, *, plan: str | None = None, each: Each | None = None, kind: str = "map", seed: int = 3,
-    limit_s: float = 240.0, **more: Any,
+    limit_s: float = 240.0, later_s: float = 0.0, **more: Any,
 ) -> Held:  # fmt: skip
     """A whole session on the stepped clock with 8 channels at 1 kHz; ``each(sitting, bench, now_s)`` after every step."""
     path = write_plan(tmp_path, plan or tiny())
@@ -129,7 +129,7 @@ def hold_tiny(
         kind=kind, plan=str(path), simulate=True, data_dir=tmp_path / "data", seed=seed, rate_hz=1000.0,
         **{"channels": 8, **more},
     )  # fmt: skip
-    sat = hold_stepped(request, said.append, limit_s=limit_s, each=spy)
+    sat = hold_stepped(request, said.append, limit_s=limit_s, start_s=1_700_000_000.0 + later_s, each=spy)
     folder = seen["sitting"].folder
     events = tuple(read_journal(folder.journal).events)
     return Held(

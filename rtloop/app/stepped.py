@@ -33,15 +33,15 @@ KEY = bytes(range(32))
 
 
 def hold_stepped(
-    request: Request, say: Callable[[str], None], *, limit_s: float = 3600.0,
+    request: Request, say: Callable[[str], None], *, limit_s: float = 3600.0, start_s: float = 1_700_000_000.0,
     each: Callable[[Sitting, SteppedBench, float], None] = lambda sitting, bench, now_s: None,
 ) -> Sat:  # fmt: skip
     """Hold a simulated session on the stepped clock; ``each`` is called after every step (faults, spies).
 
-    ``limit_s`` bounds the simulated time.
+    ``limit_s`` bounds the simulated time, which begins at ``start_s`` (seconds since 1970, for the record's dates).
     """
     setting = prepare(request)
-    clock = SteppedClock(1_700_000_000.0)
+    clock = SteppedClock(start_s)
     folder = SessionFolder.create(Path(setting.site.data_dir), setting.run_id, clock=clock)
     folder.keep_plan(setting.plan.source)
     with contextlib.ExitStack() as stack:

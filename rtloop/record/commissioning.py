@@ -171,7 +171,11 @@ def commissioned(
     no += _signed(record)
     no += _aged(record, now_utc, valid_days)
     held("software version", record.software.version, found.software.version)
-    held("source of rtloop and its drivers (sha256)", record.software.source_sha256, found.software.source_sha256)
+    held(
+        "source of rtloop and its drivers (sha256)",
+        record.software.source_sha256,
+        found.software.source_sha256,
+    )
     held("unit model", record.unit.model, found.model)
     held("port", record.unit.port_identity, found.port_identity)
     held("mains supply in the site file (V)", record.unit.supply_v, found.supply_v)
@@ -255,7 +259,9 @@ def read_record(path: Path) -> Record:
 
 def _record(tree: Any) -> Record:
     if tree["schema"] != RECORD_SCHEMA:
-        raise ValueError(f"it is a record of form {tree['schema']}, this version of rtloop reads {RECORD_SCHEMA}")
+        raise ValueError(
+            f"it is a record of form {tree['schema']}, this version of rtloop reads {RECORD_SCHEMA}"
+        )
     kept = dict(tree)
     kept["software"] = SoftwareBound(**tree["software"])
     kept["unit"] = UnitBound(**tree["unit"])

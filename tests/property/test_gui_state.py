@@ -89,7 +89,9 @@ def test_any_prefix_and_any_look_make_a_screen_that_can_be_trusted(
             b.enabled is False
             or (look.seat == "ours" and not look.review and view.ended is None)
             or b.word == "__seat__"
-            or (b.word == "emergency" and not look.review and view.ended is None)  # needs neither seat nor engine
+            or (
+                b.word == "emergency" and not look.review and view.ended is None
+            )  # needs neither seat nor engine
         )
     if view.started and view.ended is None and not look.review and not look.engine_ended:
         assert any(b.word == "emergency" and b.enabled for b in screen.always)

@@ -78,8 +78,8 @@ def test_a_session_resumed_after_a_trip_counts_on_and_the_next_whole_one_is_anot
             sitting.loop.inbox.put(Said(word="halt"))
 
     first = hold_tiny(tmp_path, plan=plan, each=stop, **who)
-    second = hold_tiny(tmp_path, plan=plan, **who)
-    third = hold_tiny(tmp_path, plan=plan, limit_s=0.1, **who)
+    second = hold_tiny(tmp_path, plan=plan, later_s=600.0, **who)
+    third = hold_tiny(tmp_path, plan=plan, limit_s=0.1, later_s=1200.0, **who)
     one, two, three = (held.kinds("session_started")[0] for held in (first, second, third))
     assert first.sitting.interlock.lamp.value == "TRIPPED"
     assert one["session_id"] == one["run_id"]
