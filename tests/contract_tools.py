@@ -212,8 +212,8 @@ def open_unit(port: str, tmp_path: Path, **options: Any) -> MagstimUnit:
 
 
 @contextmanager
-def beating(made: Bench) -> Iterator[None]:
-    """A thread that beats as the engine, every 20 ms, while ``made.beating``."""
+def beating(made: Any) -> Iterator[None]:
+    """A thread that beats as the engine, every 20 ms, while ``made.beating``; on ``made.board``."""
     ending = threading.Event()
 
     def beat() -> None:

@@ -7,14 +7,12 @@ Every trip ends its run; the next goes on with the same ledger.
 from __future__ import annotations
 
 import random
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from contract_tools import beating
 from safety_tools import LIMITS, good
 
 from drivers.client import MagstimUnit
@@ -198,13 +196,15 @@ class Hour:
 class RealHour(Hour):
     """By the wall clock; the simulated unit is in this process, the driver's port process is its own."""
 
+    beating = True
+
     def _clock(self) -> Clock:
         return WALL
 
     def _open(self, key: bytes, path: Path) -> None:
         self.line = SocketLine(self.sim, WALL)
         self.line.start()
-        with self._beating():
+        with beating(self):  # while the engine waits for the driver to open
             self.unit = MagstimUnit.open(
                 port=self.line.port, board_path=path, run_id=f"run-{self.runs}", key=key, simulated=True,
                 model="super-rapid-plus", unlock_code=UNLOCK_CODE,
@@ -216,20 +216,3 @@ class RealHour(Hour):
     def _inject(self, fault: LineFault) -> None:
         with self.line.lock:
             self.sim.inject(fault, self.clock.now_s())
-
-    @contextmanager
-    def _beating(self) -> Iterator[None]:
-        """While the engine waits for the driver to open."""
-        ending, board = threading.Event(), self.board
-
-        def beat() -> None:
-            while not ending.wait(0.02):
-                board.beat("engine")
-
-        thread = threading.Thread(target=beat)
-        thread.start()
-        try:
-            yield
-        finally:
-            ending.set()
-            thread.join()

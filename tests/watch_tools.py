@@ -100,18 +100,20 @@ class Said:
 
 
 class StopLine:
+    """A STOP line that remembers what was asked of it, in order."""
+
     def __init__(self) -> None:
-        self.log: list[str] = []
+        self.asked: list[str] = []
 
     def assert_stop(self) -> bool:
-        self.log.append("stop")
+        self.asked.append("stop")
         return True
 
     def release(self) -> None:
-        self.log.append("release")
+        self.asked.append("release")
 
     def close(self) -> None:
-        self.log.append("close")
+        self.asked.append("close")
 
 
 @dataclass

@@ -84,7 +84,7 @@ def test_each_cause_of_a_trip_sends_ea_and_the_first_of_several_is_told(d: Desk,
     d.watch.ea()
     assert d.unit.names == ["EA"]
     assert d.watch.trip == Trip(fault=fault, words=words, t_s=d.now_s)
-    assert d.stop_line.log == ["stop"]
+    assert d.stop_line.asked == ["stop"]
     assert not d.watch.urgent()
 
 
@@ -186,7 +186,7 @@ def test_a_plain_disarm_trips_nothing_and_leaves_the_stop_line_alone(d: Desk) ->
     d.watch.ea()
     assert d.watch.trip is None
     assert not d.watch.armed
-    assert d.stop_line.log == []
+    assert d.stop_line.asked == []
     assert d.watch.confirm_tries == CONFIRM_TRIES == 5
     assert run.cut_s == d.now_s
     assert d.board["stop_served"] == 0
@@ -224,7 +224,7 @@ def test_the_first_trip_is_the_one_that_is_told(d: Desk, standing: Trip | None) 
     d.watch.trip_with(Fault.UNIT_SILENT, "mute")
     assert d.watch.trip == (standing or Trip(fault=Fault.UNIT_SILENT, words="mute", t_s=d.now_s))
     assert d.unit.names == ["EA"]
-    assert d.stop_line.log == ["stop"]
+    assert d.stop_line.asked == ["stop"]
 
 
 def test_a_trip_without_a_stop_line(d: Desk) -> None:
@@ -256,7 +256,7 @@ def test_a_line_that_fails_under_ea_is_told_with_what_the_unit_does_by_itself(d:
     assert d.board["stop_confirmed"] == (-1 if asked else 0)
     words = "no device; the unit disarms itself after about 1 s of silence"
     assert d.watch.trip == Trip(fault=Fault.UNIT_LOST, words=words, t_s=d.now_s)
-    assert d.stop_line.log == ["stop"]
+    assert d.stop_line.asked == ["stop"]
     assert run.failed == "no device"
     d.watch.ea()
     d.watch.trip_with(Fault.BUG, "later")
@@ -285,7 +285,7 @@ def test_arming_anew_clears_what_it_may_and_nothing_final(d: Desk, fault: Fault,
     d.watch.forgive()
     cleared = final is nothing and fault in RE_ARM
     assert d.watch.trip is (None if cleared else trip)
-    assert d.stop_line.log == (["release"] if cleared else [])
+    assert d.stop_line.asked == (["release"] if cleared else [])
 
 
 @pytest.mark.parametrize("final", [nothing, stop, told_to_end, None])
@@ -295,7 +295,7 @@ def test_the_stop_line_lets_go_on_the_way_to_arming_unless_it_is_final(d: Desk, 
     else:
         final(d)
     d.watch.forgive()
-    assert d.stop_line.log == (["release"] if final is nothing else [])
+    assert d.stop_line.asked == (["release"] if final is nothing else [])
 
 
 # ---- is it disarmed?

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from contract_tools import EA, EH, KEY, RUN, Bench, bench
+from watch_tools import StopLine
 
 from drivers.client import MagstimUnit
 from drivers.magstim.line import READ_TIMEOUT_S
@@ -363,25 +364,8 @@ def test_a_pair_permit_on_a_unit_without_pairs(tmp_path: Path) -> None:
 # ---- the STOP line
 
 
-class FakeStop:
-    """What the driver asks of a STOP line, in order."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def assert_stop(self) -> bool:
-        self.asked.append("stop")
-        return True
-
-    def release(self) -> None:
-        self.asked.append("release")
-
-    def close(self) -> None:
-        self.asked.append("close")
-
-
 def test_the_stop_line_stops_at_trips_and_lets_go_only_on_the_way_to_arming(tmp_path: Path) -> None:
-    stop = FakeStop()
+    stop = StopLine()
     with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40, driver={"stop_line": stop}) as b:
         assert stop.asked == []
         b.ready(40)
@@ -407,7 +391,7 @@ def test_the_stop_line_stops_at_trips_and_lets_go_only_on_the_way_to_arming(tmp_
 
 
 def test_the_stop_line_stops_when_the_unit_is_unplugged(tmp_path: Path) -> None:
-    stop = FakeStop()
+    stop = StopLine()
     with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40, driver={"stop_line": stop}) as b:
         b.ready(40)
         stop.asked.clear()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from contract_tools import EA, EB, Bench, bench
+from watch_tools import StopLine
 from worker_tools import ask_disarm, on_packet, problem, took_s
 
 from drivers.requests import Ask, Request
@@ -227,24 +228,11 @@ def test_a_train_is_set_as_asked_and_a_pair_too(tmp_path: Path, rapid: Bench) ->
 # ---- lines beside the serial one, the end
 
 
-class Output:
-    """A trigger or a STOP line that remembers what was asked of it."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
+class Output(StopLine):
+    """A trigger too."""
 
     def fire(self, *, not_after_s: float = 0.0) -> float:
         raise AssertionError("nobody fires here")
-
-    def assert_stop(self) -> bool:
-        self.asked.append("stop")
-        return True
-
-    def release(self) -> None:
-        self.asked.append("release")
-
-    def close(self) -> None:
-        self.asked.append("close")
 
 
 def test_the_lines_beside_the_serial_one_are_used_and_closed(tmp_path: Path) -> None:
