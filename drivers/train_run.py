@@ -15,7 +15,6 @@ from rtloop.model.status import UnitStatus
 START_S = 0.05  # the first pulse comes at the latest this long after the command was handed to the line
 NEAR_END_S = 0.12
 LOOK_NEAR_END_S = 0.02
-EA_TAKES_S = 0.01
 GIVE_UP_S = 0.2  # after its end: a unit that still says it runs, or says nothing
 
 
@@ -92,8 +91,10 @@ class TrainRun:
         """The unit's "train running" went off when it should: seen on shortly before, or too short to be seen."""
         in_time = self._off and self.ended_s >= self.natural_end_s
         recent = self._last_on_s >= self.natural_end_s - 2 * NEAR_END_S
-        if self._cut_s < self.ends_s:  # unless it was seen to run on after EA
-            return in_time and recent and self._last_on_s > self._cut_s + EA_TAKES_S
+        if (
+            self._cut_s < self.ends_s
+        ):  # EA may reach the unit late, or only when written again: all but the last
+            return self._off and self._last_on_s >= self.natural_end_s + START_S
         short = self._t_reply_s is not None and self.train.last_pulse_after_s < NEAR_END_S
         return in_time and (recent or short)
 

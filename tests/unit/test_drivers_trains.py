@@ -44,8 +44,12 @@ CASES = [
     Case([(1.0, 1.01, True), (1.2, 1.21, False)], 10, 14, cut_s=1.1, stops=True, name="cut, stops"),
     Case([(1.0, 1.01, True)], 10, 20, cut_s=1.1, stops=True, name="cut, stops, never seen off"),
     Case(
-        [(1.0, 1.01, True), (1.2, 1.21, True), (1.88, 1.89, True), (2.0, 2.01, False)], 20, 20, cut_s=1.1,
-        name="cut, and seen to run on to its end",
+        [(1.0, 1.01, True), (1.2, 1.21, True), (1.96, 1.97, True), (2.0, 2.01, False)], 20, 20, cut_s=1.1,
+        name="cut, and seen to run on past its last pulse",
+    ),
+    Case(
+        [(1.0, 1.01, True), (1.2, 1.21, True), (1.88, 1.89, True), (2.0, 2.01, False)], 19, 20, cut_s=1.1,
+        name="cut, and seen to run on until its last pulse",
     ),
     Case([(1.85, 1.86, True), (2.0, 2.01, False)], 19, 20, cut_s=1.88, name="cut close to its end"),
     Case([(1.88, 1.89, True), (2.06, 2.07, False)], 20, 20, cut_s=2.06, name="cut after its end"),
