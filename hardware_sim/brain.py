@@ -21,6 +21,8 @@ from rtloop.sphere import leadfield
 
 #: centre frequencies of the induced oscillations, one per band of rtloop.model.estimate.BANDS_HZ
 INDUCED_HZ = (10.0, 16.5, 25.0)
+#: SD of each over trials
+INDUCED_SD_HZ = (0.4, 0.6, 0.8)
 _INDUCED_SHARE = (1.2, 0.75, 0.6)
 N_LOCAL, N_DISTANT = 3, 6
 _DEPTH_M = 0.072
@@ -185,7 +187,7 @@ class Answer:
         phase += rng.vonmises(0.0, evoked.kappa_reset, (n_trials, 1, bands))
         phase[:, 1 : 1 + N_LOCAL] += _around(rng, truth.kappa_local, (n_trials, N_LOCAL, bands))
         phase[:, 1 + N_LOCAL :] += _around(rng, truth.kappa_global, (n_trials, N_DISTANT, bands))
-        hz = np.array(INDUCED_HZ) + np.array([0.4, 0.6, 0.8]) * rng.standard_normal((n_trials, bands))
+        hz = np.array(INDUCED_HZ) + np.array(INDUCED_SD_HZ) * rng.standard_normal((n_trials, bands))
         return Draws(gain=gain, late_s=late_s, phase=phase + self._mu, hz=hz)
 
     def courses(self, draws: Draws, t_s: F64) -> F32:

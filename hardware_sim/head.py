@@ -54,7 +54,7 @@ class Head:
             raise ValueError(f"background {background.shape} does not fit {montage.n_channels} channels")
         self._loop = np.ascontiguousarray(background, dtype=np.float32)
         self._noise = self._amplifier_noise(made)
-        self._line = self._line_sizes()
+        self._line = line_sizes_uv(scene, montage)
         self._running: list[tuple[int, F32]] = []
         self._answers: dict[str, tuple[Answer, Artifacts]] = {}
 
@@ -63,19 +63,8 @@ class Head:
         n = min(_NOISE_BYTES // (4 * self.montage.n_channels), int(7.3 * self.rate_hz))
         n = max(n - 1 - n % 2, 101)
         out = rng.standard_normal((n, self.montage.n_channels), dtype=np.float32)
-        out *= np.float32(self.scene.noise.sensor_uv)
-        for name in self.scene.noise.bad_channels:
-            if name in self.montage.names:
-                out[:, self.montage.index(name)] *= np.float32(20.0 / max(self.scene.noise.sensor_uv, 1e-3))
+        out *= noise_sd_uv(self.scene, self.montage)
         return out
-
-    def _line_sizes(self) -> F32:
-        rng = np.random.default_rng([self.scene.person.head_seed, 50])
-        out = self.scene.noise.line_uv * rng.lognormal(0.0, 0.4, self.montage.n_channels) * np.sqrt(2.0)
-        for name in self.scene.noise.bad_channels:
-            if name in self.montage.names:
-                out[self.montage.index(name)] *= 20.0
-        return np.asarray(out, dtype=np.float32)
 
     def prepare(self, target: str) -> tuple[Answer, Artifacts]:
         """Make (once) what a pulse at ``target`` needs; ValidationProblem when the scene has no such
@@ -125,6 +114,21 @@ class Head:
     def truth(self, target: str) -> dict[str, Any]:
         """What is true at ``target``: see ``hardware_sim.truth.truth_of``."""
         return truth_of(self.scene, target)
+
+
+def noise_sd_uv(scene: Scene, montage: Montage) -> F32:
+    """SD of the amplifier's white noise: float32[n_channels], µV; 20 at the scene's bad channels."""
+    out = np.full(montage.n_channels, scene.noise.sensor_uv, np.float32)
+    out[[montage.index(name) for name in scene.noise.bad_channels if name in montage.names]] = 20.0
+    return out
+
+
+def line_sizes_uv(scene: Scene, montage: Montage) -> F32:
+    """Amplitude of the line's sine: float32[n_channels], µV; 20 times as much at the scene's bad channels."""
+    rng = np.random.default_rng([scene.person.head_seed, 50])
+    out = scene.noise.line_uv * rng.lognormal(0.0, 0.4, montage.n_channels) * np.sqrt(2.0)
+    out[[montage.index(name) for name in scene.noise.bad_channels if name in montage.names]] *= 20.0
+    return np.asarray(out, dtype=np.float32)
 
 
 def _cut(loop: F32, first: int, n: int) -> F32:
