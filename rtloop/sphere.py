@@ -44,7 +44,14 @@ def transfer_factors(
     return np.asarray(surface / b)
 
 
-def leadfield(positions_m: F64, sources_m: F64, orientations: F64 | None = None) -> F64:
+def leadfield(
+    positions_m: F64,
+    sources_m: F64,
+    orientations: F64 | None = None,
+    *,
+    radii_m: tuple[float, ...] = RADII_M,
+    conductivities_s_per_m: tuple[float, ...] = CONDUCTIVITIES_S_PER_M,
+) -> F64:
     """Potential at each electrode of unit dipoles: float64[n_electrodes, n_sources], V per A·m, reference at
     infinity.
 
@@ -53,6 +60,7 @@ def leadfield(positions_m: F64, sources_m: F64, orientations: F64 | None = None)
     positions_m : float64[n_electrodes, 3], metres from the centre; moved along their radius onto the scalp
     sources_m : float64[n_sources, 3], metres; must lie inside the innermost shell
     orientations : float64[n_sources, 3], unit vectors; None means radial
+    radii_m, conductivities_s_per_m : the shells from the inside out, when the head is another one
 
     Raises
     ------
@@ -64,9 +72,9 @@ def leadfield(positions_m: F64, sources_m: F64, orientations: F64 | None = None)
     if not bool(np.all(radius > 0.0)):
         raise ValueError("an electrode at the centre (or not finite) has no place on the scalp")
     depth = np.linalg.norm(sources, axis=1)
-    if not bool(np.all(depth < RADII_M[0])):
+    if not bool(np.all(depth < radii_m[0])):
         raise ValueError(
-            f"sources must lie within {RADII_M[0]} m of the centre, found {float(np.max(depth)):.4f} m"
+            f"sources must lie within {radii_m[0]} m of the centre, found {float(np.max(depth)):.4f} m"
         )
     central = depth < 1e-9
     if orientations is None:
@@ -82,10 +90,11 @@ def leadfield(positions_m: F64, sources_m: F64, orientations: F64 | None = None)
     x = e @ radial.T
     along = np.sum(moments * radial, axis=1)
     across = e @ moments.T - x * along
-    f = depth / RADII_M[-1]
-    factors = transfer_factors(_terms_for(float(np.max(f, initial=0.0))))
+    f = depth / radii_m[-1]
+    n_terms = _terms_for(float(np.max(f, initial=0.0)))
+    factors = transfer_factors(n_terms, radii_m, conductivities_s_per_m)
     return _series(x, f, along, across, factors) / (
-        4.0 * np.pi * CONDUCTIVITIES_S_PER_M[0] * RADII_M[-1] ** 2
+        4.0 * np.pi * conductivities_s_per_m[0] * radii_m[-1] ** 2
     )
 
 

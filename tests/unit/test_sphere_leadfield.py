@@ -30,7 +30,7 @@ def test_one_sphere_of_one_conductivity_gives_the_textbook_factor() -> None:
 
 def test_a_dipole_in_one_sphere_has_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        sphere, "transfer_factors", lambda k: (2 * np.arange(1, k + 1) + 1) / np.arange(1, k + 1)
+        sphere, "transfer_factors", lambda k, *_: (2 * np.arange(1, k + 1) + 1) / np.arange(1, k + 1)
     )
     where, _ = _sources(20, 1)
     got = sphere.leadfield(POSITIONS_M, where)
@@ -56,7 +56,11 @@ def test_any_orientation_is_the_sum_of_its_parts_and_rotation_changes_nothing() 
     )
 
 
-def test_agrees_with_mne() -> None:
+@pytest.mark.parametrize(
+    ("radii_m", "conductivities"),
+    [(sphere.RADII_M, sphere.CONDUCTIVITIES_S_PER_M), ((0.078, 0.084, 0.088), (0.4, 0.02, 0.3))],
+)
+def test_agrees_with_mne(radii_m: tuple[float, ...], conductivities: tuple[float, ...]) -> None:
     if importlib.util.find_spec("mne") is None:
         pytest.skip("mne is not installed: nothing to compare with")
     import mne
@@ -65,10 +69,11 @@ def test_agrees_with_mne() -> None:
     places = dict(zip(NAMES_63, POSITIONS_M, strict=True))
     info.set_montage(mne.channels.make_dig_montage(places, coord_frame="head"))
     model = mne.make_sphere_model(
-        r0=(0.0, 0.0, 0.0), head_radius=0.088, relative_radii=tuple(r / 0.088 for r in sphere.RADII_M),
-        sigmas=sphere.CONDUCTIVITIES_S_PER_M, verbose="ERROR",
+        r0=(0.0, 0.0, 0.0), head_radius=0.088, relative_radii=tuple(r / 0.088 for r in radii_m),
+        sigmas=conductivities, verbose="ERROR",
     )  # fmt: skip
     where, moments = _sources(40, 4)
+    where *= radii_m[0] / sphere.RADII_M[0]
     src = mne.setup_volume_source_space(pos={"rr": where, "nn": moments}, sphere_units="m", verbose="ERROR")
     trans = mne.transforms.Transform("head", "mri")
     fwd = mne.make_forward_solution(info, trans, src, model, meg=False, eeg=True, verbose="ERROR")
@@ -77,7 +82,10 @@ def test_agrees_with_mne() -> None:
     theirs = fwd["sol"]["data"].reshape(63, -1, 3)
     assert len(used) == 40
     for axis in range(3):
-        ours = sphere.leadfield(POSITIONS_M, used, np.tile(np.eye(3)[axis], (len(used), 1)))
+        one = np.tile(np.eye(3)[axis], (len(used), 1))
+        ours = sphere.leadfield(
+            POSITIONS_M, used, one, radii_m=radii_m, conductivities_s_per_m=conductivities
+        )
         a, b = ours - ours.mean(0), theirs[:, :, axis] - theirs[:, :, axis].mean(0)
         r = np.sum(a * b, 0) / np.sqrt(np.sum(a * a, 0) * np.sum(b * b, 0))
         assert r.min() > 0.9999, f"axis {axis}: r = {r.min():.6f}"
