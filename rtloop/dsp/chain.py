@@ -15,10 +15,13 @@ import numpy as np
 from rtloop.clock import WALL, Clock
 from rtloop.dsp.analytic import BandKernels
 from rtloop.dsp.bridge import Bridge, gap_columns
+from rtloop.dsp.channels import ChannelMemory
 from rtloop.dsp.decay import DecayFit
 from rtloop.dsp.decimate import Decimator
 from rtloop.dsp.quality import Judge
+from rtloop.dsp.rebuild import Rebuilder
 from rtloop.dsp.rows import load, padded, refer, upright
+from rtloop.dsp.settle import Settling
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.model.montage import Montage
@@ -66,6 +69,11 @@ class Chain:
         self._functional, self._taken = self._corrections(t)
         self._overlap = self._functional @ self._taken[:, 2:]
         self._judge = Judge(spec, montage, t, self.valid)
+        self._rebuilder = Rebuilder(montage)
+        self._settling = Settling(
+            rate_hz=rate_hz, pulse=self.before, n_rows=n_in, width=padded(montage.n_channels),
+            before=(self._origin, int(np.searchsorted(times_in_s, spec.baseline_s[1] + 1e-9))),
+        )  # fmt: skip
         self.kernels = BandKernels(
             t, gaps_s=spec.gaps_s, window_s=spec.window_s, points=spec.points,
             max_gap_share=spec.max_gap_share, kernel_sigmas=spec.kernel_sigmas,
@@ -79,9 +87,17 @@ class Chain:
         self._amounts: F32 = np.zeros((2 + spec.decay_taus, width), dtype=np.float32)
 
     def process(
-        self, epoch: Epoch, *, trial_id: int, target: str = "target", known_bad: tuple[int, ...] = ()
+        self,
+        epoch: Epoch,
+        *,
+        trial_id: int,
+        target: str = "target",
+        known_bad: tuple[int, ...] = (),
+        memory: ChannelMemory | None = None,
     ) -> CleanTrial:
-        """Clean and judge one epoch; ``known_bad`` channels never count.
+        """Clean and judge one epoch; ``known_bad`` channels never count, those that ``memory`` holds not in this trial.
+
+        ``memory`` is told what this trial says of its channels.
 
         Raises
         ------
@@ -96,7 +112,8 @@ class Chain:
         x, y, spread = self._raw, self._low, np.empty(n, dtype=np.float32)
         flat, step = self._flat(epoch)
         load(flat, step, n, self._origin, self._outside, x, spread)
-        bad = dict.fromkeys(known_bad, "declared bad")
+        held = {} if memory is None else {c: w for c, w in memory.held.items() if c not in known_bad}
+        bad = dict.fromkeys(known_bad, "declared bad") | held
         for c in np.flatnonzero(~((spread >= spec.flat_uv) & (spread <= spec.wild_uv))):
             found = float(spread[c])
             if not np.isfinite(found):
@@ -104,8 +121,10 @@ class Chain:
             else:
                 bad[int(c)] = f"{'flat' if found < spec.flat_uv else 'wild'} (mean deviation {found:.2g} µV)"
             x[:, c] = 0.0
+            held.pop(int(c), None)
         self._usable[:n] = True
         self._usable[list(bad)] = False
+        back_ms = self._settling.back_ms(x, self._usable)
         mark("load")
         removed, residual = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
         amounts = self._amounts[:2]
@@ -132,15 +151,20 @@ class Chain:
             amounts[:2] -= self._overlap @ amounts[2:]
         y -= np.matmul(taken, amounts, out=self._correction)
         mark("detrend")
-        bad, mean = self._judge.channels(y, bad)
+        bad, mean, passed = self._judge.channels(y, bad, held)
         good = np.ones(n, dtype=np.bool_)
         good[list(bad)] = False
         keep = np.zeros(y.shape[1], dtype=np.float32)
         keep[:n] = good
         refer(y, mean if spec.average_reference else np.zeros_like(mean), keep)
-        verdict = self._judge.trial(y, good, removed_uv=removed, residual_uv=residual)
+        verdict = self._judge.trial(y, good, removed_uv=removed, residual_uv=residual, back_ms=back_ms)
+        if memory is not None and verdict.numbers["bad_channels_pct"] <= spec.max_bad_channels_pct:
+            own = {c: w for c, w in bad.items() if c not in held and c not in known_bad}
+            memory.note(own, passed)
         eeg = np.empty((n, y.shape[0]), dtype=np.float32)
         upright(y, eeg)
+        if spec.rebuild:
+            self._rebuilder.apply(eeg, bad)
         mark("quality")
         re, im, ongoing_re, ongoing_im = self.kernels.apply(eeg)
         mark("analytic")

@@ -1,16 +1,19 @@
 """Owns the judgement of channels and trials by numbers with limits; owns no repair.
 
 A bad channel does not count in that trial: it is left out of the average reference and adds nothing to any
-sum, so every pair is scored over the trials in which both its channels were good. Nothing is interpolated.
+sum, so every pair is scored over the trials in which both its channels were good. What is left out over several
+trials is ``rtloop.dsp.channels``; what is rebuilt for people to look at, ``rtloop.dsp.rebuild``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from rtloop.dsp.rows import extremes, fast, spread_about
+from rtloop.dsp.settle import LineNoise
 from rtloop.dsp.spec import ChainSpec
 from rtloop.model.estimate import Verdict
 from rtloop.model.montage import Montage, position_of
@@ -26,6 +29,7 @@ class Judge:
     def __init__(self, spec: ChainSpec, montage: Montage, times_s: F64, valid: Bool) -> None:
         self._spec, self._n = spec, montage.n_channels
         self._pre = np.array([self._columns(times_s, spec.baseline_s)], dtype=np.int64)
+        self._line = LineNoise(times_s, int(self._pre[0, 0]), int(self._pre[0, 1]))
         self._post = _stretches(valid, *self._columns(times_s, spec.post_s))
         self._muscle = _stretches(valid, *self._columns(times_s, spec.muscle_s))
         self._late = valid & ((times_s < spec.gap_s[0]) | (times_s > 0.05))
@@ -42,12 +46,16 @@ class Judge:
         a, b = np.searchsorted(times_s, [span_s[0] - 1e-9, span_s[1] + 1e-9])
         return int(a), int(b)
 
-    def channels(self, x: F32, bad: Mapping[int, str]) -> tuple[dict[int, str], F32]:
-        """Add the channels whose SD before the pulse is extreme; returns (reasons, mean of the good ones).
+    def channels(
+        self, x: F32, bad: Mapping[int, str], held: Collection[int] = ()
+    ) -> tuple[dict[int, str], F32, tuple[int, ...]]:
+        """Add the channels whose SD before the pulse is extreme; returns (reasons, mean of the good ones, those of
+        ``held`` that would have passed).
 
         x : float32[n_times, n_channels or more], baseline-corrected, any reference
+        held : channels of ``bad`` that are there only because of earlier trials
         """
-        spec, reasons = self._spec, dict(bad)
+        spec, reasons, passed = self._spec, dict(bad), tuple(held)
         good = np.ones(self._n, dtype=np.bool_)
         good[list(reasons)] = False
         share, sd = np.zeros(x.shape[1], dtype=np.float32), np.zeros(x.shape[1], dtype=np.float32)
@@ -58,15 +66,18 @@ class Judge:
                 break
             spread_about(x, mean, int(self._pre[0, 0]), int(self._pre[0, 1]), sd)
             limit = max(spec.channel_sd_min_uv, spec.channel_sd_ratio * float(np.median(sd[: self._n][good])))
+            passed = tuple(c for c in held if sd[c] <= limit)
             new = np.flatnonzero(good & ~(sd[: self._n] <= limit))
             if not new.size:
                 break
             for c in new:
                 reasons[int(c)] = f"SD before the pulse {float(sd[c]):.0f} µV (limit {limit:.0f} µV)"
             good[new] = False
-        return reasons, mean
+        return reasons, mean, passed
 
-    def trial(self, x: F32, good: Bool, *, removed_uv: F32, residual_uv: F32) -> Verdict:
+    def trial(
+        self, x: F32, good: Bool, *, removed_uv: F32, residual_uv: F32, back_ms: float = math.nan
+    ) -> Verdict:
         """All numbers and the reasons for a referenced trial float32[n_times, n_channels or more] (bad channels
         zero); the numbers are recorded for accepted trials too."""
         spec, n = self._spec, self._n
@@ -86,6 +97,9 @@ class Judge:
             numbers[f"{when}_pp_uv"] = found = _swing_uv(x, stretches)
             if not found <= limit:
                 reasons.append((f"peak to peak {when} pulse", found, limit, "µV"))
+        line_uv = self._line.worst_uv(x, good)
+        more = {"line_noise_uv": line_uv, "decay_back_ms": back_ms}
+        numbers |= {name: value for name, value in more.items() if math.isfinite(value)}
         numbers["muscle_pre_uv"] = float(fast(x, self._pre)) / self._gain
         numbers["muscle_post_uv"] = float(fast(x, self._muscle)) / self._gain
         numbers["removed_decay_uv"] = float(np.abs(removed_uv[good]).max())

@@ -57,6 +57,11 @@ class ChainSpec:
     max_muscle_post_uv: float = 150.0
     max_bad_channels_pct: float = 30.0  # Casarotto 2022, 10.1016/j.jneumeth.2022.109486
     min_channels: int = 4
+    # channels over trials (rtloop.dsp.channels); off here so that older records replay as they were, on in a plan
+    hold_bad_trials: int = 0  # bad in so many of the last hold_of_last trials: left out (0: never)
+    hold_of_last: int = 10
+    hold_good_trials: int = 5  # so many good trials in a row take it back
+    rebuild: bool = False  # bad channels from their neighbours, for people to look at; they count nowhere
     # 6 analytic signal
     window_s: Span = (0.015, 0.300)
     points: tuple[int, int, int] = (32, 32, 64)  # per band of BANDS_HZ
@@ -76,6 +81,8 @@ class ChainSpec:
             and 0 < self.pass_hz < self.stop_hz
             and min(self.points) >= 1
             and self.flank_s >= 0.003
+            and 0 <= self.hold_bad_trials <= self.hold_of_last
+            and self.hold_good_trials >= 1
         )
         second = self.recharge_gap_s
         if second is not None:

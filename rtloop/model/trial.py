@@ -14,8 +14,8 @@ from rtloop.model.samples import F32, Bool
 
 @dataclass(frozen=True, kw_only=True)
 class CleanTrial:
-    """One cleaned and judged trial. Never holds NaN: a bad channel is all zeros and listed in
-    ``bad_channels``.
+    """One cleaned and judged trial. Never holds NaN: a bad channel is listed in ``bad_channels``, counts nowhere, and is
+    all zeros, or with ``ChainSpec.rebuild`` made from its neighbours for people to look at.
 
     ``eeg_uv`` float32[n_channels, n_times] µV; ``valid`` bool[n_times], False inside the gap (bridged, never
     counted). ``analytic_re/im`` float32[n_channels, n_points] µV, points of all bands side by side, after the

@@ -1,0 +1,101 @@
+"""Owns two readings of a trial for its quality: when the pulse's artifact was over, and line noise; owns no limit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rtloop.jit import kernel
+from rtloop.model.samples import F32, F64, I64, Bool
+
+#: a channel is back once it stays within this of its mean before the pulse, or within so many of its own SD (assumptions)
+BACK_UV, BACK_SDS = 50.0, 5.0
+#: looked at so long after the pulse
+WITHIN_S = 0.150
+#: of the good channels
+SHARE = 0.9
+#: mains
+LINE_HZ = (50.0, 60.0)
+
+
+@kernel("void(float32[:,::1], int64, int64, int64, int64, float32, float32, float32[:,::1], int64[::1])")
+def last_away(
+    rows: F32, a: int, b: int, pulse: int, stop: int, back_uv: float, sds: float, work: F32, last: I64
+) -> None:
+    """last[c]: rows from ``pulse`` to the last row in [pulse, stop) in which channel c is away from its mean over [a, b),
+    plus one; 0 if it never is. ``work`` float32[3, n]: mean, sum of squares, limit."""
+    mean, square, limit = work[0], work[1], work[2]
+    work[:] = np.float32(0.0)
+    last[:] = 0
+    n = np.float32(b - a)
+    for i in range(a, b):
+        row = rows[i]
+        for c in range(last.size):
+            mean[c] += row[c]
+            square[c] += row[c] * row[c]
+    for c in range(last.size):
+        mean[c] /= n
+        sd = np.sqrt(max(np.float32(0.0), square[c] / n - mean[c] * mean[c]))
+        limit[c] = max(np.float32(back_uv), np.float32(sds) * sd)
+    for i in range(pulse, stop):
+        row = rows[i]
+        for c in range(last.size):
+            if abs(row[c] - mean[c]) > limit[c]:
+                last[c] = i - pulse + 1
+
+
+class Settling:
+    """When the artifact of the pulse is over, from the raw epoch as rows at the full rate."""
+
+    def __init__(
+        self, *, rate_hz: float, pulse: int, n_rows: int, before: tuple[int, int], width: int
+    ) -> None:
+        self._rate_hz, self._pulse, self._before = rate_hz, pulse, before
+        self._stop = min(n_rows, pulse + round(WITHIN_S * rate_hz))
+        self._work: F32 = np.zeros((3, width), dtype=np.float32)
+        self._last: I64 = np.zeros(width, dtype=np.int64)
+
+    def back_ms(self, rows: F32, usable: Bool) -> float:
+        """Milliseconds from the pulse after which SHARE of the usable channels are back at their mean before the pulse
+        (BACK_UV or BACK_SDS) for the rest of WITHIN_S; NaN without usable channels.
+
+        rows : float32[n_samples, width], µV, raw but finite in the usable channels; usable : bool[width]
+        """
+        if not usable.any():
+            return math.nan
+        a, b = self._before
+        last_away(rows, a, b, self._pulse, self._stop, BACK_UV, BACK_SDS, self._work, self._last)
+        steps = np.sort(self._last[usable])
+        return float(steps[math.ceil(SHARE * steps.size) - 1]) / self._rate_hz * 1e3
+
+
+class LineNoise:
+    """Amplitude at 50 or 60 Hz before the pulse, the larger of the two, by a sine and cosine fitted over whole cycles."""
+
+    def __init__(self, times_s: F64, first: int, stop: int) -> None:
+        step_s = float(times_s[1] - times_s[0])
+        self._rows: list[tuple[slice, F32]] = []
+        for hz in LINE_HZ:
+            cycles = int((stop - first) * step_s * hz + 1e-6)
+            n = round(cycles / hz / step_s)
+            if cycles < 5 or n > stop - first or hz > 0.4 / step_s:
+                continue
+            t = times_s[stop - n : stop]
+            turn = np.exp(-2j * np.pi * hz * t) * np.hanning(n)  # pink background leaks less than the line
+            turn -= turn.mean() * np.hanning(n) / np.hanning(n).mean()
+            turn *= 2 / np.hanning(n).sum()
+            both = np.stack([turn.real, turn.imag]).astype(np.float32)
+            self._rows.append((slice(stop - n, stop), np.ascontiguousarray(both)))
+
+    def worst_uv(self, x: F32, good: Bool) -> float:
+        """Amplitude (µV, peak) at the worst good channel of float32[n_times, n_channels or more]; NaN where no span holds
+        five cycles or no channel is good."""
+        found = math.nan
+        n = good.size
+        for span, both in self._rows:
+            re, im = both @ x[span]
+            size = np.hypot(re[:n], im[:n])[good]
+            if size.size:
+                found = max(float(size.max()), 0.0 if math.isnan(found) else found)
+        return found
