@@ -1,0 +1,70 @@
+"""Owns the list of methods the validation knows and how each is set up; owns none of them."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import fields, replace
+
+from methods import components, published
+from methods.kinds import Method
+
+from rtloop.dsp.spec import ChainSpec
+
+#: channels are judged, but no trial is left out: its verdict is only counted
+FAST = ChainSpec()
+#: what the offline peers start from: nothing judged, nothing fitted
+BLANK = replace(FAST, quality=False, decay=False)
+#: switch of the spatial stage in ChainSpec, where it is built
+SWITCH = "spatial"
+
+
+def _ours() -> list[Method]:
+    out = [
+        Method(
+            name="blank",
+            title="blanking only",
+            settings="-2..+12 ms bridged (cubic); decay left in",
+            spec=BLANK,
+        ),
+        Method(
+            name="fast",
+            title="fast chain",
+            settings="bridge, gated decay; no spatial stage; past pulses only",
+            spec=FAST,
+        ),
+    ]
+    if SWITCH in {f.name for f in fields(ChainSpec)}:
+        full, how = replace(FAST, **{SWITCH: True}), f"fast chain with {SWITCH}=True; past pulses only"
+        out.append(Method(name="spatial", title="full chain", settings=how, spec=full))
+    return out
+
+
+def methods() -> dict[str, Method]:
+    """All methods by name, the product's own first."""
+    denoise, ica = "mne_denoise", "sklearn"
+    listed = [
+        *_ours(),
+        Method(
+            name="sound", title="SOUND", settings=published.SOUND_SETTINGS, offline=published.sound, needs=denoise
+        ),
+        Method(
+            name="sspsir", title="SSP-SIR", settings=published.SSPSIR_SETTINGS, offline=published.sspsir, needs=denoise
+        ),
+        Method(
+            name="sound_sspsir", title="SOUND, SSP-SIR", offline=published.sound_sspsir, needs=denoise,
+            settings=f"{published.SOUND_SETTINGS}; then {published.SSPSIR_SETTINGS}",
+        ),
+        Method(name="ica", title="ICA", settings=components.ICA_SETTINGS, offline=components.ica, needs=ica),
+        Method(
+            name="ica_sound", title="ICA, SOUND", offline=components.ica_sound, needs=denoise,
+            settings=f"{components.ICA_SETTINGS}; then {published.SOUND_SETTINGS}",
+        ),
+    ]  # fmt: skip
+    return {m.name: m for m in listed}
+
+
+def lacking(method: Method) -> str:
+    """Why a method cannot be run here; empty: it can."""
+    if method.needs and importlib.util.find_spec(method.needs) is None:
+        return f"{method.title} needs the package {method.needs.replace('_', '-')}, which is not installed"
+    return ""

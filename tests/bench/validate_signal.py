@@ -1,0 +1,141 @@
+"""What the cleaning is worth: simulated recordings with known truth through every method, ours and the offline peers.
+
+    python tests/bench/validate_signal.py --out DIR [--scenes default/M1 ...] [--methods fast ...] [--seeds 3] [--pulses 100]
+        [--channels 63] [--rate 5000] [--jobs 1] [--no-dipole]
+
+Raw trials and their truth come from ``hardware_sim.trials.TrialSource``. Online methods are the product's own chain, one
+trial after the other, past pulses only; offline peers get all blanked trials at once. The first 10 trials are cleaned but
+not judged. Writes signal.json (every recording and the summary), signal.md (tables) and figures (SVG) to DIR and prints the
+overview; asserts nothing. Every number follows from the arguments.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402
+import os
+
+for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import argparse
+import datetime
+import json
+import multiprocessing
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from methods.listed import methods
+from validate_signal_figures import figures
+from validate_signal_recording import FROM_PULSE, Task, record
+from validate_signal_tables import overview, summarised, tables
+
+from hardware_sim.scene import load_scene, scene_names
+from rtloop.errors import ValidationProblem
+
+#: the scenes of the report, where they exist; a scene without "/target" means its first target
+SCENES = (
+    "lateral", "midline", "dlpfc", "extreme_muscle", "low_snr", "mismatched_head", "default/M1", "default/ACC",
+    "unequal_muscle/PSI",
+)  # fmt: skip
+PACKAGES = ("numpy", "scipy", "numba", "mne", "mne-denoise", "scikit-learn")
+
+
+def case_of(text: str) -> tuple[str, str]:
+    """Scene and target of "scene" or "scene/target"; ValidationProblem where there is none of that name."""
+    name, _, target = text.partition("/")
+    scene = load_scene(name)
+    target = target or next(iter(scene.targets))
+    scene.target(target)
+    return name, target
+
+
+def work(task: tuple[Task, tuple[str, ...], bool]) -> dict[str, Any]:
+    """One recording through the named methods."""
+    what, names, dipole = task
+    known = methods()
+    found = record(what, {n: known[n] for n in names}, dipole)
+    return {"case": f"{what.scene}/{what.target}", "seed": what.seed, **found}
+
+
+def run(
+    cases: tuple[str, ...], names: tuple[str, ...], *, seeds: int, pulses: int, channels: int = 63,
+    rate_hz: float = 5000.0, dipole: bool = True, jobs: int = 1,
+) -> dict[str, Any]:  # fmt: skip
+    """All recordings and their summary; ValidationProblem for an unknown method or too few pulses."""
+    known = methods()
+    if unknown := [n for n in names if n not in known]:
+        raise ValidationProblem("unknown method(s)", expected=", ".join(known), found=", ".join(unknown))
+    if pulses < FROM_PULSE + 5:
+        raise ValidationProblem("too few pulses", expected=f"at least {FROM_PULSE + 5}", found=str(pulses))
+    start_s = time.monotonic()
+    tasks = [
+        (Task(scene=s, target=t, seed=seed, pulses=pulses, channels=channels, rate_hz=rate_hz), names, dipole)
+        for seed in range(1, seeds + 1)
+        for s, t in map(case_of, cases)
+    ]
+    found: list[dict[str, Any]] = []
+    if jobs > 1:
+        with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+            for one in pool.imap(work, tasks):
+                found.append(one)
+                print(
+                    f"{len(found)} of {len(tasks)}: {one['case']}, seed {one['seed']}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+    else:
+        found = [work(task) for task in tasks]
+    packages = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = "absent"
+    about = {
+        "date": datetime.datetime.now(tz=datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"), "python": platform.python_version(),
+        "packages": packages, "seeds": f"1..{seeds}", "pulses": pulses, "judged_from_pulse": FROM_PULSE, "channels": channels,
+        "rate_hz": rate_hz, "spans_ms": found[0]["spans_ms"], "settings": {n: known[n].settings for n in names},
+        "wall_s": round(time.monotonic() - start_s, 1), "jobs": jobs,
+    }  # fmt: skip
+    return {"about": about, "summary": summarised(found), "recordings": found}
+
+
+def written(found: dict[str, Any], folder: Path) -> str:
+    """Write signal.json, signal.md and the figures; returns the overview."""
+    folder.mkdir(parents=True, exist_ok=True)
+    titles = {n: m.title for n, m in methods().items()}
+    (folder / "signal.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    short = overview(found["summary"], titles)
+    about = json.dumps(found["about"], indent=1)
+    text = f"# What the cleaning is worth\n\n```\n{about}\n```\n\n{short}\n{tables(found['summary'], titles)}"
+    (folder / "signal.md").write_text(text, encoding="utf-8")
+    figures(found["summary"], titles, folder)
+    return short
+
+
+def main(argv: list[str] | None = None) -> None:
+    ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    there = [s for s in SCENES if s.partition("/")[0] in scene_names()]
+    ask.add_argument("--out", type=Path, required=True)
+    ask.add_argument("--scenes", nargs="+", default=there, help="scene or scene/target")
+    ask.add_argument("--methods", nargs="+", default=list(methods()))
+    ask.add_argument("--seeds", type=int, default=3)
+    ask.add_argument("--pulses", type=int, default=100)
+    ask.add_argument("--channels", type=int, default=63)
+    ask.add_argument("--rate", type=float, default=5000.0)
+    ask.add_argument("--jobs", type=int, default=1)
+    ask.add_argument("--no-dipole", action="store_true", help="leave the injected dipole out: half the time")
+    a = ask.parse_args(argv)
+    found = run(
+        tuple(a.scenes), tuple(a.methods), seeds=a.seeds, pulses=a.pulses, channels=a.channels, rate_hz=a.rate,
+        dipole=not a.no_dipole, jobs=a.jobs,
+    )  # fmt: skip
+    print(written(found, a.out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""The validation of the cleaning: its numbers on methods whose worth is known, and a tiny run of all of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+
+import validate_signal as validation
+import validate_signal_metrics as metrics
+import validate_signal_recording as recordings
+import validate_signal_tables as tables
+from methods import components
+from methods.listed import FAST, methods
+
+from rtloop.errors import ValidationProblem
+
+N, CHANNELS, TIMES = 200, 6, 5
+
+
+def _phases(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.exp(2j * np.pi * rng.random(shape))
+
+
+@pytest.fixture(scope="module")
+def small() -> recordings.Recording:
+    task = recordings.Task(
+        scene="unequal_muscle", target="PSI", seed=3, pulses=30, channels=16, rate_hz=1000.0
+    )
+    return recordings.Recording(task)
+
+
+def test_a_perfect_method_scores_one_and_a_null_method_nothing():
+    rng = np.random.default_rng(1)
+    truth = rng.standard_normal((40, CHANNELS, 300))
+    t, valid = np.arange(300) / 1000.0, np.ones(300, dtype=bool)
+    perfect = metrics.singles(truth, truth, t, valid)
+    null = metrics.singles(np.zeros_like(truth), truth, t, valid)
+    other = metrics.singles(rng.standard_normal(truth.shape), truth, t, valid)
+    for w in metrics.WINDOWS_S:
+        assert perfect[w]["r"] == pytest.approx(1.0)
+        assert perfect[w]["rmse_uv"] == 0.0
+        assert null[w]["r"] == 0.0
+        assert null[w]["rmse_uv"] == pytest.approx(1.0, abs=0.03)  # the size of the truth itself
+        assert abs(other[w]["r"]) < 0.05
+        assert other[w]["rmse_uv"] == pytest.approx(np.sqrt(2.0), abs=0.05)
+
+
+def test_samples_of_a_gap_and_of_another_window_do_not_count():
+    rng = np.random.default_rng(2)
+    t = np.arange(-50, 400) / 1000.0
+    truth = rng.standard_normal((5, CHANNELS, t.size))
+    wrong = truth.copy()
+    wrong[:, :, (t < 0.020) | (t > 0.3005)] += 1e3
+    assert metrics.singles(wrong, truth, t, t > 0.0195)["12-50"]["r"] == pytest.approx(1.0)
+    assert metrics.singles(wrong, truth, t, t > 0.0195)["50-300"]["rmse_uv"] == 0.0
+    assert metrics.singles(wrong, truth, t, np.ones(t.size, dtype=bool))["12-50"]["rmse_uv"] > 100
+
+
+def test_half_the_size_is_seen_in_the_gain_and_the_survival_only():
+    rng = np.random.default_rng(3)
+    t, valid = np.arange(301) / 1000.0, np.ones(301, dtype=bool)
+    answer, average = rng.standard_normal((2, CHANNELS, 301))
+    found = metrics.tep(0.5 * answer, answer, t, valid)
+    assert found["12-50"]["r"] == pytest.approx(1.0)
+    assert found["12-50"]["gain"] == pytest.approx(0.5)
+    assert metrics.survival(average + answer, average, answer) == pytest.approx({"share": 1.0, "r": 1.0})
+    assert metrics.survival(average + 0.3 * answer, average, answer) == pytest.approx(
+        {"share": 0.3, "r": 1.0}
+    )
+    assert metrics.survival(average, average, answer) == {"share": 0.0, "r": 0.0}
+    assert metrics.survival(average - answer, average, answer)["share"] == pytest.approx(-1.0)
+
+
+def test_indices_of_locked_independent_and_instantaneous_signals():
+    rng = np.random.default_rng(4)
+    size = rng.lognormal(0, 0.4, (N, CHANNELS, TIMES))
+    lag = np.exp(1j * np.linspace(0.5, 2.5, CHANNELS))[:, None]
+    locked = metrics.phase_measures(size * lag * np.ones((N, 1, TIMES)))
+    for name in metrics.MEASURES:
+        assert locked[name] == pytest.approx(1.0), name
+    normal = rng.standard_normal((2, N, CHANNELS, 60))
+    free = metrics.phase_measures(normal[0] + 1j * normal[1])
+    assert free["itc"].mean() == pytest.approx(0.886 / np.sqrt(N), rel=0.1)
+    assert free["plv"].mean() == pytest.approx(0.886 / np.sqrt(N), rel=0.1)
+    assert free["wpli"].mean() == pytest.approx(1.12 / np.sqrt(N), rel=0.1)
+    assert abs(free["dwpli2"].mean()) < 3 * 2.7 / N / np.sqrt(free["dwpli2"].size * 60)
+    quarters = np.array([1, 1j, -1, -1j])[rng.integers(0, 4, (N, 1, TIMES))]  # exact: nothing is rounded
+    one = metrics.phase_measures(quarters * np.arange(1, CHANNELS + 1)[:, None])
+    assert one["plv"] == pytest.approx(1.0)
+    assert not one["wpli"].any()
+    assert not one["dwpli2"].any()
+    flat = metrics.phase_measures(np.ones((N, 2, TIMES), dtype=complex))
+    assert (flat["plv"][0], flat["wpli"][0], flat["dwpli2"][0]) == (1.0, 0.0, 0.0)
+
+
+def test_a_mixed_signal_has_bias_and_the_truth_itself_none():
+    rng = np.random.default_rng(5)
+    truth = _phases(rng, (N, CHANNELS, TIMES))
+    own = metrics.phase_measures(truth)
+    none = metrics.off(own, metrics.phase_measures(truth))
+    assert all(v["bias"] == 0.0 and v["rmse"] == 0.0 for v in none.values())
+    smooth = metrics.off(metrics.phase_measures(truth + 0.7 * truth.mean(axis=1, keepdims=True)), own)
+    assert smooth["plv"]["bias"] > 0.05  # smoothing in space looks like locking
+    assert smooth["plv"]["rmse"] >= smooth["plv"]["bias"]
+
+
+def test_the_truth_is_seen_as_the_cleaned_trial_is(small):
+    """Brain alone through the linear view; blanking a raw trial errs near the pulse and hardly far from it."""
+    assert small.brain.shape == (30, 16, small.times_s.size)
+    assert np.abs(small.brain.mean(axis=1)).max() < 1e-3  # average reference
+    base = (small.times_s >= -0.6) & (small.times_s <= -0.01)
+    assert np.abs(small.brain[:, :, base].mean(axis=2)).max() < 1e-2
+    blank, _, _ = recordings.cleaned(methods()["blank"], small.raw, _no_batch(small))
+    off = blank - small.brain
+    assert (
+        np.abs(off[:, :, base]).mean()
+        < 1.0
+        < np.abs(off[:, :, (small.times_s > 0.012) & (small.times_s < 0.03)]).mean()
+    )
+
+
+def _no_batch(small: recordings.Recording) -> recordings.Batch:
+    return recordings.Batch(
+        blanked_uv=np.empty((0, 0, 0), np.float32),
+        times_s=small.times_s,
+        rate_hz=1000.0,
+        montage=small.montage,
+        seed=1,
+    )
+
+
+@pytest.mark.parametrize("name", [n for n, m in methods().items() if m.spec is not None])
+def test_an_online_method_knows_past_pulses_only(small, name):
+    """What comes later changes nothing of what was cleaned before: bit for bit."""
+    method, batch = methods()[name], _no_batch(small)
+    whole, _, _ = recordings.cleaned(method, small.raw[:16], batch)
+    other, _, _ = recordings.cleaned(method, small.raw[:12] + small.with_dipole()[12:16], batch)
+    assert np.array_equal(whole[:12], other[:12])
+    assert not np.array_equal(whole[12:], other[12:])
+
+
+def test_the_dipole_is_as_large_as_said_and_blanking_keeps_all_of_it(small):
+    phases = recordings.Phases(small.times_s)
+    assert small.dipole.max() == pytest.approx(
+        recordings.DIPOLE_UV, rel=0.25
+    ) or small.dipole.min() == pytest.approx(-recordings.DIPOLE_UV, rel=0.25)
+    truth = phases.of(metrics.referred(small.brain[10:], small.good))
+    takes = [
+        recordings.cleaned(methods()["blank"], raw, _no_batch(small))[0]
+        for raw in (small.raw, small.with_dipole())
+    ]
+    found = recordings.measured(small, takes[0], takes[1], phases, truth)
+    assert found["survival"] == pytest.approx({"share": 1.0, "r": 1.0}, abs=1e-3)
+    again = recordings.measured(small, small.brain, None, phases, truth)
+    assert again["single"]["12-50"]["r"] == pytest.approx(1.0)
+    assert max(abs(v["bias"]) for band in again["phase"].values() for v in band.values()) == 0.0
+    assert phases.spans_ms["35 Hz"][1] == 80
+
+
+def test_components_go_by_rule():
+    t = np.arange(-800, 600) / 1000.0
+    names = ("Fp1", "Fp2", *(f"E{i}" for i in range(30)))
+    rng = np.random.default_rng(6)
+    average, maps = 0.1 * rng.standard_normal((4, t.size)), rng.standard_normal((32, 4))
+    average[1, (t >= 0.011) & (t <= 0.03)] += 5.0
+    maps[:2, 2], maps[9, 3] = 8.0, 30.0
+    maps[:, 0] = np.linspace(-1, 1, 32)
+    out = components.chosen(average, maps, t, names)
+    assert (out["muscle"], out["blink"], out["electrode"]) == ([1], [2], [3])
+
+
+def test_goals_missed_are_said_in_words_and_met_ones_are_not():
+    def numbers(r: float, left: float, bias: float, before: float) -> dict:
+        index = {m: {"bias": bias, "rmse": 0.1, "truth": 0.2} for m in metrics.MEASURES}
+        zero = {m: {"bias": before, "rmse": 0.1, "truth": 0.2} for m in metrics.MEASURES}
+        window = {
+            "r": r,
+            "r_low": r,
+            "rmse_uv": 1.0,
+            "above_half": 1.0,
+            "gain": 1.0,
+            "gmfp_uv": 1.0,
+            "true_gmfp_uv": 1.0,
+        }
+        both = dict.fromkeys(metrics.WINDOWS_S, window)
+        return {
+            "single": both, "tep": both, "survival": {"share": left, "r": 1.0}, "phase": {"35 Hz": index},
+            "before": {"35 Hz": zero}, "note": {"words": ["a"]}, "cpu_s": 1.0,
+        }  # fmt: skip
+
+    good, bad, peer = (
+        numbers(0.9, 0.95, 0.02, 0.01),
+        numbers(0.7, 0.5, -0.05, 0.03),
+        numbers(0.85, 0.9, 0.0, 0.0),
+    )
+    summary = tables.summarised([
+        {"case": "a/M1", "seed": s, "methods": {"fast": good, "ica_sound": peer}} for s in (1, 2)
+    ] + [{"case": "b/M1", "seed": 1, "methods": {"fast": bad, "ica_sound": peer, "sound": {"absent": "not there"}}}])  # fmt: skip
+    assert summary["a/M1"]["fast"]["single"]["12-50"]["r"] == {
+        "mean": pytest.approx(0.9),
+        "sd": pytest.approx(0),
+        "n": 2,
+    }
+    lines = tables.missed(summary)
+    assert all(line.startswith("b/M1, fast") for line in lines)
+    assert len(lines) == 2 + 1 + 3 + 1
+    text = tables.tables(summary, {})
+    assert "50 % of the injected dipole survives" in text
+    assert "Absent: not there." in text
+
+
+def test_everything_once_with_every_method_there_is(tmp_path):
+    names = tuple(methods())
+    found = validation.run(
+        ("unequal_muscle/PSI",), names, seeds=1, pulses=24, channels=16, rate_hz=1000.0, dipole=False
+    )
+    one = found["recordings"][0]["methods"]
+    assert list(one) == list(names)
+    assert not [n for n, m in one.items() if "absent" in m]
+    for name, m in one.items():
+        assert 0.0 <= m["single"]["50-300"]["r"] <= 1.0, name
+        assert set(m["phase"]) == {"alpha", "low_beta", "high_beta", "35 Hz"}, name
+    assert (
+        one["sspsir"]["single"]["12-50"]["r"] > one["blank"]["single"]["12-50"]["r"] + 0.1
+    )  # 600 µV of muscle
+    assert one["sound"]["before"]["alpha"]["plv"]["bias"] > 0.0
+    short = validation.written(found, tmp_path)
+    assert "unequal_muscle/PSI" in short
+    assert {p.suffix for p in tmp_path.iterdir()} == {".json", ".md", ".svg"}
+    assert json.loads((tmp_path / "signal.json").read_text())["about"]["pulses"] == 24
+
+
+def test_what_cannot_be_run_is_refused():
+    with pytest.raises(ValidationProblem, match="magic"):
+        validation.run(("default/M1",), ("magic",), seeds=1, pulses=30)
+    with pytest.raises(ValidationProblem, match="few pulses"):
+        validation.run(("default/M1",), ("fast",), seeds=1, pulses=12)
+    with pytest.raises(ValidationProblem, match="no target"):
+        validation.case_of("default/nowhere")
+    assert validation.case_of("default") == ("default", "M1")
+    assert methods()["fast"].spec == FAST
