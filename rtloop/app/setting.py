@@ -24,7 +24,8 @@ from rtloop.model.status import Mode
 from rtloop.model.waiver import Waiver
 from rtloop.plan.load import load_plan
 from rtloop.plan.rehearse import Rehearsal, rehearse
-from rtloop.plan.schema import Kind, Plan
+from rtloop.plan.schema import Kind, Plan, Quality
+from rtloop.quality.limits import QualityLimits
 from rtloop.record.folder import SessionFolder
 from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import Limits, tightest
@@ -248,11 +249,21 @@ def chain_of(plan: Plan) -> ChainSpec:
             "a stage of the chain has a setting that does not exist", expected='true or false (reference: also "average")',
             found=", ".join(f"{k} = {stages[k]!r}" for k in wrong), todo="correct [signal.stages]",
         )  # fmt: skip
+    quality = plan.quality or Quality()
+    hold = dict(zip(("hold_bad_trials", "hold_of_last", "hold_good_trials"), quality.hold, strict=True))
+    whole = {"min_channels": int(quality.reject["min_channels"])} if "min_channels" in quality.reject else {}
     gap_s = (signal.gap_ms[0] * 1e-3, signal.gap_ms[1] * 1e-3)
     return ChainSpec.from_dict(
         {"gap_s": gap_s, "window_s": (signal.window_ms[0] * 1e-3, signal.window_ms[1] * 1e-3)}
         | {renamed.get(k, k): (v if isinstance(v, bool) else True) for k, v in stages.items()}
-    )
+        | {k: float(v) for k, v in quality.reject.items()} | whole | hold | {"rebuild": quality.rebuild}
+    )  # fmt: skip
+
+
+def quality_of(plan: Plan) -> QualityLimits:
+    """Where the lights of quality change, as the plan says."""
+    asked = plan.quality or Quality()
+    return QualityLimits(recording=asked.limits, trial=asked.trial, yellow_share=asked.yellow_share)
 
 
 def bedside_spec(setting: Setting) -> BedsideSpec | None:

@@ -26,6 +26,7 @@ from rtloop.app.setting import (
     Setting,
     bedside_spec,
     prepare,
+    quality_of,
     refuse_uncovered,
     to_recording,
     wanted,
@@ -153,7 +154,7 @@ class Sitting:
         self.interlock = Interlock(
             setting.mode, confirm_window_s=limits.confirm_window_s, commissioned=self.commissioned
         )
-        self.line = SignalLine(bench.source, setting.chain, setting.spots)
+        self.line = SignalLine(bench.source, setting.chain, setting.spots, quality_of(setting.plan))
         listening = plan.kind is Kind.WATCH
         self.session_id = session_of(
             setting.runs, run_id=setting.run_id, plan_sha256=plan.sha256, day=clock.utc()[:10]
@@ -333,7 +334,7 @@ class Sitting:
             targets=[t.name for t in setting.plan.targets], question=setting.plan.arm.question.value,
             chain=json.loads(json.dumps(setting.chain.to_dict())), spots=spots_dict(setting.spots),
             local={k: list(s.local) for k, s in setting.spots.items()},
-            ongoing_eeg_uv=setting.ongoing,
+            ongoing_eeg_uv=setting.ongoing, quality=self.line.limits.to_dict(),
             layout=layout_dict(bench.source.layout), epoch_after=self.line.epoch_after,
             seed=setting.request.seed, scene=setting.request.scene if setting.request.simulate else None,
             limits={r.name: r.value for r in setting.limits.rows}, waivers=[w.data() for w in setting.waivers],

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from rtloop.dsp.channels import ChannelMemory, HoldRule
 from rtloop.errors import ValidationProblem
 
 Span = tuple[float, float]
@@ -102,6 +103,17 @@ class ChainSpec:
     def gaps_s(self) -> tuple[Span, ...]:
         """All stretches that are missing data."""
         return (self.gap_s,) if self.recharge_gap_s is None else (self.gap_s, self.recharge_gap_s)
+
+    def memory(self, n_channels: int) -> ChannelMemory:
+        """Of the channels over trials, by these settings."""
+        return ChannelMemory(
+            n_channels,
+            HoldRule(
+                bad_trials=self.hold_bad_trials,
+                of_last=self.hold_of_last,
+                good_trials=self.hold_good_trials,
+            ),
+        )
 
     def fitted_to(self, start_s: float, end_s: float) -> ChainSpec:
         """The same settings on a recording that only reaches from ``start_s`` to ``end_s``."""

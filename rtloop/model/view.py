@@ -24,6 +24,7 @@ class TargetView:
     scores: Mapping[str, Any] | None = None
     bad_channels: tuple[str, ...] = ()
     accepted_by_operator: bool = False
+    quality: Mapping[str, Any] | None = None  # newest quality_judged of the block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ class View:
         default_factory=dict
     )  # key -> a row for each scores_updated
     bad_channels: tuple[str, ...] = ()  # as the stream's watch says now
+    held_channels: tuple[str, ...] = ()  # left out over trials, until they are good again
     power_pct_mso: int | None = None  # as last read back
     notes: tuple[Mapping[str, Any], ...] = ()
     loopback: Mapping[str, Any] | None = None  # the newest latency_measured of fire command to EEG
@@ -151,7 +153,7 @@ def _trial(view: View, d: Mapping[str, Any]) -> View:
     view = replace(view, timings_s={**view.timings_s, **times})
     return _pulse(
         view, d["pulse_id"], trial_id=d["trial_id"], accepted=accepted, verdict=d["words"], block=d["block"],
-        target=d["target"], numbers=d["numbers"],
+        target=d["target"], numbers=d["numbers"], quality=d.get("quality"),
     )  # fmt: skip
 
 
@@ -175,6 +177,10 @@ def fold(view: View, event: Event) -> View:
             return _early(view, d)
         case "channels_judged":
             return _note(replace(view, bad_channels=tuple(d["bad"])), event)
+        case "channels_held":
+            return _note(replace(view, held_channels=tuple(d["held"])), event)
+        case "quality_judged":
+            return _put(view, replace(_target(view, d["target"], d["block"]), quality=dict(d)))
         case "power_set":
             return _note(replace(view, power_pct_mso=d["power_pct_mso"]), event)
         case "note_written":

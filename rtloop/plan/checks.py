@@ -13,7 +13,20 @@ import numpy as np
 from rtloop.model.montage import HEAD_RADIUS_M, position_of
 from rtloop.plan.dose import pct_mso_from_rmt, unit_gap_s
 from rtloop.plan.problems import Problem
-from rtloop.plan.schema import Caps, Kind, Order, Point, Range, Signal, Target, Threshold, Timing, Unit
+from rtloop.plan.schema import (
+    Caps,
+    Kind,
+    Order,
+    Point,
+    Quality,
+    Range,
+    Signal,
+    Target,
+    Threshold,
+    Timing,
+    Unit,
+)
+from rtloop.quality.limits import RECORDING, REJECTING, TRIAL, limits_wrong
 
 _MASTOIDS = {"M1": "TP9", "M2": "TP10", "A1": "T9", "A2": "T10"}
 AUTO_DISARM_S = (
@@ -41,6 +54,7 @@ def contradictions(tables: Mapping[str, Any]) -> list[Problem]:
     out += _threshold(tables.get("unit"), tables.get("threshold"))
     out += _signal(tables.get("signal"), targets)
     out += _order(tables.get("order"))
+    out += _quality(tables.get("quality"))
     return out
 
 
@@ -298,4 +312,33 @@ def _order(order: Order | None) -> Iterator[Problem]:
         yield Problem(
             where="order.seed", what="the seed is not used", expected="no seed when the order is as_listed",
             found=str(order.seed), todo='remove the seed or write kind = "random"',
+        )  # fmt: skip
+
+
+def _quality(quality: Quality | None) -> Iterator[Problem]:
+    if quality is None:
+        return
+    for key, rows, given in (("limits", RECORDING, quality.limits), ("trial", TRIAL, quality.trial)):
+        for words in limits_wrong(rows, given):
+            yield Problem(
+                where=f"quality.{key}", what="a limit cannot be used", expected="one or two numbers for a known name",
+                found=words, todo="correct the name or the numbers",
+            )  # fmt: skip
+    names = [limit for _, limit, _ in REJECTING.values()]
+    for name in quality.reject:
+        if name not in names:
+            yield Problem(
+                where="quality.reject", what="no such limit rejects a trial", expected=", ".join(names), found=name,
+                todo="correct the name",
+            )  # fmt: skip
+        elif not quality.reject[name] >= 0:
+            yield Problem(
+                where=f"quality.reject.{name}", what="not a limit", expected="0 or more",
+                found=f"{quality.reject[name]:g}", todo="correct the number",
+            )  # fmt: skip
+    bad, of_last, _ = quality.hold
+    if not bad <= of_last:
+        yield Problem(
+            where="quality.hold", what="more bad trials wanted than are looked at", expected=f"at most {of_last}",
+            found=str(bad), todo="write [bad trials, of the last, good trials]",
         )  # fmt: skip

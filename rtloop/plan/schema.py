@@ -203,6 +203,28 @@ class Signal(_Table):
     stages: Stages = Stages()
 
 
+class Quality(_Table):
+    """``[quality]``: what a trial and a recording are held against; names and units are checked with the chain's.
+
+    ``limits``: name of a number of the recording -> where YELLOW and (if there is a second) RED begin; ``trial``: the same
+    for numbers of a trial that only warn; ``reject``: limits of the chain beyond which a trial is rejected.
+    ``hold``: [bad trials, of the last so many, good trials in a row that take a channel back]; 0 bad trials: never held.
+    ``rebuild``: bad channels are shown made from their neighbours; they count nowhere.
+    The defaults of ``hold`` are assumptions of this project.
+    """
+
+    limits: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    trial: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    reject: dict[str, float | int] = Field(default_factory=dict)
+    yellow_share: Annotated[float, Field(gt=0, le=1)] = 0.75
+    hold: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (
+        3,
+        10,
+        5,
+    )
+    rebuild: bool = True
+
+
 class Arm(_Table):
     """``[arm]``: what is asked of the map. ``blinded``: scores and ranking are masked wherever people look."""
 
@@ -230,6 +252,7 @@ class Plan(_Table):
     signal: Signal
     arm: Arm
     order: Order
+    quality: Quality | None = None
     _sha256: str = PrivateAttr(default="")
     _source: bytes = PrivateAttr(default=b"")
 
@@ -285,5 +308,6 @@ SECTIONS: dict[str, type[_Table]] = {
     "signal": Signal,
     "arm": Arm,
     "order": Order,
+    "quality": Quality,
 }
 REQUIRED = ("plan", "signal", "arm", "order")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rtloop.errors import ValidationProblem
 from rtloop.quality.lights import ABOVE, BELOW, Row
@@ -128,6 +129,14 @@ class QualityLimits:
 
     def of_trial(self, name: str) -> tuple[float, ...]:
         return tuple(self.trial.get(name, TRIAL[name].limits))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All limits in use, for the record."""
+        return {
+            "limits": {name: list(self.of_recording(name)) for name in RECORDING},
+            "trial": {name: list(self.of_trial(name)) for name in TRIAL},
+            "yellow_share": self.yellow_share,
+        }
 
 
 def limits_wrong(rows: Mapping[str, Row], limits: Mapping[str, tuple[float, ...]]) -> list[str]:

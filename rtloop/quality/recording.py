@@ -29,7 +29,6 @@ class TrialFacts:
     reasons: tuple[str, ...] = ()
     bad_channels: tuple[str, ...] = ()
     disagreement_ms: float = math.nan
-    power_pct_mso: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +41,7 @@ class BlockFacts:
     early_aim_uv : the plan's own aim, in place of the default's
     vertex_late_uv : peak to peak of the average at the vertex, 80-250 ms
     control_trials : accepted trials of this target's control block
+    intensities : % of output that the accepted trials were given at, each once
     equal_channels : pairs of channels with the same signal, by name
     """
 
@@ -51,6 +51,7 @@ class BlockFacts:
     early_aim_uv: float | None = None
     vertex_late_uv: float = math.nan
     control_trials: int | None = None
+    intensities: tuple[float, ...] = ()
     split_half_r: float = math.nan
     pre_plv_inflation: float = math.nan
     equal_channels: tuple[tuple[str, str], ...] | None = None
@@ -116,7 +117,7 @@ def judge_recording(
             "equal_channels", math.nan if facts.equal_channels is None else len(facts.equal_channels),
             ", ".join(f"{a}={b}" for a, b in facts.equal_channels or ()),
         ),
-        row("intensities", len({t.power_pct_mso for t in good if t.power_pct_mso is not None}) or math.nan),
+        row("intensities", len(facts.intensities) or math.nan, ", ".join(f"{p:g} %" for p in facts.intensities)),
         row("navigation_mm", facts.navigation_mm),
         row("navigation_deg", facts.navigation_deg),
     ]  # fmt: skip

@@ -20,6 +20,10 @@ from rtloop.model.samples import F64, Epoch
 from rtloop.model.trial import CleanTrial
 from rtloop.model.view import key_of
 from rtloop.ports import SampleSource
+from rtloop.quality.lights import Judgement
+from rtloop.quality.limits import QualityLimits
+from rtloop.quality.recording import TrialFacts
+from rtloop.session.judging import EVERY, facts_of
 from rtloop.session.scorer import TargetScorer
 
 #: exact standard errors after every trial up to so many, then at every so-manieth (in between: the last, scaled)
@@ -65,6 +69,7 @@ class SignalLine:
     source : where samples and pulses come from
     spec : the chain's settings
     spots : target -> where its coil is
+    limits : where the lights of quality change, None: by default
     """
 
     def __init__(
@@ -72,8 +77,14 @@ class SignalLine:
         source: SampleSource,
         spec: ChainSpec,
         spots: dict[str, Spot],
+        limits: QualityLimits | None = None,
     ) -> None:
         self._source, self.spec, self._spots = source, spec, spots
+        self.limits = limits or QualityLimits()
+        self.channels = spec.memory(source.montage.n_channels)
+        self.facts: dict[
+            str, dict[int, TrialFacts]
+        ] = {}  # key of a block -> its trials, for the block's quality
         self._pending: list[tuple[PulseSeen, Label]] = []
         self._all_seen: list[int] = []
         self._next_trial = 0
@@ -104,13 +115,15 @@ class SignalLine:
         if key not in self.scorers:
             spot = self._spots.get(target, Spot(coil_m=None))
             self.scorers[key] = TargetScorer(
-                target, self.spec, self._source.rate_hz, self._source.montage, spot.coil_m, local=spot.local
-            )
+                target, self.spec, self._source.rate_hz, self._source.montage, spot.coil_m, local=spot.local,
+                memory=self.channels,
+            )  # fmt: skip
         return self.scorers[key]
 
     def restart(self, target: str, block: str) -> None:
         """Forget a block: site, angle or intensity changed. Slow (memory is made) unless nothing was in it yet."""
         key = key_of(target, block)
+        self.facts[key] = {}
         if key in self.scorers and self.scorers[key].seen:
             del self.scorers[key]
         self.scorer(target, block)
@@ -171,6 +184,9 @@ class SignalLine:
             scores=scores,
             stage_s=stages,
         )
+        self.facts.setdefault(key_of(label.target, label.block), {})[trial_id] = facts_of(
+            trial, self.montage, self._source.rate_hz
+        )
         self.trial_block[trial_id] = (
             label,
             replace(trial, clean=None, scores=None),
@@ -190,19 +206,25 @@ class SignalLine:
             return ("gap in the samples of the epoch", 1.0, 0.0, "gaps")
         others = [s for s in self._all_seen[-6:] if s != sample and first <= s < first + self._count]
         if others:
-            return (
-                "another pulse inside the epoch",
-                abs(others[0] - sample) / rate,
-                self.spec.epoch_s[1],
-                "s",
-            )
+            near = min(others, key=lambda s: abs(s - sample))
+            room_s = self.spec.epoch_s[1] if near > sample else -self.spec.epoch_s[0]
+            return ("another pulse inside the epoch", abs(near - sample) / rate, room_s, "s")
         return None
+
+    def held_names(self) -> list[str]:
+        """Channels that are left out over trials, by name."""
+        return [self.montage.names[c] for c in self.channels.held]
+
+    def due_for_quality(self, label: Label) -> bool:
+        """Whether the block has a round number of trials, at which its quality is judged while it runs."""
+        return len(self.facts.get(key_of(label.target, label.block), {})) % EVERY == 0
 
     def take_out(self, trial_id: int) -> Scores:
         """An accepted trial is taken out of the sums again; raises KeyError for an unknown trial."""
         label, _ = self.trial_block[trial_id]
         scorer = self.scorer(label.target, label.block)
         scorer.take_out(trial_id)
+        self._moved(trial_id, label, accepted=False)
         return self._scores(scorer)
 
     def reinstate(self, trial_id: int) -> Scores:
@@ -210,10 +232,16 @@ class SignalLine:
         label, _ = self.trial_block[trial_id]
         scorer = self.scorer(label.target, label.block)
         scorer.reinstate(trial_id)
+        self._moved(trial_id, label, accepted=True)
         return self._scores(scorer)
 
+    def _moved(self, trial_id: int, label: Label, *, accepted: bool) -> None:
+        rows = self.facts.get(key_of(label.target, label.block), {})
+        if trial_id in rows:
+            rows[trial_id] = replace(rows[trial_id], accepted=accepted)
 
-def trial_dict(trial: Trial, montage: Montage) -> dict[str, Any]:
+
+def trial_dict(trial: Trial, montage: Montage, quality: Judgement | None = None) -> dict[str, Any]:
     """A judged trial as JSON values."""
     clean = trial.clean
     return {
@@ -228,4 +256,4 @@ def trial_dict(trial: Trial, montage: Montage) -> dict[str, Any]:
         "numbers": {k: float(v) for k, v in trial.verdict.numbers.items() if np.isfinite(v)},
         "bad_channels": [] if clean is None else [montage.names[i] for i in clean.bad_channels],
         "stage_s": {k: round(v, 6) for k, v in trial.stage_s.items()},
-    }
+    } | ({} if quality is None else {"quality": quality.to_dict()})

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from rtloop.clock import Clock
+from rtloop.dsp.channels import held_words
 from rtloop.errors import RtloopError
 from rtloop.model.event import Event
 from rtloop.model.pulse import Pulse, PulseSeen
@@ -24,6 +25,7 @@ from rtloop.session import engine as e
 from rtloop.session.accounts import Account, Accounts
 from rtloop.session.display import ranking_dict
 from rtloop.session.ends import Append, Ends, Told
+from rtloop.session.judging import block_judged, trial_judged
 from rtloop.session.line import Label, SignalLine, Trial, trial_dict
 from rtloop.session.looking import block_looked_at, early_measured, step_looked_at
 from rtloop.session.loopback import Loopback
@@ -148,13 +150,24 @@ class Loop:
 
     def _judged(self, trial: Trial) -> None:
         label = trial.label
-        self.emit(kinds.TRIAL_JUDGED, **trial_dict(trial, self._line.montage))
+        quality = trial_judged(trial, self._line.spec, self._line.limits)
+        self.emit(kinds.TRIAL_JUDGED, **trial_dict(trial, self._line.montage, quality))
+        if changed := self._line.channels.take_news():
+            held, words = self._line.held_names(), held_words(changed, self._line.montage.names)
+            self.emit("channels_held", held=held, words=words)
         if trial.scores is not None:
             self._scored(label.target, label.block, trial.scores.to_dict(), trial.stage_s["scores"])
         if label.block == "preview" and trial.verdict.accepted:
             self.emit("early_measured", **early_measured(self.view, self._line, label))
+        if self._line.due_for_quality(label):
+            self._quality(label.target, label.block, running=True)
         self._page(label.target, label.block, trial)
         self._settle(label.pulse_id, label.target, label.block, accepted=trial.verdict.accepted)
+
+    def _quality(self, target: str, block: str, *, running: bool) -> None:
+        criteria = self._criteria.get(target, {})
+        judged = block_judged(self.view, self._line, target, block, criteria, running=running)
+        self.emit("quality_judged", **judged)
 
     def _settle(self, pulse_id: int, target: str, block: str, *, accepted: bool) -> None:
         if not self._accounts.listening and pulse_id not in self._open:
@@ -238,6 +251,7 @@ class Loop:
                     criteria = self._criteria.get(order.target, {})
                     looked = block_looked_at(self.view, self._line, order.target, "run", criteria)
                     self.emit("block_looked_at", **looked)
+                    self._quality(order.target, "run", running=False)
                 about = {"block": order.block, "power_pct_mso": order.power_pct_mso}
                 self._phase(order.phase, order.target, order.words, *order.options, **about)
             case e.Enter():
@@ -254,8 +268,10 @@ class Loop:
                 step = order.step
                 criteria = self._criteria.get(step.target, {})
                 self.emit("block_looked_at", **step_looked_at(self.view, self._line, step, criteria))
+                self._quality(step.target, "preview", running=False)
             case e.AcceptTarget():
                 self.emit("target_accepted", target=order.target)
+                self._quality(order.target, "run", running=False)
                 durable = {name: self._ends.board[name] for name in ("durable_sample", "durable_journal")}
                 self.emit(kinds.RECORDING_CHECKED, sync=True, **durable)
             case e.Disarm():

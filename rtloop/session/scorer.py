@@ -13,6 +13,7 @@ import numpy.typing as npt
 from rtloop.clock import WALL, Clock
 from rtloop.dsp.analytic import Leakage
 from rtloop.dsp.chain import Chain
+from rtloop.dsp.channels import ChannelMemory
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.measures.connectivity import RunningConnectivity
@@ -40,6 +41,7 @@ class TargetScorer:
     bad_channels : names that never count at this target
     local : names of the LOCAL electrodes, in place of those nearest the coil
     capacity : trials kept before the history has to grow (``make_room`` grows it between pulses)
+    memory : which channels are held, shared by all scorers of a stream; None: one of its own, where the spec holds any
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class TargetScorer:
         local: Sequence[str] = (),
         clock: Clock = WALL,
         exact: bool = False,
+        memory: ChannelMemory | None = None,
     ) -> None:
         self.target, self.spec, self.montage, self._clock = target, spec, montage, clock
         self.chain = Chain(spec, rate_hz=rate_hz, montage=montage, clock=clock)
+        self.memory = spec.memory(montage.n_channels) if memory is None else memory
         self._known_bad = tuple(montage.index(name) for name in bad_channels)
         self.local_channels = () if coil_m is None else montage.nearest(np.asarray(coil_m), LOCAL_COUNT)
         if local:
@@ -83,6 +87,11 @@ class TargetScorer:
         return self.chain.kernels.leakage
 
     @property
+    def evoked(self) -> RunningEvoked:
+        """The running average and the trials behind it."""
+        return self._evoked
+
+    @property
     def seen(self) -> int:
         """Trials that came, counted or not."""
         return len(self._connectivity.slots)
@@ -101,7 +110,9 @@ class TargetScorer:
         """
         if trial_id in self._connectivity.slots:
             raise ValidationProblem(f"trial {trial_id} is already there", todo="give every trial its own id")
-        trial = self.chain.process(epoch, trial_id=trial_id, target=self.target, known_bad=self._known_bad)
+        trial = self.chain.process(
+            epoch, trial_id=trial_id, target=self.target, known_bad=self._known_bad, memory=self.memory
+        )
         start_s = self._clock.now_s()
         good, counts = trial.good, trial.verdict.accepted
         power = np.stack([
