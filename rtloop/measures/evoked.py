@@ -141,38 +141,6 @@ class RunningEvoked:
         left = np.maximum(count[None] - good, 1)[..., None]
         return float(np.ptp(whole)), np.ptp(((total[None] - x) / left).mean(axis=1), axis=1)
 
-    def fields(
-        self, used: Bool, roi: tuple[int, ...], span_s: tuple[float, float], *, each: bool = True
-    ) -> tuple[F64, F64]:
-        """GMFP and LMFP window means: value float64[2], and without each trial float64[n_trials, 2], µV.
-
-        used : bool[n_channels]; each must have at least 2 trials. ``each`` False leaves the second empty
-        """
-        a, b = np.searchsorted(self.times_s, [span_s[0] - 1e-9, span_s[1] + 1e-9])
-        slots = self.slots.counting()[: None if each else 0]
-        inside = np.zeros(used.size, dtype=np.bool_)
-        inside[[c for c in roi if used[c]]] = True
-        out = np.empty((slots.size + 1, 2, int(b - a)))
-        total = np.ascontiguousarray(self._sum[:, a:b])
-        kernels.field_power(self._x, self._good, slots, total, self._count, int(a), used, inside, out)
-        means = out[:, :, self.valid[a:b]].mean(axis=2)
-        return means[-1], means[:-1]
-
-    def early_response(
-        self, roi: tuple[int, ...], span_s: tuple[float, float], *, each: bool = True
-    ) -> tuple[float, F64]:
-        """Peak to peak (µV) of the region's mean average over valid instants, and without each trial
-        float64[n]."""
-        inside = (self.times_s >= span_s[0] - 1e-9) & (self.times_s <= span_s[1] + 1e-9)
-        at, chosen = np.flatnonzero(self.valid & inside), np.array(roi, dtype=np.int64)
-        total, count = self._sum[np.ix_(chosen, at)], self._count[chosen]
-        whole = (total / np.maximum(count, 1)[:, None]).mean(axis=0)
-        slots = self.slots.counting()[: None if each else 0]
-        good = self._good[np.ix_(slots, chosen)]
-        x = self._x[np.ix_(slots, chosen, at)] * good[..., None]
-        left = np.maximum(count[None] - good, 1)[..., None]
-        return float(np.ptp(whole)), np.ptp(((total[None] - x) / left).mean(axis=1), axis=1)
-
     def snr(self, used: Bool, *, each: bool = True) -> tuple[F64, F64]:
         """(Ppost - Ppre)/Ppre per band, power pooled over trials and used channels, and without each trial.
 
