@@ -127,12 +127,48 @@ class RunningConnectivity:
         """Measure -> float64[n_pairs, n_bands], means over the band's instants; never clipped."""
         return dict(zip(MEASURES, self._values.copy(), strict=True))
 
+    def kept(self) -> tuple[Real, Real, Bool]:
+        """Copies of the trials that count, in order: Re and Im [n_trials, n_channels, n_points], µV, and
+        bool[n_trials, n_channels] which were good (a bad channel's values are 0)."""
+        slots = self.slots.counting()
+        return self._re[slots], self._im[slots], self._good[slots]
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Band -> columns."""
+        return {b: slice(int(a), int(e)) for b, (a, e) in zip(self.bands, self._columns, strict=True)}
+
+    def values_of(self, chosen: Bool) -> dict[str, F64]:
+        """``pair_values`` of some of the trials that count (bool[n], in order); costs one ``add`` for each."""
+        sums = [kernels.aligned(s.shape, s.dtype) for s in self._sums]
+        for plane in sums:
+            plane[...] = 0
+        count, values = np.zeros_like(self._count), np.zeros_like(self._values)
+        for slot in self.slots.counting()[chosen]:
+            kernels.update(self._re.dtype)(
+                self._re[slot], self._im[slot], self._unit_re[slot], self._unit_im[slot], self._one,
+                self._good[slot], *sums, count, self._columns, values,
+            )  # fmt: skip
+        return dict(zip(MEASURES, values, strict=True))
+
+    def itc_of(self, channels: tuple[int, ...], chosen: Bool) -> F64:
+        """``itc`` of some of the trials that count (bool[n], in order), float64[n_selected, n_bands]."""
+        pick = np.ix_(self.slots.counting()[chosen], np.array(channels, dtype=np.int64))
+        n = np.maximum(self._good[pick].sum(axis=0), 1)[:, None]
+        return self._means(
+            np.hypot(
+                self._unit_re[pick].sum(axis=0, dtype=np.float64),
+                self._unit_im[pick].sum(axis=0, dtype=np.float64),
+            )
+            / n
+        )
+
     def without_each(
         self, weights: F64, *, lagged_only: bool = False, meanwhile: Callable[[], None] = lambda: None
     ) -> dict[str, F64]:
-        """Weighted scores with each trial left out, exactly: measure -> float64[n_trials, 2, n_bands].
+        """Weighted scores with each trial left out, exactly: measure -> float64[n_trials, n_scopes, n_bands].
 
-        weights : float64[2, n_pairs], (global, local), each summing to one (or all zero)
+        weights : float64[n_scopes, n_pairs], such as (global, local), each summing to one (or all zero)
         meanwhile : called about every 10-20 ms of work, so that a caller can show that it lives
         """
         counting = self.slots.counting()
@@ -145,9 +181,9 @@ class RunningConnectivity:
     def _without(self, slots: I64, weights: F64, lagged_only: bool) -> dict[str, F64]:
         dtype, n_points = self._re.dtype, self._re.shape[2]
         measures = MEASURES[:2] if lagged_only else MEASURES
-        out = {m: np.zeros((slots.size, 2, len(self.bands))) for m in measures}
+        out = {m: np.zeros((slots.size, len(weights), len(self.bands))) for m in measures}
         s_im, s_sq, s_abs, s_ure, s_uim = self._sums
-        for scope in range(2):
+        for scope in range(len(weights)):
             chosen = self._by_tile[weights[scope][self._by_tile] != 0]
             pairs = np.stack([chosen, self.first[chosen], self.second[chosen]], axis=1)
             w = weights[scope][chosen].astype(dtype)

@@ -3,7 +3,7 @@
 GMFP (Lehmann & Skrandies 1980, amplitude form) over all good channels; LMFP is the root mean square over the
 region of the average referenced to ALL good channels. Both are means over their window; times the window's
 length they are the integrals of the norm tables. SNR is a single-trial power ratio in the band, (Ppost -
-Ppre)/Ppre.
+Ppre)/Ppre; ERSP is the same ratio per channel in dB (Delorme & Makeig 2004), of the whole window and of others.
 """
 
 from __future__ import annotations
@@ -17,19 +17,26 @@ from rtloop.model.samples import F32, F64, Bool
 
 class RunningEvoked:
     """Average over the trials that count; ``times_s`` float64[n_times] seconds from the pulse; ``valid``
-    bool[n_times]."""
+    bool[n_times]. ``n_windows``: further stretches after the pulse whose band power comes with each trial."""
 
     def __init__(
-        self, n_channels: int, times_s: F64, valid: Bool, n_bands: int, *, capacity: int = 400
+        self,
+        n_channels: int,
+        times_s: F64,
+        valid: Bool,
+        n_bands: int,
+        *,
+        n_windows: int = 0,
+        capacity: int = 400,
     ) -> None:
         self.times_s, self.valid = times_s, valid
         self.slots = TrialSlots(capacity)
         self._x: F32 = np.empty((self.slots.capacity, n_channels, times_s.size), dtype=np.float32)
         self._good: Bool = np.zeros((self.slots.capacity, n_channels), dtype=np.bool_)
-        #: mean |A|² per trial, channel, band; after and before the pulse
-        self._power: F64 = np.zeros((self.slots.capacity, 2, n_channels, n_bands))
+        #: mean |A|² per trial, channel, band; after and before the pulse, then in each further window
+        self._power: F64 = np.zeros((self.slots.capacity, 2 + n_windows, n_channels, n_bands))
         self._sum: F64 = np.zeros((n_channels, times_s.size))
-        self._power_sum: F64 = np.zeros((2, n_channels, n_bands))
+        self._power_sum: F64 = np.zeros((2 + n_windows, n_channels, n_bands))
         self._count: F64 = np.zeros(n_channels)
 
     @property
@@ -43,8 +50,9 @@ class RunningEvoked:
         return self._count.copy()
 
     def add(self, trial_id: int, x: F32, good: Bool, power: F64, *, counts: bool = True) -> None:
-        """Keep float32[n_channels, n_times] µV and the band powers float64[2, n_channels, n_bands] of one
-        trial."""
+        """Keep float32[n_channels, n_times] µV and the band powers float64[2 + n_windows, n_channels,
+        n_bands] of one trial: after the pulse, before it, in each further window (0 where a band has no
+        instant in it)."""
         if self.slots.full:
             self.make_room()
         slot = self.slots.enter(trial_id)
@@ -141,6 +149,18 @@ class RunningEvoked:
         left = np.maximum(count[None] - good, 1)[..., None]
         return float(np.ptp(whole)), np.ptp(((total[None] - x) / left).mean(axis=1), axis=1)
 
+    def ersp(self, roi: tuple[int, ...], *, each: bool = True) -> tuple[F64, F64]:
+        """Event-related power over that before the pulse, dB, mean over the channels of ``roi``.
+
+        Returns float64[1 + n_windows, n_bands] (whole window first) and without each trial float64[n_trials,
+        1 + n_windows, n_bands]; NaN where a band has no instant in a window, or no power before the pulse.
+        """
+        chosen = np.array(roi, dtype=np.int64)
+        slots = self.slots.counting()[: None if each else 0]
+        total = self._power_sum[:, chosen]
+        rest = total[None] - self._power[slots][:, :, chosen]
+        return _db(total[None], total)[0], _db(rest, total)
+
     def snr(self, used: Bool, *, each: bool = True) -> tuple[F64, F64]:
         """(Ppost - Ppre)/Ppre per band, power pooled over trials and used channels, and without each trial.
 
@@ -155,3 +175,11 @@ class RunningEvoked:
 def _ratio(power: F64) -> F64:
     before = np.where(power[:, 1] > 0, power[:, 1], np.nan)
     return np.asarray((power[:, 0] - before) / before)
+
+
+def _db(power: F64, whole: F64) -> F64:
+    """dB over the baseline (row 1), mean over channels; what is rounding beside ``whole`` counts as nothing."""
+    fine = (power > 1e-9 * whole) & (whole > 0)
+    level = np.log10(np.where(fine, power, np.nan))
+    ratio = 10 * (level - level[:, 1:2])
+    return np.asarray(np.delete(ratio, 1, axis=1).mean(axis=2))

@@ -148,6 +148,25 @@ def update(
         _band_values(s_im, s_sq, s_abs, s_ure, s_uim, count, bands, start, end, out)
 
 
+@_twins("void(T[:,:,::1], T[:,:,::1], int64[:,::1], T[:,::1], T[:,::1], T[:,::1])")
+def lagged_sums(re: Any, im: Any, pairs: Any, s_im: Any, s_sq: Any, s_abs: Any) -> None:
+    """Add the sums of Im S, (Im S)², |Im S| of all trials [n_trials, n_rows, n_points] for chosen pairs of rows.
+
+    pairs : int64[n_chosen, 3] as below: place in the sums and the two rows
+    """
+    for start in range(0, pairs.shape[0], TILE_PAIRS):
+        for i in range(re.shape[0]):
+            for c in range(start, min(start + TILE_PAIRS, pairs.shape[0])):
+                p, a, b = pairs[c, 0], pairs[c, 1], pairs[c, 2]
+                xr, xi, yr, yi = re[i, a], im[i, a], re[i, b], im[i, b]
+                p1, p2, p3 = s_im[p], s_sq[p], s_abs[p]
+                for k in range(p1.size):
+                    v = xi[k] * yr[k] - xr[k] * yi[k]
+                    p1[k] += v
+                    p2[k] += v * v
+                    p3[k] += abs(v)
+
+
 @_twins(
     "void(T[:,:,::1], T[:,:,::1], int64[::1], int64[:,::1], T[::1], T[:,::1], T[:,::1], T[:,::1], T[:,:,::1])"
 )
