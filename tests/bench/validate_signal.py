@@ -36,7 +36,7 @@ from validate_signal_tables import overview, summarised, tables
 from hardware_sim.scene import load_scene, scene_names
 from rtloop.errors import ValidationProblem
 
-#: the scenes of the report, where they exist; a scene without "/target" means its first target
+#: the scenes of the report, where they exist; a scene without "/target" means the target it is about (focus), or its first
 SCENES = (
     "lateral", "midline", "dlpfc", "extreme_muscle", "low_snr", "mismatched_head", "default/M1", "default/ACC",
     "unequal_muscle/PSI",
@@ -48,7 +48,7 @@ def case_of(text: str) -> tuple[str, str]:
     """Scene and target of "scene" or "scene/target"; ValidationProblem where there is none of that name."""
     name, _, target = text.partition("/")
     scene = load_scene(name)
-    target = target or next(iter(scene.targets))
+    target = target or getattr(scene, "focus", "") or next(iter(scene.targets))
     scene.target(target)
     return name, target
 

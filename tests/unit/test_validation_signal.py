@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 import validate_signal as validation
 import validate_signal_metrics as metrics
 import validate_signal_recording as recordings
+import validate_signal_scores as scores
 import validate_signal_tables as tables
 from methods import components
 from methods.listed import FAST, methods
@@ -245,3 +246,74 @@ def test_what_cannot_be_run_is_refused():
         validation.case_of("default/nowhere")
     assert validation.case_of("default") == ("default", "M1")
     assert methods()["fast"].spec == FAST
+
+
+# -- the scores -------------------------------------------------------------------------------------------------
+
+
+def test_two_recordings_that_differ_by_their_standard_error_agree_as_stated():
+    rng = np.random.default_rng(7)
+    truth, se = rng.normal(0, 2.0, 4000), np.full(4000, 0.5)
+    first, second = truth + rng.normal(0, 0.5, (2, 4000))
+    found = scores.agreement(first, second, se, se)
+    assert found["icc"] == pytest.approx(4 / 4.25, abs=0.01)
+    assert found["sem"] == pytest.approx(0.5, rel=0.05)
+    assert found["z_sd"] == pytest.approx(1.0, abs=0.04)
+    assert found["z_inside"]["hits"] / found["z_inside"]["n"] == pytest.approx(0.95, abs=0.012)
+    assert scores.agreement(first, second, se / 2, se / 2)["z_sd"] == pytest.approx(2.0, abs=0.08)
+    assert scores.agreement(first, rng.permutation(second), se, se)["icc"] == pytest.approx(0.0, abs=0.05)
+
+
+def test_scores_that_are_the_truth_rank_rightly_and_promise_what_comes_true():
+    rng = np.random.default_rng(8)
+
+    def people(noise: float, n: int = 200) -> list[dict]:
+        out = []
+        for number in range(n):
+            targets = {}
+            for name in "ABCD":
+                truth = float(rng.normal())
+                at = [
+                    {
+                        "20": {
+                            s: _estimate(truth + noise * rng.normal(), max(noise, 1e-3))
+                            for s in scores.SCOPES
+                        }
+                    }
+                    for _ in "12"
+                ]
+                targets[name] = {
+                    "truth": dict.fromkeys(scores.SCOPES, truth),
+                    "recordings": [{"at": a, "rejected": 0.0} for a in at],
+                }
+            out.append({"person": number, "targets": targets})
+        return out
+
+    exact = scores.summarised(people(0.0), [20, 40])["20"]["global"]
+    assert exact["rank_r"] == pytest.approx(1.0)
+    assert exact["lowest_right"]["hits"] == exact["persons"] == 200
+    assert exact["wrong_of_stated"]["hits"] == 0
+    noisy = scores.summarised(people(1.0), [20])["20"]["local"]
+    assert 0.4 < noisy["rank_r"] < 0.85
+    assert 0.4 < noisy["lowest_right"]["hits"] / 200 < 0.75
+    none = scores.summarised(people(0.0), [20, 40])["40"]["global"]
+    assert (none["persons"], none["left_out"]) == (0, 200)
+    assert "0 (200 left out)" in scores.tables({"40": {"global": none}})
+
+
+def _estimate(value: float, se: float) -> dict:
+    return {"value": value, "se": se, "low": value - 1.96 * se, "high": value + 1.96 * se}
+
+
+def test_one_person_is_recorded_twice_and_the_scores_come_at_the_pulses_asked():
+    base = validation.load_scene("default")
+    one, other = (scores.person(base, k, 0.3) for k in (1, 2))
+    assert one == scores.person(base, 1, 0.3)
+    assert one.target("M1").kappa_global != other.target("M1").kappa_global
+    assert 0.7 <= one.target("PSI").amplitude <= 1.0
+    found = [scores.recorded(one, "M1", seed, (5, 8), "fast") for seed in (1, 1, scores.SECOND + 1)]
+    assert set(found[0]["at"]) == {"5", "8"}
+    assert found[0] == found[1]
+    assert found[0]["at"]["8"]["global"]["value"] != found[2]["at"]["8"]["global"]["value"]
+    with pytest.raises(ValueError, match="no online method"):
+        scores.spec_of("ica")

@@ -14,8 +14,12 @@ from rtloop.dsp.spec import ChainSpec
 FAST = ChainSpec()
 #: what the offline peers start from: nothing judged, nothing fitted
 BLANK = replace(FAST, quality=False, decay=False)
-#: switch of the spatial stage in ChainSpec, where it is built
-SWITCH = "spatial"
+#: the spatial stage in ChainSpec, where it is built: name -> (title, switches that are on)
+SPATIAL = {
+    "fast_sound": ("fast + SOUND", ("sound",)),
+    "fast_muscle": ("fast + muscle", ("muscle",)),
+    "full": ("full chain", ("sound", "muscle")),
+}
 
 
 def _ours() -> list[Method]:
@@ -33,9 +37,15 @@ def _ours() -> list[Method]:
             spec=FAST,
         ),
     ]
-    if SWITCH in {f.name for f in fields(ChainSpec)}:
-        full, how = replace(FAST, **{SWITCH: True}), f"fast chain with {SWITCH}=True; past pulses only"
-        out.append(Method(name="spatial", title="full chain", settings=how, spec=full))
+    known = {f.name for f in fields(ChainSpec)}
+    for name, (title, switches) in SPATIAL.items():
+        if known.issuperset(switches):
+            how = f"fast chain with {' and '.join(switches)}; past pulses only"
+            out.append(
+                Method(
+                    name=name, title=title, settings=how, spec=replace(FAST, **dict.fromkeys(switches, True))
+                )
+            )
     return out
 
 
