@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rtloop.model.estimate import Verdict
 from rtloop.quality.lights import ABOVE, Finding, Judgement, Light, of, spoken
@@ -45,7 +46,7 @@ def judge_trial(
             value, limit, unit = found.pop(rule)
             out.append(_rejected(name, row.what, value, limit, unit, row.worse, row.todo))
         elif name in verdict.numbers:
-            out.append(row.judge(verdict.numbers[name], (near,)))
+            out.append(replace(row.judge(verdict.numbers[name], (near,)), red=limit))  # not rejected: never RED
         elif not verdict.numbers:
             continue
         else:
