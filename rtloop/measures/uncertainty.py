@@ -14,7 +14,7 @@ from rtloop.model.estimate import Estimate
 from rtloop.model.samples import F64
 
 #: constants c*N of the square-root scale, by scope; assumptions of the design notes, coverage 94-99 %
-SQRT_CONSTANT = {"global": 0.12, "local": 0.8, "local_8": 0.4}
+SQRT_CONSTANT = {"global": 0.12, "local": 0.8, "local_8": 0.4, "seed": 0.25}
 
 
 def jackknife_se(without_each: F64) -> F64:

@@ -58,9 +58,10 @@ class Estimate:
 class Scores:
     """Everything that is known of one target after its latest accepted trial.
 
-    ``connectivity`` maps measure -> scope ("global", "local") -> band (BANDS_HZ and "pooled") -> Estimate.
-    The primary score is ``connectivity["dwpli2"]["global"]["pooled"]``. Evoked maps "gmfp_uv", "lmfp_uv",
-    "itc_local" (per band names suffixed ``:band``), "snr" -> Estimate.
+    ``connectivity`` maps measure -> scope ("global", "local"; of dwpli2 also "local_8", "seed") -> band (BANDS_HZ
+    and "pooled") -> Estimate. The primary score is ``connectivity["dwpli2"]["global"]["pooled"]``. Evoked maps
+    "gmfp_uv", "lmfp_uv", "early_local_pp_uv", "itc_local", "ersp_local_db" (per band names suffixed ``:band``),
+    "snr" -> Estimate.
     """
 
     target: str

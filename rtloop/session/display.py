@@ -9,7 +9,8 @@ from rtloop.decide.precision import TargetState
 from rtloop.decide.ranking import rank
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.view import TargetView, View
-from rtloop.session.scorer import EARLY_S, TargetScorer
+from rtloop.session.composing import EARLY_S
+from rtloop.session.scorer import TargetScorer
 
 #: what stands where a number of a blinded study would
 MASKED = "masked: this study is blinded"

@@ -3,7 +3,6 @@ of it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,16 +17,27 @@ from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.measures.connectivity import RunningConnectivity
 from rtloop.measures.evoked import RunningEvoked
-from rtloop.measures.scopes import usable, weights
+from rtloop.measures.scopes import usable, weights, wider_weights
 from rtloop.measures.uncertainty import estimate, jackknife_se
 from rtloop.model.estimate import MEASURES, POOLED, Estimate, Scores, Verdict
 from rtloop.model.montage import Montage
 from rtloop.model.samples import F32, F64, Epoch
 from rtloop.model.trial import CleanTrial
+from rtloop.session.composing import (
+    EARLY_S,
+    SUB_WINDOWS_S,
+    BandPowers,
+    ScoreErrors,
+    evoked_absent,
+    evoked_scores,
+    with_mean,
+)
 
 SCOPES = ("global", "local")
+#: beside LOCAL, for dwPLI² alone (docs/decisions/0017)
+WIDER_SCOPES = ("local_8", "seed")
 LOCAL_COUNT = 4  # electrodes nearest the coil
-EARLY_S = (0.008, 0.050)  # Casarotto 2022; the gap is left out
+WIDER_COUNT = 8
 FEWEST = 3  # trials below which nothing is reported
 
 
@@ -66,6 +76,7 @@ class TargetScorer:
         self.local_channels = () if coil_m is None else montage.nearest(np.asarray(coil_m), LOCAL_COUNT)
         if local:
             self.local_channels = tuple(montage.index(name) for name in local)
+        self.wider_channels = self._wider(coil_m)
         t = self.chain.times_s
         a, b = np.searchsorted(t, [spec.average_s[0] - 1e-9, spec.average_s[1] + 1e-9])
         self._kept = slice(int(a), int(b))
@@ -76,10 +87,12 @@ class TargetScorer:
             montage.n_channels, k.slices, capacity=capacity, dtype=np.float64 if exact else np.float32
         )
         self._evoked = RunningEvoked(
-            montage.n_channels, self.times_s, self.chain.valid[self._kept], len(k.bands), capacity=capacity
-        )
+            montage.n_channels, self.times_s, self.chain.valid[self._kept], len(k.bands),
+            n_windows=len(SUB_WINDOWS_S), capacity=capacity,
+        )  # fmt: skip
+        self._powers = BandPowers(k)
         self._weights: tuple[npt.NDArray[np.bool_], tuple[int, ...], F64] | None = None
-        self._last_se: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._errors = ScoreErrors()
 
     @property
     def leakage(self) -> Mapping[str, Leakage]:
@@ -115,12 +128,8 @@ class TargetScorer:
         )
         start_s = self._clock.now_s()
         good, counts = trial.good, trial.verdict.accepted
-        power = np.stack([
-            self._power(trial.analytic_re, trial.analytic_im, self.chain.kernels.slices),
-            self._power(trial.ongoing_re, trial.ongoing_im, self.chain.kernels.ongoing_slices),
-        ])  # fmt: skip
         self._connectivity.add(trial_id, trial.analytic_re, trial.analytic_im, good, counts=counts)
-        self._evoked.add(trial_id, trial.eeg_uv[:, self._kept], good, power, counts=counts)
+        self._evoked.add(trial_id, trial.eeg_uv[:, self._kept], good, self._powers.of(trial), counts=counts)
         return replace(trial, stage_s={**trial.stage_s, "add": self._clock.now_s() - start_s})
 
     def take_out(self, trial_id: int) -> bool:
@@ -190,130 +199,78 @@ class TargetScorer:
         channels = usable(self._evoked.channel_counts, n)
         roi = tuple(c for c in self.local_channels if channels[c])
         w = self._weights_for(pairs, roi)
-        exact = se or not self._last_se
+        exact = se or self._errors.none_yet
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n,
-            connectivity=self._pair_scores(n, w, exact, meanwhile), evoked=self._evoked_scores(n, channels, roi, exact),
+            connectivity=self._pair_scores(n, w, exact, meanwhile),
+            evoked=evoked_scores(
+                self._evoked, self._connectivity, self._errors, window_s=self.spec.window_s, channels=channels, roi=roi,
+                exact=exact, why_global=self._why_no("global"), why_local=self._why_no("local"),
+            ),
         )  # fmt: skip
 
+    def _wider(self, coil_m: F64 | None) -> tuple[int, ...]:
+        """The channels nearest the coil, or nearest the middle of the LOCAL electrodes where only those are known."""
+        if coil_m is None and not self.local_channels:
+            return ()
+        near = self.montage.positions_m[list(self.local_channels)].mean(axis=0) if coil_m is None else coil_m
+        return self.montage.nearest(np.asarray(near), WIDER_COUNT)
+
     def _weights_for(self, pairs: npt.NDArray[np.bool_], roi: tuple[int, ...]) -> F64:
+        """float64[4, n_pairs]: ``SCOPES``, then ``WIDER_SCOPES``."""
         if self._weights is None or roi != self._weights[1] or not np.array_equal(pairs, self._weights[0]):
-            self._weights = (pairs, roi, weights(self.montage.positions_m, pairs, roi))
+            where = self.montage.positions_m
+            both = [weights(where, pairs, roi), wider_weights(where, pairs, roi, self.wider_channels)]
+            self._weights = (pairs, roi, np.concatenate(both))
         return self._weights[2]
 
     def _pair_scores(
         self, n: int, w: F64, exact: bool, meanwhile: Callable[[], None]
     ) -> dict[str, dict[str, dict[str, Estimate]]]:
         values = self._connectivity.pair_values()
-        each = self._connectivity.without_each(w, meanwhile=meanwhile) if exact else {}
+        each: dict[str, F64] = {}
+        if exact:
+            each = self._connectivity.without_each(w[:2], meanwhile=meanwhile)
+            wider = self._connectivity.without_each(w[2:], lagged_only=True, meanwhile=meanwhile)
+            each["dwpli2"] = np.concatenate([each["dwpli2"], wider["dwpli2"]], axis=1)
         out: dict[str, dict[str, dict[str, Estimate]]] = {}
         for measure in MEASURES:
             out[measure] = {}
-            for s, scope in enumerate(SCOPES):
+            for s, scope in enumerate(self._scopes(measure)):
                 if not w[s].any():
                     out[measure][scope] = self._per_band(Estimate.absent(self._why_no(scope), n=n))
                     continue
-                by_band = w[s] @ values[measure]
-                left_out = _with_mean(each[measure][:, s]) if exact else None
-                sqrt_scope = scope if measure == "dwpli2" else None
+                by_band = with_mean(w[s] @ values[measure])
+                left_out = with_mean(each[measure][:, s]) if exact else None
                 out[measure][scope] = {
-                    band: self._estimate(
-                        (measure, scope, band),
-                        float(v),
-                        None if left_out is None else left_out[:, j],
-                        n,
-                        "",
-                        sqrt_scope,
+                    band: self._errors.estimate(
+                        (measure, scope, band), float(by_band[j]), None if left_out is None else left_out[:, j], n,
+                        sqrt_scope=scope if measure == "dwpli2" else None,
                     )
-                    for j, (band, v) in enumerate(
-                        zip((*self._bands, POOLED), _with_mean(by_band), strict=True)
-                    )
-                }
+                    for j, band in enumerate((*self._bands, POOLED))
+                }  # fmt: skip
         return out
 
-    def _evoked_scores(
-        self, n: int, channels: npt.NDArray[np.bool_], roi: tuple[int, ...], exact: bool
-    ) -> dict[str, Estimate]:
-        out: dict[str, Estimate] = {}
-        window = self.spec.window_s
-        value, each = self._evoked.fields(channels, roi, window, each=exact)
-        names = (*self._bands, POOLED)
-        if channels.sum() >= 2:
-            out["gmfp_uv"] = self._estimate(("gmfp_uv",), value[0], each[:, 0] if exact else None, n, "µV")
-        else:
-            out["gmfp_uv"] = Estimate.absent(self._why_no("global"), n=n, unit="µV")
-        snr, snr_each = self._evoked.snr(channels, each=exact)
-        snr, snr_each = _with_mean(snr), _with_mean(snr_each)
-        for j, band in enumerate(names):
-            key = "snr" if band == POOLED else f"snr:{band}"
-            out[key] = self._estimate((key,), snr[j], snr_each[:, j] if exact else None, n)
-        if not roi:
-            why = self._why_no("local")
-            out["lmfp_uv"] = out["early_local_pp_uv"] = Estimate.absent(why, n=n, unit="µV")
-            return out | {f"itc_local:{band}": Estimate.absent(why, n=n) for band in names}
-        out["lmfp_uv"] = self._estimate(("lmfp_uv",), value[1], each[:, 1] if exact else None, n, "µV")
-        early, early_each = self._evoked.early_response(roi, EARLY_S, each=exact)
-        out["early_local_pp_uv"] = self._estimate(("early",), early, early_each if exact else None, n, "µV")
-        itc = _with_mean(self._connectivity.itc(roi).mean(axis=0))
-        itc_each = _with_mean(self._connectivity.itc_without_each(roi).mean(axis=1)) if exact else None
-        for j, band in enumerate(names):
-            key = f"itc_local:{band}"
-            out[key] = self._estimate((key,), itc[j], None if itc_each is None else itc_each[:, j], n)
-        return out
-
-    def _estimate(
-        self,
-        key: tuple[str, ...],
-        value: float,
-        each: F64 | None,
-        n: int,
-        unit: str = "",
-        sqrt_scope: str | None = None,
-    ) -> Estimate:
-        if each is not None:
-            se = float(jackknife_se(each))
-            self._last_se[key] = (se, n)
-        else:
-            then_se, then_n = self._last_se.get(key, (math.nan, n))
-            se = then_se * math.sqrt(then_n / n)
-        return estimate(float(value), se, n=n, unit=unit, sqrt_scope=sqrt_scope)
+    @staticmethod
+    def _scopes(measure: str) -> tuple[str, ...]:
+        return SCOPES + (WIDER_SCOPES if measure == "dwpli2" else ())
 
     def _why_no(self, scope: str) -> str:
-        if scope == "local" and not self.local_channels:
+        if scope != "global" and not self.local_channels:
             return "no coil position was given, so no electrodes are nearest to it"
-        where = "near the coil" if scope == "local" else "at all"
+        where = "at all" if scope == "global" else "near the coil"
         return f"too few good channels {where}: a pair needs both good in half of the accepted trials"
 
     def _per_band(self, e: Estimate) -> dict[str, Estimate]:
         return dict.fromkeys((*self._bands, POOLED), e)
 
     def _all_absent(self, why: str, n: int, seen: int) -> Scores:
-        none = Estimate.absent(why, n=n)
-        micro = Estimate.absent(why, n=n, unit="µV")
-        evoked = dict.fromkeys(("gmfp_uv", "lmfp_uv", "early_local_pp_uv"), micro)
-        evoked |= dict.fromkeys((f"itc_local:{b}" for b in (*self._bands, POOLED)), none)
-        evoked |= dict.fromkeys((*(f"snr:{b}" for b in self._bands), "snr"), none)
-        pairs = {m: {s: self._per_band(none) for s in SCOPES} for m in MEASURES}
+        none = self._per_band(Estimate.absent(why, n=n))
+        pairs = {m: dict.fromkeys(self._scopes(m), none) for m in MEASURES}
+        evoked = evoked_absent(self._bands, why, n)
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n, connectivity=pairs, evoked=evoked
         )
-
-    @staticmethod
-    def _power(re: F32, im: F32, slices: Mapping[str, slice]) -> F64:
-        edges = [s.start for s in slices.values() if s.stop > s.start]
-        out = np.zeros((re.shape[0], len(slices)))
-        if edges:  # the bands lie side by side
-            square = re * re
-            square += im * im
-            some = [j for j, s in enumerate(slices.values()) if s.stop > s.start]
-            size = [s.stop - s.start for s in slices.values() if s.stop > s.start]
-            out[:, some] = np.add.reduceat(square, edges, axis=1, dtype=np.float64) / size
-        return out
-
-
-def _with_mean(by_band: F64) -> F64:
-    """Append the pooled value: the mean of the bands along the last axis."""
-    return np.concatenate([by_band, by_band.mean(axis=-1, keepdims=True)], axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,6 +62,9 @@ def test_everything_is_there_finite_and_serialisable():
     assert {"gmfp_uv", "lmfp_uv", "snr", "snr:alpha", "itc_local:alpha", "early_local_pp_uv"} <= set(
         scores.evoked
     )
+    assert tuple(scores.connectivity["dwpli2"]) == ("global", "local", "local_8", "seed")
+    assert tuple(scores.connectivity["plv"]) == ("global", "local")
+    assert {scores.evoked[f"ersp_local_db:{b}"].unit for b in BANDS} == {"dB"}
     assert Scores.from_dict(scores.to_dict()) == scores
     for m in MEASURES:
         bands = scores.connectivity[m]["global"]
@@ -121,6 +124,7 @@ def test_coupling_is_seen_and_its_absence_reads_zero_within_the_interval():
     nothing = alone.score("global")
     assert abs(nothing.value) < 4 * nothing.se
     assert coupled.evoked["snr:alpha"].low > 0.3
+    assert coupled.evoked["ersp_local_db:alpha"].low > 1 > alone.evoked["ersp_local_db:alpha"].high
     assert coupled.evoked["snr:alpha"].value > alone.evoked["snr:alpha"].high
 
 
@@ -165,6 +169,8 @@ def test_local_is_absent_in_words_without_a_coil_or_good_electrodes_near_it():
     scores = run(trials(), coil=None).scores()
     assert "no coil position" in scores.score("local").why_absent
     assert "no coil position" in scores.evoked["lmfp_uv"].why_absent
+    for scope in ("local_8", "seed"):
+        assert "no coil position" in scores.score(scope).why_absent
     assert scores.score("global").present
     x = trials(channels=8)
     near = MONTAGE.nearest(MONTAGE.positions_m[2], 3)
