@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rtloop.decide.matching import MatchedScore
-from rtloop.decide.signals import TargetSignal, quiet_change, worst_residue
+from rtloop.decide.signals import TargetSignal, rhythm_change, worst_residue
 from rtloop.errors import ValidationProblem
 from rtloop.model.estimate import Estimate
 
@@ -26,8 +26,8 @@ class ComparabilitySpec:
     snr_min: float = 0.07  # single-trial power ratio, pooled
     snr_ratio_alike: float = 0.8  # of the best target's: a label only
     snr_ratio_min: float = 0.4
-    residue_max: float = 2.0  # phase-locked over ongoing in-band amplitude at the worst channel
-    rhythm_ratio_max: float = 1.15  # of post/pre power at quiet electrodes, largest over smallest
+    residue_max: float = 2.0  # phase-locked over ongoing amplitude at the worst channel, highest band
+    rhythm_ratio_max: float = 1.25  # of alpha power after/before at quiet electrodes, largest over smallest
 
     def __post_init__(self) -> None:
         ok = (
@@ -51,8 +51,8 @@ class Facts:
     accepted: int
     snr: Estimate
     residue: float
-    residue_at: str  # channel and band in words
-    quiet_change: float  # power after over before the pulse at quiet electrodes
+    residue_at: str  # channel
+    rhythm_change: float  # alpha power after over before the pulse at quiet electrodes
     setup: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -112,11 +112,11 @@ def facts_of(
     signal: TargetSignal, score: MatchedScore, names: Sequence[str], setup: Mapping[str, str] | None = None
 ) -> Facts:
     """Facts of one target from its trials; ``names`` are the channels'."""
-    residue, channel, band = worst_residue(signal)
-    where = f"{names[channel]}, {band}" if channel >= 0 else "no channel"
+    residue, channel = worst_residue(signal)
+    where = names[channel] if channel >= 0 else "no channel"
     return Facts(
         target=signal.target, accepted=signal.n, snr=score.snr, residue=residue, residue_at=where,
-        quiet_change=quiet_change(signal), setup=setup or {},
+        rhythm_change=rhythm_change(signal), setup=setup or {},
     )  # fmt: skip
 
 
@@ -233,10 +233,10 @@ def _residue(facts: Sequence[Facts], spec: ComparabilitySpec) -> list[Finding]:
 
 
 def _rhythm(facts: Sequence[Facts], spec: ComparabilitySpec) -> list[Finding]:
-    known = [f for f in facts if f.quiet_change > 0]
+    known = [f for f in facts if f.rhythm_change > 0]
     out = [
         Finding(
-            check=Check.RHYTHM, target=f.target, found=f.quiet_change, limit=spec.rhythm_ratio_max, passed=False,
+            check=Check.RHYTHM, target=f.target, found=f.rhythm_change, limit=spec.rhythm_ratio_max, passed=False,
             words=f"At {f.target} the rhythm change at quiet electrodes is unknown.",
             remedy=f"look at the channels of {f.target}: too few count",
         )
@@ -245,20 +245,24 @@ def _rhythm(facts: Sequence[Facts], spec: ComparabilitySpec) -> list[Finding]:
     ]  # fmt: skip
     if not known:
         return out
-    low = min(known, key=lambda f: (f.quiet_change, f.target))
-    high = max(known, key=lambda f: (f.quiet_change, f.target))
-    ratio = high.quiet_change / low.quiet_change
+    low = min(known, key=lambda f: (f.rhythm_change, f.target))
+    high = max(known, key=lambda f: (f.rhythm_change, f.target))
+    ratio = high.rhythm_change / low.rhythm_change
+    middle = math.sqrt(high.rhythm_change * low.rhythm_change)
+    above = sum(f.rhythm_change > middle for f in known)
+    odd, other = (low, high) if 2 * above >= len(known) else (high, low)  # the one that few are near
     out.append(
         Finding(
             check=Check.RHYTHM,
-            target=high.target,
+            target=odd.target,
             found=ratio,
             limit=spec.rhythm_ratio_max,
             passed=ratio <= spec.rhythm_ratio_max,
-            words=f"Where there is no response, power after the pulse is {high.quiet_change:.2f} of that before at "
-            f"{high.target} and {low.quiet_change:.2f} at {low.target}: the pulse changes the ongoing rhythms "
-            "differently, and the matching takes them for unchanged.",
-            remedy=f"check wakefulness, eyes and masking, and record {low.target} and {high.target} once more",
+            words=f"Where there is least response, alpha power after the pulse is {odd.rhythm_change:.2f} of that "
+            f"before at {odd.target} and {other.rhythm_change:.2f} at {other.target}: the pulse changes the ongoing "
+            "rhythms differently, and the matching takes them for unchanged.",
+            remedy=f"check wakefulness, eyes and masking, and record {odd.target} from the beginning, then "
+            f"{other.target} if they still differ",
         )
     )
     return out
