@@ -1,0 +1,206 @@
+"""The spatial stage in the chain: past pulses only, and a stated outcome for every kind of bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtloop.dsp.chain import Chain
+from rtloop.dsp.spec import ChainSpec
+from rtloop.errors import ValidationProblem
+from rtloop.model.montage import Montage, names_for
+from rtloop.model.samples import Epoch
+from rtloop.sphere import leadfield
+
+RATE, PULSE, N = 1000.0, 800, 24
+MONTAGE = Montage.from_names(names_for(N))
+SPEC = ChainSpec(sound=True, muscle=True, spatial_first=4, spatial_every=3, quality=False, decay=False)
+TIMES = (np.arange(1401) - PULSE) / RATE
+
+
+def brain(n, seed=0):
+    """float32[n, N, 1401] µV: 80 pink dipoles, average-referenced."""
+    rng = np.random.default_rng(seed)
+    where = np.random.default_rng(99).standard_normal((80, 3))
+    where[:, 2] = np.abs(where[:, 2])
+    field = leadfield(MONTAGE.positions_m, 0.07 * where / np.linalg.norm(where, axis=1)[:, None])
+    f = np.fft.rfftfreq(1500, 1 / RATE)
+    spectrum = np.fft.rfft(rng.standard_normal((n, 80, 1500))) / np.maximum(f, 2.0)
+    x = np.einsum("cs,kst->kct", field, np.fft.irfft(spectrum)[:, :, :1401])
+    return (6 * (x - x.mean(axis=1, keepdims=True)) / x.std()).astype(np.float32)
+
+
+def jaw(n, seed=0):
+    """Muscle answer of two fields, 150 Hz and the slow flank of its second peak, sizes vary by trial."""
+    rng = np.random.default_rng(seed + 1000)
+    near = np.exp(
+        -(np.linalg.norm(MONTAGE.positions_m - MONTAGE.positions_m[[3, 8]][:, None], axis=2) ** 2) / 0.002
+    )
+    t = np.maximum(TIMES, 0.0)
+    ripple = np.sin(2 * np.pi * 150 * t) * np.exp(-0.5 * ((t - 0.012) / 0.008) ** 2) * (TIMES > 0)
+    flank = np.exp(-0.5 * ((t - 0.0105) / 0.0025) ** 2) * (TIMES > 0)
+    size = rng.lognormal(0, 0.4, (n, 2, 2))
+    return (200 * np.einsum("kpq,pc,qt->kct", size, near, np.stack([ripple, flank]))).astype(np.float32)
+
+
+def noisy(n, seed=0):
+    rng = np.random.default_rng(seed + 2000)
+    return brain(n, seed) + jaw(n, seed) + rng.standard_normal((n, N, 1401)).astype(np.float32)
+
+
+def run(data, spec=SPEC, between=False, chain=None):
+    chain = chain or Chain(spec, rate_hz=RATE, montage=MONTAGE)
+    out = []
+    for i, x in enumerate(data):
+        out.append(chain.process(Epoch(data=x, rate_hz=RATE, pulse_sample=PULSE), trial_id=i))
+        if between:
+            chain.spatial.prepare()
+    return out
+
+
+def agreement(trials, truth):
+    late = (TIMES > 0.0125) & (TIMES < 0.05)
+    return np.mean([
+        np.corrcoef((t.eeg_uv[:, late]).ravel(), x[:, late].ravel())[0, 1]
+        for t, x in zip(trials, truth, strict=True)
+    ])  # fmt: skip
+
+
+DATA = noisy(16)
+USUAL = run(DATA)
+
+
+def test_trials_after_the_first_few_are_much_nearer_to_the_truth():
+    plain = run(DATA, ChainSpec(quality=False, decay=False))
+    truth = brain(16)
+    assert agreement(plain[4:], truth[4:]) < 0.6
+    assert agreement(USUAL[4:], truth[4:]) > 0.75
+    assert "spatial_trials" not in plain[5].verdict.numbers
+    assert [t.verdict.numbers["spatial_trials"] for t in USUAL] == [0] * 4 + [4] * 3 + [7] * 3 + [10] * 3 + [
+        13
+    ] * 3
+    assert USUAL[-1].verdict.numbers["spatial_patterns"] == 2
+    assert np.array_equal(USUAL[0].eeg_uv, plain[0].eeg_uv)
+
+
+def test_a_trial_is_cleaned_by_the_past_alone_and_work_between_pulses_changes_nothing():
+    other = DATA.copy()
+    other[9] = 3 * noisy(1, seed=77)[0]
+    changed = run(other)
+    for k in range(9):
+        assert np.array_equal(changed[k].eeg_uv, USUAL[k].eeg_uv)
+    alone = run(other[9:10], chain=_after(DATA[:9]))
+    assert np.array_equal(changed[9].eeg_uv, alone[0].eeg_uv)
+    assert not np.array_equal(changed[12].eeg_uv, USUAL[12].eeg_uv)
+    for a, b in zip(run(DATA, between=True), USUAL, strict=True):
+        assert np.array_equal(a.eeg_uv, b.eeg_uv)
+
+
+def _after(data):
+    chain = Chain(SPEC, rate_hz=RATE, montage=MONTAGE)
+    run(data, chain=chain)
+    return chain
+
+
+def test_an_early_answer_of_the_cortex_is_not_taken_for_muscle():
+    where = MONTAGE.positions_m[10:11] * (0.07 / 0.088)
+    field = leadfield(MONTAGE.positions_m, where)[:, 0]
+    field = 4 * (field - field.mean()) / field.std()
+    answer = (field[:, None] * np.exp(-0.5 * ((TIMES - 0.022) / 0.004) ** 2) * (TIMES > 0)).astype(np.float32)
+    quiet = brain(12) + 0.5 * np.random.default_rng(5).standard_normal((12, N, 1401)).astype(np.float32)
+    late = slice(PULSE + 14, PULSE + 32)
+
+    def survival(spec):
+        pair = [
+            run([DATA_K + answer * on for DATA_K in quiet[11:]], chain=_learnt(spec, quiet + answer))[
+                0
+            ].eeg_uv
+            for on in (1, 0)
+        ]
+        got = (pair[0] - pair[1])[:, late]
+        return float(np.sum(got * answer[:, late]) / np.sum(answer[:, late] ** 2))
+
+    def _learnt(spec, data):
+        chain = Chain(spec, rate_hz=RATE, montage=MONTAGE)
+        run(data[:11], chain=chain)
+        return chain
+
+    assert survival(SPEC) > 0.9
+    slow = ChainSpec(**{**SPEC.to_dict(), "muscle_fast": False})
+    assert survival(slow) < 0.7  # why the second difference is looked at
+
+
+def test_a_lost_channel_changes_the_filter_at_once_and_a_returning_one_waits():
+    chain = _after(DATA[:8])
+    lost = DATA[8].copy()
+    lost[5] = np.nan
+    trial = run([lost], chain=chain)[0]
+    assert trial.verdict.numbers["spatial_trials"] == 8
+    assert list(trial.bad_channels) == [5]
+    assert np.isfinite(trial.eeg_uv).all()
+    assert not trial.eeg_uv[5].any()
+    assert agreement([trial], brain(16)[8:9]) > 0.7
+    broken = DATA[:10].copy()
+    broken[:8, 5] = 0.0
+    back = run(broken)
+    assert "flat" in back[7].bad_channels[5]
+    assert "fewer than 4 trials" in back[8].bad_channels[5]
+    later = run(DATA[10:14], chain=_after(broken))
+    assert 5 not in later[3].bad_channels
+    assert later[3].eeg_uv[5].any()
+
+
+def test_too_few_good_channels_or_dimensions_leave_the_trial_as_it_was_and_say_so():
+    chain = _after(DATA[:6])
+    few = DATA[6].copy()
+    few[:10] = 0.0
+    trial = run([few], chain=chain)[0]
+    assert trial.verdict.numbers["spatial_trials"] == 0
+    assert "14 good channels, at least 16" in chain.spatial.why
+    alike = DATA[:8].copy()
+    alike[:, 12:] = alike[:, :12]
+    chain = Chain(SPEC, rate_hz=RATE, montage=MONTAGE)
+    assert run(alike, chain=chain)[-1].verdict.numbers["spatial_trials"] == 0
+    assert "dimensions" in chain.spatial.why
+    one_pair = DATA[:8].copy()
+    one_pair[:, 12] = one_pair[:, 11]
+    last = run(one_pair)[-1]
+    assert last.verdict.numbers["spatial_trials"] == 7
+    assert np.isfinite(last.eeg_uv).all()
+
+
+def test_rejected_trials_teach_only_if_rejected_for_what_is_cleaned():
+    chain = Chain(
+        ChainSpec(sound=True, muscle=True, spatial_first=4, decay=False), rate_hz=RATE, montage=MONTAGE
+    )
+    wild = DATA[:3].copy()
+    wild[:, :, 300:310] += 900 * np.sign(MONTAGE.positions_m[:, :1]).astype(np.float32)
+    assert all("pre pulse" in t.verdict.words() for t in run(wild, chain=chain))
+    assert chain.spatial.trials == 0
+    gone = np.full_like(DATA[0], np.nan)
+    assert not run([gone], chain=chain)[0].verdict.accepted
+    assert chain.spatial.trials == 0
+    loud = DATA[:5] + 6 * jaw(5, seed=3)
+    trials = run(loud, chain=chain)
+    assert "post pulse" in trials[0].verdict.words()
+    assert chain.spatial.trials == 5
+    assert trials[4].verdict.numbers["muscle_post_uv"] < 0.2 * trials[3].verdict.numbers["muscle_post_uv"]
+
+
+def test_contradictions_and_old_records():
+    with pytest.raises(ValidationProblem, match="too few channels for the spatial stage"):
+        Chain(SPEC, rate_hz=RATE, montage=Montage.from_names(names_for(12)))
+    for wrong in (
+        {"average_reference": False}, {"muscle_ratio": 1.0}, {"sound_lambda0": 0.0}, {"spatial_every": 0},
+        {"muscle_fit_s": (0.001, 0.012)}, {"muscle_window_s": (0.06, 0.005)}, {"spatial_memory": 2},
+    ):  # fmt: skip
+        with pytest.raises(ValidationProblem):
+            ChainSpec(sound=True, **wrong)
+    with pytest.raises(ValidationProblem, match="too few samples"):
+        Chain(ChainSpec(muscle=True, baseline_s=(-0.06, -0.01)), rate_hz=RATE, montage=MONTAGE)
+    old = {
+        k: v for k, v in ChainSpec().to_dict().items() if not k.startswith(("sound", "muscle_", "spatial"))
+    }
+    old = {k: v for k, v in old.items() if k != "muscle"} | {"muscle_s": (0.012, 0.060)}
+    assert ChainSpec.from_dict(old) == ChainSpec()
+    assert ChainSpec.from_dict(SPEC.to_dict()) == SPEC
