@@ -256,7 +256,8 @@ def chain_of(plan: Plan) -> ChainSpec:
     return ChainSpec.from_dict(
         {"gap_s": gap_s, "window_s": (signal.window_ms[0] * 1e-3, signal.window_ms[1] * 1e-3)}
         | {renamed.get(k, k): (v if isinstance(v, bool) else True) for k, v in stages.items()}
-        | {k: float(v) for k, v in quality.reject.items()} | whole | hold | {"rebuild": quality.rebuild}
+        | {k: float(v) for k, v in quality.reject.items()} | whole | hold
+        | {"rebuild": quality.rebuild, "max_still_s": quality.still_ms * 1e-3}
     )  # fmt: skip
 
 

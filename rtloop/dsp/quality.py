@@ -21,6 +21,8 @@ from rtloop.model.samples import F32, F64, I64, Bool
 
 #: gain of the second difference at 150 Hz and 1 kHz; muscle is read as if it were at that frequency
 _GAIN_HZ = 150.0
+#: a channel that is nearer to the mean of all (SD before the pulse) has no signal of its own (an assumption)
+OWN_UV = 0.05
 
 
 class Judge:
@@ -66,12 +68,17 @@ class Judge:
                 break
             spread_about(x, mean, int(self._pre[0, 0]), int(self._pre[0, 1]), sd)
             limit = max(spec.channel_sd_min_uv, spec.channel_sd_ratio * float(np.median(sd[: self._n][good])))
-            passed = tuple(c for c in held if sd[c] <= limit)
-            new = np.flatnonzero(good & ~(sd[: self._n] <= limit))
+            passed = tuple(c for c in held if OWN_UV <= sd[c] <= limit)
+            new = np.flatnonzero(good & ~((sd[: self._n] >= OWN_UV) & (sd[: self._n] <= limit)))
             if not new.size:
                 break
             for c in new:
-                reasons[int(c)] = f"SD before the pulse {float(sd[c]):.0f} µV (limit {limit:.0f} µV)"
+                found = float(sd[c])
+                reasons[int(c)] = f"SD before the pulse {found:.0f} µV (limit {limit:.0f} µV)"
+                if found < OWN_UV:
+                    reasons[int(c)] = (
+                        f"the same as the mean of all channels (within {OWN_UV:g} µV): no signal"
+                    )
             good[new] = False
         return reasons, mean, passed
 

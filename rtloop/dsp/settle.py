@@ -1,4 +1,5 @@
-"""Owns two readings of a trial for its quality: when the pulse's artifact was over, and line noise; owns no limit."""
+"""Owns readings of a trial for its quality: when the pulse's artifact was over, channels that stand still, line noise; owns
+no limit."""
 
 from __future__ import annotations
 
@@ -45,6 +46,21 @@ def last_away(
                 last[c] = i - pulse + 1
 
 
+@kernel("void(float32[:,::1], int64[:,::1], int64, int64[::1])")
+def longest_still(rows: F32, stretches: I64, step: int, longest: I64) -> None:
+    """longest[c]: most looks in a row at which channel c had the value of the look before, every ``step`` rows of each
+    stretch [first, stop)."""
+    run = np.zeros(longest.size, dtype=np.int64)
+    longest[:] = 0
+    for s in range(stretches.shape[0]):
+        run[:] = 0
+        for i in range(stretches[s, 0] + step, stretches[s, 1], step):
+            now, before = rows[i], rows[i - step]
+            for c in range(longest.size):
+                run[c] = run[c] + 1 if now[c] == before[c] else 0
+                longest[c] = max(longest[c], run[c])
+
+
 class Settling:
     """When the artifact of the pulse is over, from the raw epoch as rows at the full rate."""
 
@@ -54,7 +70,15 @@ class Settling:
         self._rate_hz, self._pulse, self._before = rate_hz, pulse, before
         self._stop = min(n_rows, pulse + round(WITHIN_S * rate_hz))
         self._work: F32 = np.zeros((3, width), dtype=np.float32)
+        self._longest: I64 = np.zeros(width, dtype=np.int64)
         self._last: I64 = np.zeros(width, dtype=np.int64)
+
+    def still_s(self, rows: F32, stretches: I64) -> F64:
+        """float64[width]: longest time, in steps of 1 ms, for which each channel had one and the same value inside a
+        stretch [first, stop) of rows float32[n_samples, width]."""
+        step = max(1, round(0.001 * self._rate_hz))
+        longest_still(rows, stretches, step, self._longest)
+        return np.asarray(self._longest * (step / self._rate_hz))
 
     def back_ms(self, rows: F32, usable: Bool) -> float:
         """Milliseconds from the pulse after which SHARE of the usable channels are back at their mean before the pulse

@@ -116,6 +116,14 @@ class Montage:
                 todo="name the channels differently in the amplifier software",
             )  # fmt: skip
 
+        away = ~(np.linalg.norm(self.positions_m, axis=1) > 0)  # NaN included
+        if away.any():
+            raise ValidationProblem(
+                f"{int(away.sum())} channel(s) have no position", expected="finite positions away from the head's centre",
+                found=", ".join(n for n, a in zip(self.names, away, strict=True) if a),
+                todo="give positions, name the channels by the 10-20 system, or mark them as not EEG",
+            )  # fmt: skip
+
     @classmethod
     def from_names(cls, names: tuple[str, ...] | list[str]) -> Montage:
         """Look every name up; unknown names are all listed in one error."""
@@ -140,7 +148,15 @@ class Montage:
         return self.names.index(name)
 
     def nearest(self, point_m: F64, count: int) -> tuple[int, ...]:
-        """Indices of the ``count`` channels nearest to a point (float64[3], metres), nearest first."""
+        """Indices of the ``count`` channels nearest to a point (float64[3], metres), nearest first.
+
+        ValidationProblem : the point is no number
+        """
+        if not bool(np.isfinite(point_m).all()):
+            raise ValidationProblem(
+                "no electrode is nearest to a place that is no number", expected="three finite coordinates, m",
+                found=str(point_m), todo="give the coil's place, or none",
+            )  # fmt: skip
         order = np.argsort(np.linalg.norm(self.positions_m - point_m, axis=1), kind="stable")
         return tuple(int(i) for i in order[:count])
 

@@ -209,8 +209,9 @@ class Quality(_Table):
     ``limits``: name of a number of the recording -> where YELLOW and (if there is a second) RED begin; ``trial``: the same
     for numbers of a trial that only warn; ``reject``: limits of the chain beyond which a trial is rejected.
     ``hold``: [bad trials, of the last so many, good trials in a row that take a channel back]; 0 bad trials: never held.
+    ``still_ms``: a channel that has one value for longer is bad; 0: not looked for.
     ``rebuild``: bad channels are shown made from their neighbours; they count nowhere.
-    The defaults of ``hold`` are assumptions of this project.
+    The defaults are assumptions of this project.
     """
 
     limits: dict[str, tuple[float, ...]] = Field(default_factory=dict)
@@ -222,6 +223,7 @@ class Quality(_Table):
         10,
         5,
     )
+    still_ms: Annotated[float, Field(ge=0, le=1000)] = 30.0
     rebuild: bool = True
 
 
