@@ -1,6 +1,6 @@
 """The decision end to end: signals per visit, noise matching, comparability, declared looks, return visits.
 
-    python tests/bench/simulate_decision.py [--draws 40] [--long] [--source analytic|chain] [--jobs 2] [--out FILE.json]
+    python tests/bench/simulate_decision.py [--draws 20] [--long] [--source analytic|chain] [--jobs 2] [--out FILE.jsonl]
 
 It joins what the design notes simulated apart (DECISION sections 1 and 3): simulated trials with amplitudes that differ
 between targets and visits go through ``match``, ``compare``, ``look`` and ``next_step`` exactly as a session would call
@@ -20,10 +20,9 @@ for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUM
 import argparse
 import json
 import multiprocessing
-import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -240,59 +239,66 @@ def _same(own: list[dict[str, Any]], ratio: float) -> str:
 def run(
     source: str,
     scenes: list[str],
-    draws: int,
+    seeds: range,
     jobs: int,
     spec: MatchSpec,
     rules: tuple[str, ...],
-    first: int = 1,
-) -> dict[str, Any]:
-    """All draws of all scenes."""
-    start_s = time.monotonic()
-    tasks = [(source, s, seed, spec, rules) for s in scenes for seed in range(first, first + draws)]
+    out: Path | None,
+) -> list[dict[str, Any]]:
+    """All draws of all scenes, seed by seed; with ``out`` each is kept as a line as soon as it is there, and what is there
+    already is not drawn again."""
     found: list[dict[str, Any]] = []
+    if out is not None and out.exists():
+        found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    done = {(d["scene"], d["seed"]) for d in found}
+    tasks = [(source, s, k, spec, rules) for k in seeds for s in scenes if (s, k) not in done]
     pool = multiprocessing.get_context("spawn").Pool(jobs) if jobs > 1 else None
     try:
-        for k, result in enumerate((pool.imap if pool else map)(draw, tasks)):
+        for result in (pool.imap if pool else map)(draw, tasks):
             found.append(result)
-            if k % 100 == 99:
-                print(f"{k + 1} of {len(tasks)}", file=sys.stderr, flush=True)
+            if out is not None:
+                with out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(result) + "\n")
     finally:
         if pool:
             pool.terminate()
             pool.join()
-    about = {"source": source, "draws": draws, "seeds": f"{first}..{first + draws - 1}", "match": spec.__dict__,
-             "wall_s": round(time.monotonic() - start_s, 1), "numpy": np.__version__}  # fmt: skip
-    return {"about": about, "draws": found}
+    return [d for d in found if d["scene"] in scenes]
 
 
 def main(argv: list[str] | None = None) -> None:
     ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     ask.add_argument("--source", choices=("analytic", "chain"), default="analytic")
-    ask.add_argument("--draws", type=int, help="draws a scene; quick: 40 (chain: 4), long: 400 (chain: 100)")
+    ask.add_argument("--draws", type=int, help="draws a scene; quick: 20 (chain: 3), long: 400 (chain: 100)")
     ask.add_argument("--first", type=int, default=1, help="first seed")
     ask.add_argument("--long", action="store_true")
     ask.add_argument("--scenes", nargs="+")
     ask.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
     ask.add_argument("--shifts", type=int, default=MatchSpec().shifts)
     ask.add_argument("--jobs", type=int, default=1)
-    ask.add_argument("--out", type=Path)
+    ask.add_argument("--out", type=Path, help="one draw a line; a run that was broken off goes on from here")
     a = ask.parse_args(argv)
     chain = a.source == "chain"
     if chain:
         from decision_chain import CHAIN_SCENES as known
     else:
-        known = tuple(SCENES)
-    draws = a.draws or ((100 if chain else 400) if a.long else (4 if chain else 40))
+        known = dict.fromkeys(SCENES)
+    draws = (100 if chain else 400) if a.long else (3 if chain else 20)
+    draws = draws if a.draws is None else a.draws
     scenes = a.scenes or list(known)
     if set(scenes) - set(known):
         ask.error(f"unknown scene; known: {', '.join(known)}")
-    found = run(
-        a.source, scenes, draws, a.jobs, replace(MatchSpec(), shifts=a.shifts), tuple(a.rules), a.first
-    )
-    print(json.dumps(found["about"], indent=1))
-    print(summarise(found["draws"]))
-    if a.out:
-        a.out.write_text(json.dumps(found), encoding="utf-8")
+    spec, start_s = replace(MatchSpec(), shifts=a.shifts), time.monotonic()
+    found = run(a.source, scenes, range(a.first, a.first + draws), a.jobs, spec, tuple(a.rules), a.out)
+    about = {
+        "source": a.source,
+        "draws": len(found),
+        "first seed": a.first,
+        "match": asdict(spec),
+        "numpy": np.__version__,
+    }
+    print(json.dumps({**about, "wall_s": round(time.monotonic() - start_s, 1)}))
+    print(summarise(sorted(found, key=lambda d: scenes.index(d["scene"]))))
 
 
 if __name__ == "__main__":
