@@ -131,8 +131,7 @@ def transitions(x: F64, at: I64, thresholds: F64) -> F64:
     v = x[at]
     distance, step = np.abs(v[:, None] - v), np.diff(at) == 1
     before, after = distance[:, :-1][:, step], distance[:, 1:][:, step]
-    counts = np.zeros(thresholds.size + 1)
+    crossed = np.zeros(thresholds.size)
     for sign, edge in ((1, np.minimum(before, after)), (-1, np.maximum(before, after))):
-        place = np.searchsorted(thresholds, edge.ravel())
-        counts += sign * np.bincount(place, minlength=thresholds.size + 1)
-    return np.asarray(np.cumsum(counts)[:-1] / v.size**2)
+        crossed += sign * np.searchsorted(np.sort(edge, axis=None), thresholds, side="right")
+    return np.asarray(crossed / v.size**2)

@@ -95,6 +95,19 @@ class RunningEvoked:
         """float32[n_channels, n_times] µV; zeros for a channel without trials."""
         return (self._sum / np.maximum(self._count, 1)[:, None]).astype(np.float32)
 
+    def average_of(self, weights: F64) -> F64:
+        """Weighted average of the trials that count, in order of arrival, float64[n_channels, n_times] µV.
+
+        weights : float64[n]; a channel's are scaled so that their sizes sum to one over the trials in which it was
+        good (0 where it was in none). Signs stay: see ``rtloop.measures.sampling.plus_minus``
+        """
+        total, size = np.zeros(self._sum.shape), np.zeros(self._count.shape)
+        for slot, w in zip(self.slots.counting(), weights, strict=True):
+            if w:
+                total += (w * self._good[slot])[:, None] * self._x[slot]
+                size += abs(w) * self._good[slot]
+        return total / np.where(size > 0, size, 1)[:, None]
+
     def halves(self, used: Bool, span_s: tuple[float, float]) -> tuple[F64, F64]:
         """Averages over every other trial that counts, float64[n_used, n_valid_times] µV each, in order of arrival:
         1st, 3rd, ... and 2nd, 4th, ...; empty with fewer than 2 trials. Cost grows with the number of trials."""

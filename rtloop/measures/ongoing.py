@@ -74,8 +74,11 @@ class OngoingKernels:
         raw_uv : float32[n_channels, n_samples] from the start of the epoch; good : bool[n_channels]
         """
         before = raw_uv[:, self.columns]
-        mean = before[good].mean(axis=0, dtype=np.float32)
-        chosen = before[list(rows)] - mean
+        near = good[list(rows)]
+        chosen = before[list(rows)]
+        chosen[~near] = 0.0  # whatever a bad channel holds
+        if near.any():
+            chosen[near] -= before[good].mean(axis=0, dtype=np.float32)
         chosen -= chosen.mean(axis=1, keepdims=True)  # amplifiers hold offsets of many mV
         both = chosen @ self._matrix
         n = self.n_points

@@ -23,6 +23,7 @@ from rtloop.model.estimate import MEASURES, POOLED, Estimate, Scores, Verdict
 from rtloop.model.montage import Montage
 from rtloop.model.samples import F32, F64, Epoch
 from rtloop.model.trial import CleanTrial
+from rtloop.session.beside import Beside
 from rtloop.session.composing import (
     EARLY_S,
     SUB_WINDOWS_S,
@@ -91,6 +92,7 @@ class TargetScorer:
             n_windows=len(SUB_WINDOWS_S), capacity=capacity,
         )  # fmt: skip
         self._powers = BandPowers(k)
+        self._beside = Beside(self.chain, self.local_channels, self.wider_channels, capacity=capacity)
         self._weights: tuple[npt.NDArray[np.bool_], tuple[int, ...], F64] | None = None
         self._errors = ScoreErrors()
 
@@ -130,22 +132,26 @@ class TargetScorer:
         good, counts = trial.good, trial.verdict.accepted
         self._connectivity.add(trial_id, trial.analytic_re, trial.analytic_im, good, counts=counts)
         self._evoked.add(trial_id, trial.eeg_uv[:, self._kept], good, self._powers.of(trial), counts=counts)
+        self._beside.add(trial, epoch, counts=counts)
         return replace(trial, stage_s={**trial.stage_s, "add": self._clock.now_s() - start_s})
 
     def take_out(self, trial_id: int) -> bool:
         """Stop counting a trial; False if it did not count."""
         self._evoked.remove(trial_id)
+        self._beside.count(trial_id, False)
         return self._connectivity.remove(trial_id)
 
     def reinstate(self, trial_id: int) -> bool:
         """Count a trial again, or a rejected one after all; False if it counts already."""
         self._evoked.reinstate(trial_id)
+        self._beside.count(trial_id, True)
         return self._connectivity.reinstate(trial_id)
 
     def make_room(self, spare: int = 1) -> None:
         """Grow the history if fewer than ``spare`` slots are free; slow, so call it between pulses."""
         self._connectivity.make_room(spare)
         self._evoked.make_room(spare)
+        self._beside.make_room(spare)
 
     def average(self) -> F32:
         """float32[n_channels, n_times] µV, running average of the trials that count, at ``times_s``."""
@@ -195,10 +201,7 @@ class TargetScorer:
         if n < FEWEST:
             why = f"only {n} accepted trial(s) of {seen}; at least {FEWEST} are needed"
             return self._all_absent(why, n, seen)
-        pairs = usable(np.asarray(self._connectivity.pair_counts, dtype=np.float64), n)
-        channels = usable(self._evoked.channel_counts, n)
-        roi = tuple(c for c in self.local_channels if channels[c])
-        w = self._weights_for(pairs, roi)
+        channels, roi, w = self._used(n)
         exact = se or self._errors.none_yet
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n,
@@ -208,6 +211,30 @@ class TargetScorer:
                 exact=exact, why_global=self._why_no("global"), why_local=self._why_no("local"),
             ),
         )  # fmt: skip
+
+    def beside(self, meanwhile: Callable[[], None] = lambda: None) -> Scores:
+        """What stands beside the scores (``rtloop.session.beside`` names it), with its standard errors.
+
+        Costs passes over all trials, a second or so at 100: for the end of a block or a declared look, never
+        between a pulse and its scores. Below 3 trials there is nothing in it.
+        """
+        n, seen = self._connectivity.n, len(self._connectivity.slots)
+        if n < FEWEST:
+            return Scores(target=self.target, n_accepted=n, n_rejected=seen - n, connectivity={})
+        channels, roi, w = self._used(n)
+        why = (self._why_no("global"), self._why_no("local"))
+        return Scores(
+            target=self.target, n_accepted=n, n_rejected=seen - n,
+            connectivity=self._beside.connectivity(self._connectivity, w[:2], why, meanwhile),
+            evoked=self._beside.evoked(self._evoked, self._bands, channels, roi, why[1], meanwhile),
+        )  # fmt: skip
+
+    def _used(self, n: int) -> tuple[npt.NDArray[np.bool_], tuple[int, ...], F64]:
+        """Channels that are scored, those of them that are LOCAL, and the weights of all scopes."""
+        pairs = usable(np.asarray(self._connectivity.pair_counts, dtype=np.float64), n)
+        channels = usable(self._evoked.channel_counts, n)
+        roi = tuple(c for c in self.local_channels if channels[c])
+        return channels, roi, self._weights_for(pairs, roi)
 
     def _wider(self, coil_m: F64 | None) -> tuple[int, ...]:
         """The channels nearest the coil, or nearest the middle of the LOCAL electrodes where only those are known."""

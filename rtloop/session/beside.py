@@ -1,0 +1,193 @@
+"""Owns what stands beside the scores of one target and is computed after them, in a pause; owns no score of a map.
+
+After each pulse only rows are kept (and, for the signal before it, about 1 ms of work); ``measure`` costs one pass
+or more over all trials and belongs to the end of a block or a declared look. It gives ``Scores`` with further
+measures, each of scope -> band:
+
+dwpli2_shift, dwpli2_evoked_subtracted : global and local; what the lock to the pulse alone gives, and the rest
+imcoh : global and local, absolute values (biased by N)
+dwpli2_ongoing, ppc_ongoing : local and local_8, from samples before the pulse alone
+
+and further evoked numbers: "natural_frequency_hz", "ersp_local_db:<band>:<first>-<last ms>", "pcist" and
+"pcist_noise" (transitions; the latter of plus-minus averages: what noise alone gives at this N, and as its error
+how that varies from draw to draw).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rtloop.dsp.chain import Chain
+from rtloop.errors import ValidationProblem
+from rtloop.measures.complexity import pcist
+from rtloop.measures.connectivity import RunningConnectivity
+from rtloop.measures.evoked import RunningEvoked
+from rtloop.measures.imaginary import ImaginaryCoherence
+from rtloop.measures.lagged import evoked_subtracted, lagged_scores, shifted, upper_pairs
+from rtloop.measures.ongoing import OngoingKernels, RunningOngoing
+from rtloop.measures.oscillation import RunningOscillation, natural_frequency
+from rtloop.measures.sampling import SEED, half_sample_se, plus_minus
+from rtloop.measures.scopes import usable
+from rtloop.measures.uncertainty import estimate, jackknife_se
+from rtloop.model.estimate import POOLED, Estimate
+from rtloop.model.samples import F64, Bool, Epoch
+from rtloop.model.trial import CleanTrial
+from rtloop.session.composing import SUB_WINDOWS_S, with_mean
+
+#: halves drawn for a standard error
+HALVES = 12
+#: plus-minus averages
+NOISES = 6
+Bands = dict[str, Estimate]
+
+
+class Beside:
+    """Keeps what the measures of a pause need of each trial.
+
+    ``local`` channels near the coil (LOCAL), ``wider`` the 8 nearest; both may be empty.
+    """
+
+    def __init__(
+        self, chain: Chain, local: tuple[int, ...], wider: tuple[int, ...], *, capacity: int = 400
+    ) -> None:
+        self._chain, self._local = chain, local
+        self.oscillation = RunningOscillation(
+            len(local), chain.times_s, chain.spec.gap_s[0], capacity=capacity
+        )
+        self.rows = tuple(sorted({*local, *wider}))
+        self._inside = [np.isin(self.rows, near) for near in (local, wider)]
+        self.ongoing: RunningOngoing | None = None
+        self.why_no_ongoing = "no coil position was given, so no electrodes are nearest to it"
+        if len(self.rows) >= 2:
+            try:
+                kernels = OngoingKernels(chain.rate_hz, chain.before, chain.spec.gap_s[0])
+                self.ongoing = RunningOngoing(kernels, self.rows, capacity=capacity)
+            except ValidationProblem as e:
+                self.why_no_ongoing = e.what
+
+    def add(self, trial: CleanTrial, epoch: Epoch, *, counts: bool) -> None:
+        """Keep the rows near the coil of a cleaned trial, and take the raw samples before its pulse."""
+        good, near = trial.good, list(self._local)
+        self.oscillation.add(trial.trial_id, trial.eeg_uv[near], good[near], counts=counts)
+        if self.ongoing is not None:
+            before = epoch.data[:, epoch.pulse_sample - self._chain.before : epoch.pulse_sample]
+            self.ongoing.add(trial.trial_id, before, good, counts=counts)
+
+    def count(self, trial_id: int, counts: bool) -> None:
+        """Take a trial out, or count it again."""
+        sums = None if self.ongoing is None else self.ongoing.sums
+        for kept in (self.oscillation, *(() if sums is None else (sums,))):
+            (kept.reinstate if counts else kept.remove)(trial_id)
+
+    def make_room(self, spare: int) -> None:
+        self.oscillation.make_room(spare)
+        if self.ongoing is not None:
+            self.ongoing.sums.make_room(spare)
+
+    def connectivity(
+        self, sums: RunningConnectivity, weights: F64, why: tuple[str, str], meanwhile: Callable[[], None]
+    ) -> dict[str, dict[str, Bands]]:
+        """weights : float64[2, n_pairs] (global, local); why : the reason where either is all zero."""
+        re, im, good = sums.kept()
+        n_channels = re.shape[1]
+        found = {
+            "dwpli2_shift": lagged_scores(
+                *shifted(re, im), upper_pairs(n_channels, apart=n_channels), weights, sums.slices, meanwhile=meanwhile
+            ),
+            "dwpli2_evoked_subtracted": lagged_scores(
+                *evoked_subtracted(re, im, good), upper_pairs(n_channels), weights, sums.slices, meanwhile=meanwhile
+            ),
+            "imcoh": ImaginaryCoherence(re, im, good).scores(weights, sums.slices, meanwhile=meanwhile),
+        }  # fmt: skip
+        return {m: _by_scope(*v, ("global", "local"), weights, why, sums) for m, v in found.items()} | (
+            self._before(sums)
+        )
+
+    def _before(self, sums: RunningConnectivity) -> dict[str, dict[str, Bands]]:
+        """Synchrony before the pulse; ``sums`` only says which bands there are."""
+        scopes, measures = ("local", "local_8"), {"dwpli2": "dwpli2_ongoing", "ppc": "ppc_ongoing"}
+        own = None if self.ongoing is None else self.ongoing.sums
+        if own is None or own.n < 3:
+            e = Estimate.absent(self.why_no_ongoing if own is None else "fewer than 3 trials")
+            none = dict.fromkeys((*sums.bands, POOLED), e)
+            return {m: dict.fromkeys(scopes, none) for m in measures.values()}
+        ok = usable(np.asarray(own.pair_counts, dtype=np.float64), own.n)
+        w = np.array([(i[own.first] & i[own.second] & ok).astype(float) for i in self._inside])
+        w /= np.maximum(w.sum(axis=1, keepdims=True), 1)
+        values, each = own.pair_values(), own.without_each(w)
+        why = ("too few good channels near the coil",) * 2
+        return {name: _by_scope(w @ values[m], each[m], scopes, w, why, own) for m, name in measures.items()}
+
+    def evoked(
+        self, evoked: RunningEvoked, bands: tuple[str, ...], channels: Bool, roi: tuple[int, ...], why_local: str,
+        meanwhile: Callable[[], None],
+    ) -> dict[str, Estimate]:  # fmt: skip
+        """channels : bool[n_channels] that are used; roi : those near the coil that are."""
+        n = evoked.n
+        out = self._complexity(evoked, channels, meanwhile)
+        names = [(w, f"{1e3 * w[0]:.0f}-{1e3 * w[1]:.0f}") for w in SUB_WINDOWS_S]
+        if not roi:
+            out["natural_frequency_hz"] = Estimate.absent(why_local, n=n, unit="Hz")
+            none = Estimate.absent(why_local, n=n, unit="dB")
+            return out | {f"ersp_local_db:{b}:{name}": none for b in (*bands, POOLED) for _, name in names}
+        value, each = (with_mean(v) for v in evoked.ersp(roi))
+        for i, (_, name) in enumerate(names, start=1):
+            for j, band in enumerate((*bands, POOLED)):
+                e = estimate(value[i, j], float(jackknife_se(each[:, i, j])), n=n, unit="dB")
+                if not e.present:
+                    e = Estimate.absent(
+                        f"no instant of this band lies in {name} ms without the gap", n=n, unit="dB"
+                    )
+                out[f"ersp_local_db:{band}:{name}"] = e
+        return out | {"natural_frequency_hz": self._natural(n, roi)}
+
+    def _natural(self, n: int, roi: tuple[int, ...]) -> Estimate:
+        rows, o = np.isin(self._local, roi), self.oscillation
+        if o.why_absent:
+            return Estimate.absent(o.why_absent, n=n, unit="Hz")
+        hz, height = natural_frequency(o.ersp(rows), o.frequencies_hz)
+        if not height > 0:
+            return Estimate.absent("no frequency rises above its baseline", n=n, unit="Hz")
+
+        def of_half(chosen: Bool) -> float:
+            return natural_frequency(o.ersp(rows, chosen), o.frequencies_hz)[0]
+
+        return estimate(hz, half_sample_se(of_half, n, draws=HALVES), n=n, unit="Hz")
+
+    def _complexity(
+        self, evoked: RunningEvoked, channels: Bool, meanwhile: Callable[[], None]
+    ) -> dict[str, Estimate]:
+        n, unit = evoked.n, "transitions"
+
+        def of(weights: F64) -> float:
+            meanwhile()
+            average = evoked.average_of(weights)[channels]
+            return pcist(average, evoked.times_s, valid=evoked.valid).value
+
+        try:
+            value = of(np.ones(n))
+            noise = np.array([of(plus_minus(n, seed=SEED + d)) for d in range(NOISES)])
+            se = half_sample_se(lambda chosen: of(chosen.astype(float)), n, draws=HALVES)
+        except ValidationProblem as e:
+            return dict.fromkeys(("pcist", "pcist_noise"), Estimate.absent(e.what, n=n, unit=unit))
+        return {
+            "pcist": estimate(value, se, n=n, unit=unit),
+            "pcist_noise": estimate(float(noise.mean()), float(noise.std(ddof=1)), n=n, unit=unit),
+        }
+
+
+def _by_scope(
+    value: F64, each: F64, scopes: tuple[str, ...], w: F64, why: tuple[str, ...], sums: RunningConnectivity
+) -> dict[str, Bands]:
+    """value [n_scopes, n_bands], each [n_trials, n_scopes, n_bands] as estimates."""
+    names, n = (*sums.bands, POOLED), sums.n
+    out: dict[str, Bands] = {}
+    for s, scope in enumerate(scopes):
+        if not w[s].any():
+            out[scope] = dict.fromkeys(names, Estimate.absent(why[s], n=n))
+            continue
+        v, se = with_mean(value[s]), jackknife_se(with_mean(each[:, s]))
+        out[scope] = {b: estimate(float(v[j]), float(se[j]), n=n) for j, b in enumerate(names)}
+    return out

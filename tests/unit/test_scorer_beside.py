@@ -1,0 +1,113 @@
+"""What the scorer gives beside its scores: present, finite or absent in words, and equal to the functions on arrays."""
+
+from __future__ import annotations
+
+import math
+
+import naive_measures
+import numpy as np
+import pytest
+from test_scorer_target import BANDS, MONTAGE, PULSE, RATE, every_estimate, run, trials
+
+from rtloop.dsp.spec import ChainSpec
+from rtloop.model.estimate import Scores
+from rtloop.model.samples import Epoch
+from rtloop.session.scorer import TargetScorer
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return run(trials(n=14, seed=2, evoked_uv=8, lag_rad=0.6))
+
+
+def test_everything_is_there_with_an_error_or_its_reason_in_words(scorer):
+    calls = []
+    found = scorer.beside(meanwhile=lambda: calls.append(1))
+    assert Scores.from_dict(found.to_dict()) == found
+    for name, e in every_estimate(found):
+        if e.present:
+            assert all(map(math.isfinite, (e.value, e.se, e.low, e.high))), name
+            assert e.se > 0, name
+        else:
+            assert name == "ersp_local_db:alpha:15-120"
+            assert "no instant of this band" in e.why_absent
+    assert found.evoked["natural_frequency_hz"].unit == "Hz"
+    assert 8 <= found.evoked["natural_frequency_hz"].value <= 13  # the trials hold 10 Hz
+    assert found.evoked["pcist"].value > 0
+    for m in ("dwpli2_shift", "dwpli2_evoked_subtracted", "imcoh"):
+        assert tuple(found.connectivity[m]) == ("global", "local")
+        assert tuple(found.connectivity[m]["local"]) == BANDS
+    assert tuple(found.connectivity["dwpli2_ongoing"]) == ("local", "local_8")
+    assert len(calls) > 15
+
+
+def test_the_numbers_are_those_of_the_twins_on_the_same_trials(scorer):
+    re, im, _ = scorer._connectivity.kept()
+    a = re.astype(float) + 1j * im
+    w = scorer._used(14)[2][:2]
+    found = scorer.beside().connectivity
+    twins = {
+        "dwpli2_shift": naive_measures.shift_predictor(a),
+        "dwpli2_evoked_subtracted": naive_measures.evoked_subtracted(a),
+        "imcoh": np.abs(naive_measures.imaginary_coherence(a)),
+    }
+    for measure, at_points in twins.items():
+        for s, scope in enumerate(("global", "local")):
+            for band, columns in scorer._connectivity.slices.items():
+                wanted = (w[s] @ at_points)[columns].mean()
+                assert found[measure][scope][band].value == pytest.approx(wanted, abs=1e-4), (measure, scope)
+
+
+def test_wider_scopes_are_the_pairs_of_the_8_nearest_and_of_near_with_far(scorer):
+    values = scorer._connectivity.pair_values()["dwpli2"][:, 0]
+    first, second = np.triu_indices(8, 1)
+    near = set(scorer.local_channels)
+    scores = scorer.scores()
+    assert scores.score("local_8", band="alpha").value == pytest.approx(values.mean())  # of 8 channels, all
+    d = np.linalg.norm(MONTAGE.positions_m[first] - MONTAGE.positions_m[second], axis=1)
+    d *= [(a in near) != (b in near) for a, b in zip(first, second, strict=True)]
+    assert scores.score("seed", band="alpha").value == pytest.approx(d @ values / d.sum())
+
+
+def test_taken_out_is_never_added_beside_the_scores_too():
+    x = trials(n=9)
+    scorer = run(x, capacity=2)
+    scorer.take_out(4)
+    fresh = run(np.delete(x, 4, 0)).beside()
+    for (name, a), (_, b) in zip(every_estimate(scorer.beside()), every_estimate(fresh), strict=True):
+        assert a.value == pytest.approx(b.value, abs=2e-3, nan_ok=True), name
+    scorer.reinstate(4)
+    again = run(x).beside()
+    for (name, a), (_, b) in zip(every_estimate(scorer.beside()), every_estimate(again), strict=True):
+        assert a.value == pytest.approx(b.value, abs=2e-3, nan_ok=True), name
+
+
+def test_without_coil_or_trials_or_a_long_epoch_the_reasons_are_given():
+    found = run(trials(n=5), coil=None).beside()
+    assert "no coil position" in found.connectivity["dwpli2_shift"]["local"]["alpha"].why_absent
+    assert found.connectivity["dwpli2_shift"]["global"]["alpha"].present
+    for name in ("natural_frequency_hz", "ersp_local_db:alpha:120-180"):
+        assert "no coil position" in found.evoked[name].why_absent
+    assert "no coil position" in found.connectivity["ppc_ongoing"]["local"]["pooled"].why_absent
+    assert found.evoked["pcist"].present
+    assert not list(every_estimate(run(trials(n=2)).beside()))
+    short = TargetScorer(
+        "M1", ChainSpec(epoch_s=(-0.3, 0.6), baseline_s=(-0.25, -0.01)), RATE, MONTAGE, MONTAGE.positions_m[2]
+    )
+    for i, data in enumerate(trials(n=4)):
+        short.process(Epoch(data=data, rate_hz=RATE, pulse_sample=PULSE), i)
+    found = short.beside()
+    assert "too short" in found.evoked["natural_frequency_hz"].why_absent
+    assert "too little before the pulse" in found.connectivity["ppc_ongoing"]["local"]["alpha"].why_absent
+
+
+def test_a_channel_of_no_numbers_and_one_electrode_near_the_coil_leave_numbers_or_words():
+    x = trials(n=6)
+    x[:, 5] = np.nan
+    x[2, 2] = np.inf
+    for _, e in every_estimate(run(x).beside()):
+        assert e.present or e.why_absent
+    one = run(trials(n=5), coil=None, local=(MONTAGE.names[1],))
+    assert "too few good channels" in one.scores().score("local").why_absent
+    assert one.scores().score("seed").present
+    assert one.beside().evoked["natural_frequency_hz"].present
