@@ -37,7 +37,8 @@ def use_session(session: str) -> None:
 class Amplifier:
     """Streams a sampler over LSL from a thread of its own.
 
-    The EEG outlet (type "EEG", float32) has one column per electrode in microvolts and, unless the sampler
+    The EEG outlet (type "EEG", float32) has one column per electrode in microvolts, one typed EMG for the muscle of
+    a scene that has one and, unless the sampler
     has none, a column TRIG (type "TRIG", unit "none"): above 0 for 10 ms from the sample of the pulse. The
     marker outlet (``<name>-markers``, type "Markers") says "pulse" with the instant of the discharge plus
     ``marker_delay_s``. When the sampler dies both vanish; when it returns both are there again, with new uids.
@@ -91,6 +92,11 @@ class Amplifier:
             location = channel.append_child("location")
             for axis, metres in zip("XYZ", place, strict=True):
                 location.append_child_value(axis, f"{1000.0 * metres:.3f}")
+        for name in head.emg_names:
+            channel = channels.append_child("channel")
+            channel.append_child_value("label", name)
+            channel.append_child_value("type", "EMG")
+            channel.append_child_value("unit", "microvolts")
         if self.sampler.trigger:
             channel = channels.append_child("channel")
             channel.append_child_value("label", "TRIG")

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hardware_sim.conduction import is_assumed, other_head, true_places_m
 from hardware_sim.scene import Scene
 from rtloop.model.montage import NAMES_63, Montage, position_of
 from rtloop.model.samples import F32, F64
@@ -55,13 +56,21 @@ def _stable_seed(*parts: object) -> int:
     return zlib.crc32("|".join(str(p) for p in parts).encode())
 
 
-def _topographies(positions_m: F64, sources_m: F64, moments: F64) -> F64:
-    """Fields scaled so that the average-referenced RMS over the 63 default electrodes is 1, whatever the
-    montage.
+def _field(scene: Scene, positions_m: F64, sources_m: F64, *moments: F64) -> F64:
+    if is_assumed(scene):
+        return leadfield(positions_m, sources_m, *moments)
+    return other_head(scene, positions_m, sources_m, *moments)
+
+
+def topographies(scene: Scene, montage: Montage, sources_m: F64, moments: F64, mix: F64 | None = None) -> F64:
+    """Fields of sources (or of mixtures of them: float64[n_sources, n]), scaled so that the average-referenced RMS
+    over the 63 default electrodes is 1, whatever the montage: float64[n_channels, n].
     """
-    standard = leadfield(Montage.from_names(NAMES_63).positions_m, sources_m, moments)
+    standard = _field(scene, Montage.from_names(NAMES_63).positions_m, sources_m, moments)
+    standard = standard if mix is None else standard @ mix
     size = np.sqrt(np.mean((standard - standard.mean(0)) ** 2, axis=0))
-    return np.asarray(leadfield(positions_m, sources_m, moments) / size)
+    own = _field(scene, true_places_m(scene, montage), sources_m, moments)
+    return np.asarray((own if mix is None else own @ mix) / size)
 
 
 def _tilted(directions: F64, rng: np.random.Generator, most: float) -> F64:
@@ -115,7 +124,7 @@ class Answer:
                 directions.append(d)
         where = np.array(directions)
         moments = _tilted(where, rng, 0.35)
-        self._oscillating = _topographies(montage.positions_m, where * _DEPTH_M, moments)
+        self._oscillating = topographies(scene, montage, where * _DEPTH_M, moments)
         size = np.array([1.0] + [0.7] * N_LOCAL + [0.8] * N_DISTANT)
         share = np.array(_INDUCED_SHARE)
         scale = scene.evoked.induced_uv / np.sqrt(0.5 * np.sum(size**2) * np.sum(share**2))
@@ -138,8 +147,9 @@ class Answer:
         vertex = np.array([[0.0, 0.1, 0.99]])
         places = np.concatenate([where, vertex / np.linalg.norm(vertex)])
         turned = np.concatenate([moments, vertex / np.linalg.norm(vertex)])
-        standard = _topographies(Montage.from_names(NAMES_63).positions_m, places * _DEPTH_M, turned)
-        local = _topographies(self.montage.positions_m, places * _DEPTH_M, turned)
+        default = Montage.from_names(NAMES_63)
+        standard = topographies(self.scene, default, places * _DEPTH_M, turned)
+        local = topographies(self.scene, self.montage, places * _DEPTH_M, turned)
         mix = np.zeros((len(places), len(BUMPS_S)))
         common = rng.uniform(-0.7, 0.7, len(places))
         for i in range(len(BUMPS_S)):
@@ -232,7 +242,8 @@ class Ongoing:
         where[:, 2] = np.where(where[:, 2] < -0.3 * np.linalg.norm(where, axis=1), -where[:, 2], where[:, 2])
         where /= np.linalg.norm(where, axis=1)[:, None]
         depth = rng.uniform(0.05, 0.076, (300, 1))
-        field = leadfield(montage.positions_m, where * depth, _tilted(where, rng, 1.0))
+        places = true_places_m(scene, montage)
+        field = _field(scene, places, where * depth, _tilted(where, rng, 1.0))
         field *= rng.lognormal(0.0, 0.5, 300)
         field *= scene.noise.brain_uv / np.sqrt(np.mean(np.sum(field**2, axis=1)))
         u, s, _ = np.linalg.svd(field, full_matrices=False)
@@ -240,7 +251,7 @@ class Ongoing:
         #: the 300 dipoles share one spectrum: their sum is exactly a sum of so many components
         self.fields: F64 = u[:, :keep] * s[:keep]
         back = [p for p in (position_of(n) for n in ("O1", "O2", "P3", "P4", "POz")) if p is not None]
-        alpha = leadfield(montage.positions_m, np.array(back) * 0.068)
+        alpha = _field(scene, places, np.array(back) * 0.068)
         self.alpha: F64 = alpha * scene.noise.alpha_uv / np.sqrt(np.sum(alpha**2, axis=1)).max()
 
     def stretch(self, n_samples: int, rate_hz: float, rng: np.random.Generator) -> F32:

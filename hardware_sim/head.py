@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from hardware_sim.artifacts import Artifacts
+from hardware_sim.artifacts import STEP_TAU_S, Artifacts
 from hardware_sim.brain import ANSWER_S, Answer, Ongoing
+from hardware_sim.emg import EMG_ANSWER_S, Mep, Muscle
 from hardware_sim.scene import Scene
+from hardware_sim.sensory import Sensory
 from hardware_sim.truth import truth_of
 from rtloop.model.montage import NAMES_63, Montage
 from rtloop.model.samples import F32
@@ -56,7 +58,16 @@ class Head:
         self._noise = self._amplifier_noise(made)
         self._line = line_sizes_uv(scene, montage)
         self._running: list[tuple[int, F32]] = []
-        self._answers: dict[str, tuple[Answer, Artifacts]] = {}
+        self._steps: list[tuple[int, F32]] = []
+        self._answers: dict[str, tuple[Answer, Artifacts, Sensory]] = {}
+        #: names of the EMG channels; ``emg_block`` gives them
+        self.emg_names: tuple[str, ...] = () if scene.emg is None else (scene.emg.name,)
+        self.meps: list[tuple[int, Mep]] = []  # sample of the pulse and what the muscle did: the truth
+        self._muscle = None if scene.emg is None else Muscle(scene, self.rate_hz)
+        self._muscle_chance = np.random.default_rng([seed, 4])
+        self._rest_chance = np.random.default_rng([seed, 5])
+        self._twitches: list[tuple[int, F32]] = []
+        self._emg_position = 0
 
     def _amplifier_noise(self, rng: np.random.Generator) -> F32:
         """White noise; its length shares no factor with the loop's, so the sum hardly ever repeats."""
@@ -66,13 +77,14 @@ class Head:
         out *= noise_sd_uv(self.scene, self.montage)
         return out
 
-    def prepare(self, target: str) -> tuple[Answer, Artifacts]:
+    def prepare(self, target: str) -> tuple[Answer, Artifacts, Sensory]:
         """Make (once) what a pulse at ``target`` needs; ValidationProblem when the scene has no such
         target.
         """
         if target not in self._answers:
             artifacts = Artifacts(self.scene, target, self.montage, self.rate_hz)
-            self._answers[target] = (Answer(self.scene, target, self.montage), artifacts)
+            sensory = Sensory(self.scene, target, self.montage)
+            self._answers[target] = (Answer(self.scene, target, self.montage), artifacts, sensory)
         return self._answers[target]
 
     def pulse(self, sample_index: int, target: str, power_pct_mso: float) -> int:
@@ -81,7 +93,7 @@ class Head:
         A sample already handed out cannot change: a late call lands on the next one, which the return value
         tells.
         """
-        answer, artifacts = self.prepare(target)
+        answer, artifacts, sensory = self.prepare(target)
         at = max(sample_index, self.position)
         t_s = np.arange(int(ANSWER_S * self.rate_hz)) / self.rate_hz
         draws = answer.draw(1, self._chance, power_pct_mso)
@@ -89,7 +101,17 @@ class Head:
         response += artifacts.smooth_part(t_s, 1, self._chance, power_pct_mso)[0].T
         short = t_s < 0.006
         response[short] += artifacts.pulse_part(t_s[short], self._chance, power_pct_mso).T
+        if not sensory.silent:
+            response += sensory.courses(1, t_s, self._chance, power_pct_mso)[0].T @ sensory.fields.T
+        if self.scene.artifact.step_uv:
+            self._steps.append((at, artifacts.step(1, self._chance, power_pct_mso)[0]))
         self._running.append((at, np.ascontiguousarray(response)))
+        if self._muscle is not None:
+            chance = self._muscle_chance
+            mep = self._muscle.draw(target, power_pct_mso, chance)
+            t_s = np.arange(int(EMG_ANSWER_S * self.rate_hz)) / self.rate_hz
+            self._twitches.append((at, self._muscle.response(mep, t_s, power_pct_mso, chance)))
+            self.meps.append((at, mep))
         return at
 
     def block(self, n: int) -> F32:
@@ -101,14 +123,38 @@ class Head:
             t_s = (first + np.arange(n)) / self.rate_hz
             wave = np.sin(2 * np.pi * np.remainder(t_s * self.scene.noise.line_hz, 1.0)).astype(np.float32)
             out += wave[:, None] * self._line
+        touched = bool(self._running or self._steps)
         if self._running:
             for start, response in self._running:
                 a, b = max(first, start), min(first + n, start + len(response))
                 if a < b:
                     out[a - first : b - first] += response[a - start : b - start]
             self._running = [(s, r) for s, r in self._running if s + len(r) > first + n]
+        for start, step in self._steps:
+            a = max(first, start)
+            if a < first + n:
+                t_s = (np.arange(a, first + n) - start) / self.rate_hz
+                out[a - first :] += np.exp(-t_s / STEP_TAU_S).astype(np.float32)[:, None] * step
+        self._steps = [(s, v) for s, v in self._steps if first + n - s < 7 * STEP_TAU_S * self.rate_hz]
+        if touched:
             rail = self.scene.artifact.rail_uv
             np.clip(out, -rail, rail, out=out)
+        return out
+
+    def emg_block(self, n: int) -> F32:
+        """The next ``n`` samples of the muscle: float32[n, len(emg_names)], µV. Kept in step with ``block``: ask both
+        for the same pieces.
+        """
+        first, self._emg_position = self._emg_position, self._emg_position + n
+        out: F32 = np.zeros((n, len(self.emg_names)), np.float32)
+        if self.scene.emg is None:
+            return out
+        out[:, 0] = self.scene.emg.noise_uv * self._rest_chance.standard_normal(n, dtype=np.float32)
+        for start, course in self._twitches:
+            a, b = max(first, start), min(first + n, start + len(course))
+            if a < b:
+                out[a - first : b - first, 0] += course[a - start : b - start]
+        self._twitches = [(s, c) for s, c in self._twitches if s + len(c) > first + n]
         return out
 
     def truth(self, target: str) -> dict[str, Any]:
@@ -168,6 +214,8 @@ def generate_trials(
     rng = np.random.default_rng([seed, 3, zlib.crc32(target.encode())])
     answer = Answer(scene, target, montage)
     artifact = Artifacts(scene, target, montage, rate_hz)
+    sensory = Sensory(scene, target, montage)
+    power = scene.person.reference_pct_mso if power_pct_mso is None else power_pct_mso
     ongoing = Ongoing(scene, montage) if noise else None
     before, after = (round(abs(edge) * rate_hz) for edge in EPOCH_S)
     n_samples = before + after
@@ -185,6 +233,11 @@ def generate_trials(
                 trial += np.resize(white[at : at + trial.size], trial.shape)
         draws = answer.draw(len(part), rng, power_pct_mso)
         part[:, :, before:] += answer.fields @ answer.courses(draws, t_s)
+        if not sensory.silent:
+            part[:, :, before:] += sensory.fields @ sensory.courses(len(part), t_s, rng, power)
         if artifacts:
             part[:, :, before:] += artifact.smooth_part(t_s, len(part), rng, power_pct_mso)
+            if scene.artifact.step_uv:
+                step = artifact.step(len(part), rng, power)[:, :, None]
+                part[:, :, before:] += step * np.exp(-t_s / STEP_TAU_S).astype(np.float32)
     return out, before

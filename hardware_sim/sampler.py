@@ -101,7 +101,7 @@ class Sampler:
     @property
     def names(self) -> tuple[str, ...]:
         """Column names of a frame."""
-        return (*self.head.montage.names, "TRIG") if self.trigger else self.head.montage.names
+        return (*self.head.montage.names, *self.head.emg_names, *(("TRIG",) if self.trigger else ()))
 
     @property
     def true_rate_hz(self) -> float:
@@ -140,7 +140,10 @@ class Sampler:
             return np.empty((0, len(self.names)), np.float32), math.nan
         first = self.head.position
         out = np.zeros((n, len(self.names)), np.float32)
-        out[:, : self.head.montage.n_channels] = self.head.block(n)
+        n_eeg = self.head.montage.n_channels
+        out[:, :n_eeg] = self.head.block(n)
+        if self.head.emg_names:
+            out[:, n_eeg : n_eeg + len(self.head.emg_names)] = self.head.emg_block(n)
         if self.trigger:
             for start, end in self._triggers:
                 out[max(start - first, 0) : max(end - first, 0), -1] = TRIGGER_LEVEL

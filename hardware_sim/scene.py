@@ -19,6 +19,8 @@ from rtloop.model.montage import position_of
 SCENES = Path(__file__).parent / "scenes"
 Size = Annotated[float, Field(ge=0.0, le=1e7, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
+Offset = Annotated[float, Field(ge=-20.0, le=20.0, allow_inf_nan=False)]
+Cv = Annotated[float, Field(ge=0.0, le=2.0, allow_inf_nan=False)]
 Kappa = Annotated[float, Field(ge=0.0, le=50.0, allow_inf_nan=False)]
 
 
@@ -57,6 +59,43 @@ class Noise(_Strict):
     ] = ()  # 20 µV noise, 20 x line noise
 
 
+class Conduction(_Strict):
+    """The head that makes the fields; the default is the one that every analysis assumes (rtloop.sphere).
+
+    Shells from the inside out: brain and fluid, skull, scalp.
+    """
+
+    radii_mm: tuple[Positive, Positive, Positive] = (81.0, 85.0, 88.0)
+    conductivities_s_per_m: tuple[Positive, Positive, Positive] = (0.33, 0.33 / 50.0, 0.33)
+    electrodes_mm: Annotated[float, Field(ge=0.0, le=30.0)] = (
+        0.0  # electrodes lie so far (SD) from their names
+    )
+    centre_mm: tuple[Offset, Offset, Offset] = (0.0, 0.0, 0.0)  # the head is so far off the assumed centre
+
+    @model_validator(mode="after")
+    def _shells_grow(self) -> Conduction:
+        if not 77.0 <= self.radii_mm[0] < self.radii_mm[1] < self.radii_mm[2]:
+            raise ValueError(f"radii {self.radii_mm} mm must grow outwards and hold sources at 77 mm")
+        return self
+
+
+class Vary(_Strict):
+    """How artifacts differ from one pulse to the next: coefficients of variation (cv) of their sizes, SDs."""
+
+    pulse_cv: Cv = 0.02
+    pulse_tau_cv: Cv = 0.03
+    decay_cv: Cv = 0.15  # all electrodes together
+    decay_own_cv: Cv = 0.08  # each electrode for itself
+    decay_tau_cv: Cv = 0.10
+    decay_tau_own_cv: Cv = 0.05
+    muscle_cv: Cv = 0.25
+    muscle_ms: Annotated[float, Field(ge=0.0, le=3.0)] = 0.3  # latency
+    muscle_pattern_cv: Cv = 0.15  # each belly for itself: the field changes
+    recharge_cv: Cv = 0.10
+    recharge_ms: Annotated[float, Field(ge=0.0, le=3.0)] = 0.1
+    blink_side_cv: Cv = 0.10  # left eye against right
+
+
 class Artifact(_Strict):
     """What a pulse does to the amplifier and to the eyes, at the reference intensity."""
 
@@ -65,8 +104,42 @@ class Artifact(_Strict):
     decay_tau_ms: Positive = 12.0
     recharge_ms: Size = 0.0  # latency of the recharge spike; 0 = none
     recharge_uv: Size = 300.0
+    step_uv: Size = 0.0  # step at the pulse, typical electrode; leaks away over seconds
     blink_probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.04
     blink_uv: Size = 120.0
+    muscle_dipoles: bool = False  # current dipoles outside the skull in place of smooth bellies
+    vary: Vary = Vary()
+
+
+class Sensory(_Strict):
+    """The brain's answer to the click and the tap of the coil: N100-P180, the same at all targets and under sham.
+
+    Sizes are the RMS over 63 average-referenced electrodes at N100, at the reference intensity; 0 = none.
+    """
+
+    auditory_uv: Size = 0.0
+    somatosensory_uv: Size = 0.0
+    gain_cv: Cv = 0.3
+    jitter_ms: Size = 4.0
+
+
+class Emg(_Strict):
+    """A hand muscle with an electrode pair on it, and its motor-evoked potentials.
+
+    Peak-to-peak sizes: the median is 50 µV at the person's threshold (half the pulses reach 50 µV: the definition
+    of the resting motor threshold, Rossini 2015, 10.1016/j.clinph.2015.02.001) and rises to ``most_uv``.
+    """
+
+    name: str = "FDI"
+    hotspot: Annotated[str, AfterValidator(_known_electrode)] = "C3"
+    most_uv: Positive = 3000.0
+    slope_pct_mso: Positive = 4.0
+    size_cv: Cv = 0.7  # log-normal, pulse by pulse
+    latency_ms: Positive = 22.0
+    latency_jitter_ms: Size = 0.5
+    noise_uv: Size = 3.0  # SD of the muscle at rest
+    pulse_uv: Size = 4000.0  # the pulse's own artifact in this channel
+    reach_mm: Positive = 20.0  # off the hotspot the effective power falls over so much
 
 
 class Evoked(_Strict):
@@ -90,6 +163,10 @@ class Target(_Strict):
     muscle_uv: Size = 40.0  # peak at the worst electrode
     decay_uv: Size = 60.0  # typical electrode near the coil, extrapolated to the pulse
     placement_mm: Annotated[float, Field(ge=0.0, le=40.0)] = 0.0  # the coil misses its place by so much
+    sensory: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0  # share of the scene's sensory answer
+    pulse: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0  # share of the pulse's own artifact
+    control_of: str = ""  # a control block (sham, shoulder) of that target; "" = a target
+    snr: Annotated[float, Field(ge=0.0)] | None = None  # stated, see hardware_sim.truth.power_snr; never read
 
 
 class Scene(_Strict):
@@ -101,6 +178,10 @@ class Scene(_Strict):
     noise: Noise = Noise()
     artifact: Artifact = Artifact()
     evoked: Evoked = Evoked()
+    sensory: Sensory = Sensory()
+    conduction: Conduction = Conduction()
+    emg: Emg | None = None  # None: no such channel
+    focus: str = ""  # the target that the scene is about; "" = all alike
     targets: Annotated[dict[str, Target], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -112,6 +193,12 @@ class Scene(_Strict):
                 raise ValueError(
                     f"targets.{name}.geometry = {target.geometry!r} names no target with its own geometry"
                 )
+            if target.control_of and (
+                target.control_of not in self.targets or self.targets[target.control_of].control_of
+            ):
+                raise ValueError(f"targets.{name}.control_of = {target.control_of!r} names no target")
+        if self.focus and self.focus not in self.targets:
+            raise ValueError(f"focus = {self.focus!r} names no target")
         return self
 
     def target(self, name: str) -> Target:
@@ -128,6 +215,11 @@ class Scene(_Strict):
         """The target whose sources ``name`` uses (itself unless the scene says otherwise)."""
         target = self.target(name)
         return self.targets[target.geometry] if target.geometry else target
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """The targets that a map may rank: all but control blocks."""
+        return tuple(name for name, target in self.targets.items() if not target.control_of)
 
     def varied(self, target: str = "", /, **changes: Any) -> Scene:
         """A checked copy with keys of one target changed, or (``target`` empty) tables of the scene

@@ -14,15 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardware_sim.artifacts import Artifacts
+from hardware_sim.artifacts import STEP_TAU_S, Artifacts
 from hardware_sim.brain import Answer, Draws, Ongoing
+from hardware_sim.emg import Mep, Muscle
 from hardware_sim.head import line_sizes_uv, noise_sd_uv
 from hardware_sim.scene import Scene
+from hardware_sim.sensory import Sensory
 from rtloop.errors import ValidationProblem
 from rtloop.model.montage import NAMES_63, Montage
 from rtloop.model.samples import F32, F64, Epoch
 
-_BRAIN, _ONGOING, _ARTIFACT, _NOISE = range(4)
+_BRAIN, _ONGOING, _ARTIFACT, _NOISE, _SENSORY, _MUSCLE, _STEP = range(7)
 #: after the first so many seconds nothing is left of the pulse itself
 _PULSE_S = 0.006
 
@@ -33,8 +35,10 @@ class RawTrial:
 
     Arrays are float32[n_channels, n_samples], µV, reference at infinity, at one rate; the pulse is at column
     ``pulse_sample``. ``answer_uv``: the direct answer to the pulse (evoked and induced; zero before it).
+    ``sensory_uv``: the brain's answer to click and tap, the same under sham.
     ``ongoing_uv``: the activity that would have been there without a pulse. ``raw_uv`` adds pulse, decay, muscle,
     blink, step, line and amplifier noise, and clips at the rail. ``draws``: what chance decided for the answer.
+    ``emg_uv`` float32[n_samples] and ``mep``: the hand muscle, where the scene has one.
     """
 
     number: int
@@ -43,13 +47,16 @@ class RawTrial:
     pulse_sample: int
     raw_uv: F32
     answer_uv: F32
+    sensory_uv: F32
     ongoing_uv: F32
     draws: Draws
+    emg_uv: F32 | None = None
+    mep: Mep | None = None
 
     @property
     def brain_uv(self) -> F32:
-        """All that is brain: answer and ongoing activity. The truth a cleaned single trial is compared with."""
-        return self.answer_uv + self.ongoing_uv
+        """All that is brain: answer, sensory answer and ongoing activity. The truth a cleaned single trial is compared with."""
+        return self.answer_uv + self.sensory_uv + self.ongoing_uv
 
     @property
     def epoch(self) -> Epoch:
@@ -62,7 +69,7 @@ class RawTrial:
         return (np.arange(self.raw_uv.shape[1]) - self.pulse_sample) / self.rate_hz
 
     def truth_at(self, times_s: F64, part: str = "brain") -> F32:
-        """A part at other instants: float32[n_channels, n_times], µV; "brain", "answer" or "ongoing".
+        """A part at other instants: float32[n_channels, n_times], µV; "brain", "answer", "sensory" or "ongoing".
 
         Exact where the instants are samples; between them linear (the brain has nothing above 200 Hz, so at
         5 kHz the error is below 0.4 %).
@@ -71,9 +78,9 @@ class RawTrial:
         ------
         ValueError : an instant outside the trial, or another part
         """
-        if part not in ("brain", "answer", "ongoing"):
-            raise ValueError(f"part is brain, answer or ongoing, not {part!r}")
-        data = self.brain_uv if part == "brain" else self.answer_uv if part == "answer" else self.ongoing_uv
+        if part not in ("brain", "answer", "sensory", "ongoing"):
+            raise ValueError(f"part is brain, answer, sensory or ongoing, not {part!r}")
+        data: F32 = getattr(self, f"{part}_uv")
         column = np.asarray(times_s, np.float64) * self.rate_hz + self.pulse_sample
         if not bool(np.all((column >= -1e-6) & (column <= data.shape[1] - 1 + 1e-6))):
             raise ValueError(f"instants outside the trial of {data.shape[1]} samples at {self.rate_hz:g} Hz")
@@ -124,6 +131,8 @@ class TrialSource:
                 expected=f"[n_samples, {montage.n_channels}]",
                 found=str(background.shape),
             )
+        self.sensory = Sensory(scene, target, montage)
+        self._muscle = None if scene.emg is None else Muscle(scene, self.rate_hz)
         self._loop, self._at = background, background_at
         self._ongoing = Ongoing(scene, montage) if background is None else None
         self._after_s: F64 = np.arange(self.n_samples - self.pulse_sample) / self.rate_hz
@@ -139,18 +148,27 @@ class TrialSource:
         answer: F32 = np.zeros((self.montage.n_channels, self.n_samples), np.float32)
         draws = self.answer.draw(1, self._chance(_BRAIN, number), self.power_pct_mso)
         answer[:, self.pulse_sample :] = self.answer.fields @ self.answer.courses(draws, self._after_s)[0]
+        sensory = np.zeros_like(answer)
+        if not self.sensory.silent:
+            chance = self._chance(_SENSORY, number)
+            courses = self.sensory.courses(1, self._after_s, chance, self.power_pct_mso)[0]
+            sensory[:, self.pulse_sample :] = self.sensory.fields @ courses
         ongoing = self._background(number)
-        raw = answer + ongoing + self._noise(number)
+        raw = answer + sensory + ongoing + self._noise(number)
         after = raw[:, self.pulse_sample :]
         chance = self._chance(_ARTIFACT, number)
         after += self.artifacts.smooth_part(self._after_s, 1, chance, self.power_pct_mso)[0]
         short = self._after_s < _PULSE_S
         after[:, short] += self.artifacts.pulse_part(self._after_s[short], chance, self.power_pct_mso)
+        if self.scene.artifact.step_uv:
+            step = self.artifacts.step(1, self._chance(_STEP, number), self.power_pct_mso)[0]
+            after += step[:, None] * np.exp(-self._after_s / STEP_TAU_S).astype(np.float32)
         rail = self.scene.artifact.rail_uv
         np.clip(raw, -rail, rail, out=raw)
+        emg_uv, mep = self._emg(number)
         return RawTrial(
             number=number, target=self.target, rate_hz=self.rate_hz, pulse_sample=self.pulse_sample, raw_uv=raw,
-            answer_uv=answer, ongoing_uv=ongoing, draws=draws,
+            answer_uv=answer, sensory_uv=sensory, ongoing_uv=ongoing, draws=draws, emg_uv=emg_uv, mep=mep,
         )  # fmt: skip
 
     def trials(self, count: int, first: int = 0) -> Iterator[RawTrial]:
@@ -169,6 +187,15 @@ class TrialSource:
         pulse = int(chance.integers(0, n)) if self._at is None else self._at[number % len(self._at)]
         rows = np.arange(pulse - self.pulse_sample, pulse - self.pulse_sample + self.n_samples) % n
         return np.ascontiguousarray(self._loop[rows].T, dtype=np.float32)
+
+    def _emg(self, number: int) -> tuple[F32 | None, Mep | None]:
+        if self._muscle is None:
+            return None, None
+        chance = self._chance(_MUSCLE, number)
+        mep = self._muscle.draw(self.target, self.power_pct_mso, chance)
+        out = self._muscle.emg.noise_uv * chance.standard_normal(self.n_samples, dtype=np.float32)
+        out[self.pulse_sample :] += self._muscle.response(mep, self._after_s, self.power_pct_mso, chance)
+        return np.asarray(out, dtype=np.float32), mep
 
     def _noise(self, number: int) -> F32:
         """Amplifier noise, and the line at a phase of its own in each trial (pulses are not locked to it)."""

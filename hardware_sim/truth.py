@@ -9,24 +9,27 @@ Written plainly with FFTs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from hardware_sim.brain import ANSWER_S, INDUCED_SD_HZ, Answer, bessel_ratio
-from hardware_sim.scene import Scene
+from hardware_sim.brain import ANSWER_S, INDUCED_SD_HZ, Answer, Ongoing, bessel_ratio
+from hardware_sim.scene import Scene, Target
 from rtloop.model.estimate import BANDS_HZ
 from rtloop.model.montage import NAMES_63, Montage, position_of
 from rtloop.model.samples import F32, F64
 
 Span = tuple[float, float]
+C128 = npt.NDArray[np.complex128]
 _RATE_HZ = 250.0
+_BEFORE = int(0.4 * _RATE_HZ)
 _AT_S = np.arange(0.02, 0.30, 0.04)
 
 
-def band_analytic(data: F64, rate_hz: float, low_hz: float, high_hz: float) -> F64:
+def band_analytic(data: F64, rate_hz: float, low_hz: float, high_hz: float) -> C128:
     """Analytic signal of one band by a smooth window in the frequency domain, last axis; complex128, same
     shape.
     """
@@ -37,7 +40,7 @@ def band_analytic(data: F64, rate_hz: float, low_hz: float, high_hz: float) -> F
     return np.asarray(np.fft.ifft(2.0 * keep * np.fft.fft(data, axis=-1), axis=-1))
 
 
-def dwpli2(analytic: F64) -> F64:
+def dwpli2(analytic: C128) -> F64:
     """dwPLI^2 of all pairs from complex[n_trials, n_channels, n_times]: float64[n_channels, n_channels,
     n_times].
     """
@@ -51,7 +54,7 @@ def dwpli2(analytic: F64) -> F64:
     return out
 
 
-def scores(analytic_of_band: list[F64], montage: Montage, coil: str) -> dict[str, float]:
+def scores(analytic_of_band: list[C128], montage: Montage, coil: str) -> dict[str, float]:
     """GLOBAL and LOCAL from the analytic signals of the bands (complex[n_trials, n_channels, n_times]
     each).
     """
@@ -135,18 +138,56 @@ def source_truth(scene: Scene, target: str, t_s: float = 0.0) -> dict[str, float
     }  # fmt: skip
 
 
+def power_snr(scene: Scene, target: str, n_trials: int = 400) -> float:
+    """Single-trial power ratio of the answer to everything that goes on without it (ongoing EEG, amplifier noise; no
+    artifact): mean |A|^2 at 8-30 Hz, 15-300 ms, all trials and the 63 default channels, average reference. It is the
+    expectation of (post - pre) / pre in power, the SNR of the design note on decisions. Good to about 4 %.
+    """
+    answer, t = Answer(scene, target, Montage.from_names(NAMES_63)), scene.target(target)
+    draws = answer.draw(n_trials, np.random.default_rng(20_001))
+    # a log-normal gain has heavy tails: its mean square is put in place of what was drawn
+    gain = np.full(n_trials, t.amplitude * answer.loss * np.sqrt(1.0 + t.gain_cv**2))
+    times_s = np.arange(int(ANSWER_S * _RATE_HZ)) / _RATE_HZ
+    courses = answer.courses(replace(draws, gain=gain), times_s)
+    signal = np.zeros((n_trials, courses.shape[1], _BEFORE + times_s.size))
+    signal[:, :, _BEFORE:] = courses
+    fields = answer.fields - answer.fields.mean(0)
+    power = float(np.mean(np.abs(fields @ _scored(signal)) ** 2))
+    alike = scene.model_dump(include={"person", "noise", "conduction"})
+    plain = Scene(**alike, name="", targets={"M1": Target(coil="C3")})
+    return power / _noise_power(plain.model_dump_json(), n_trials)
+
+
+def _scored(data: F64) -> C128:
+    """Analytic signal at 8-30 Hz in the window that is scored."""
+    a, b = (_BEFORE + round(edge * _RATE_HZ) for edge in (0.015, 0.300))
+    return band_analytic(data, _RATE_HZ, 8.0, 30.0)[:, :, a : b + 1]
+
+
+@lru_cache(maxsize=16)
+def _noise_power(scene_json: str, n_trials: int) -> float:
+    scene = Scene.model_validate_json(scene_json)
+    rng = np.random.default_rng(20_002)
+    n_samples = _BEFORE + int(ANSWER_S * _RATE_HZ)
+    noise = (
+        Ongoing(scene, Montage.from_names(NAMES_63)).trials(n_trials, n_samples, _RATE_HZ, rng).astype(float)
+    )
+    # white noise of the amplifier falls into the band in proportion: its SD is stated at the amplifier's rate, 5 kHz
+    noise += scene.noise.sensor_uv * np.sqrt(_RATE_HZ / 5000.0) * rng.standard_normal(noise.shape)
+    return float(np.mean(np.abs(_scored(noise - noise.mean(axis=1, keepdims=True))) ** 2))
+
+
 @lru_cache(maxsize=64)
 def _sensor_truth(scene_json: str, target: str, n_trials: int) -> dict[str, float]:
     scene = Scene.model_validate_json(scene_json)
     montage = Montage.from_names(NAMES_63)
     answer = Answer(scene, target, montage)
     rng = np.random.default_rng(20_000)
-    before = int(0.4 * _RATE_HZ)
     t_s = np.arange(int(ANSWER_S * _RATE_HZ)) / _RATE_HZ
     courses = answer.courses(answer.draw(n_trials, rng), t_s)
-    padded = np.concatenate([np.zeros((*courses.shape[:2], before), np.float32), courses], axis=2)
+    padded = np.concatenate([np.zeros((*courses.shape[:2], _BEFORE), np.float32), courses], axis=2)
     fields = answer.fields - answer.fields.mean(0)
-    columns = before + np.round(_AT_S * _RATE_HZ).astype(int)
+    columns = _BEFORE + np.round(_AT_S * _RATE_HZ).astype(int)
     bands = [band_analytic(padded, _RATE_HZ, *edges)[:, :, columns] for edges in BANDS_HZ.values()]
     return scores([fields @ b for b in bands], montage, scene.geometry_of(target).coil)
 
@@ -158,14 +199,18 @@ def truth_of(scene: Scene, target: str, n_trials: int = 300) -> dict[str, Any]:
     Keys: target, coil, geometry_coil, kappa_global, kappa_local, plv_global, plv_local, itc, amplitude,
     gain_cv, muscle_uv, decay_uv, placement_mm, sensor_global, sensor_local (dwPLI^2, noise-free, LOCAL around
     the coil of the geometry), rank_global, rank_local (1 = lowest by kappa; equal truths share a rank),
-    sensor_rank_global, sensor_rank_local (1 = lowest of the sensor-level scores).
+    sensor_rank_global, sensor_rank_local (1 = lowest of the sensor-level scores), control_of. Ranks are among the
+    targets that are no control block; that of a control block is 0.
     """
     t = scene.target(target)
     as_json = scene.model_dump_json()
-    sensor = {name: _sensor_truth(as_json, name, n_trials) for name in scene.targets}
-    every = scene.targets.values()
+    sensor = {name: _sensor_truth(as_json, name, n_trials) for name in dict.fromkeys([*scene.ranked, target])}
+    every = [scene.targets[name] for name in scene.ranked]
+    ranked = 0 if t.control_of else 1
+    peers = [sensor[name] for name in scene.ranked]
     return {
         "target": target,
+        "control_of": t.control_of,
         "coil": t.coil,
         "geometry_coil": scene.geometry_of(target).coil,
         "kappa_global": t.kappa_global,
@@ -180,8 +225,8 @@ def truth_of(scene: Scene, target: str, n_trials: int = 300) -> dict[str, Any]:
         "placement_mm": t.placement_mm,
         "sensor_global": sensor[target]["global"],
         "sensor_local": sensor[target]["local"],
-        "rank_global": 1 + sum(o.kappa_global < t.kappa_global for o in every),
-        "rank_local": 1 + sum(o.kappa_local < t.kappa_local for o in every),
-        "sensor_rank_global": 1 + sum(s["global"] < sensor[target]["global"] for s in sensor.values()),
-        "sensor_rank_local": 1 + sum(s["local"] < sensor[target]["local"] for s in sensor.values()),
+        "rank_global": ranked * (1 + sum(o.kappa_global < t.kappa_global for o in every)),
+        "rank_local": ranked * (1 + sum(o.kappa_local < t.kappa_local for o in every)),
+        "sensor_rank_global": ranked * (1 + sum(s["global"] < sensor[target]["global"] for s in peers)),
+        "sensor_rank_local": ranked * (1 + sum(s["local"] < sensor[target]["local"] for s in peers)),
     }

@@ -17,16 +17,18 @@ def test_shipped_scenes_keep_their_promise() -> None:
     )
     for name in scene_names():
         scene = load_scene(name)
-        assert tuple(scene.targets) == ("M1", "DLPFC", "ACC", "PSI")
+        assert scene.ranked == ("M1", "DLPFC", "ACC", "PSI")
         assert scene.name == name
         assert pickle.loads(pickle.dumps(scene)) == scene
-        truths = [(t.kappa_global, t.kappa_local) for t in scene.targets.values()]
-        if name == "default":
-            assert len({g for g, _ in truths}) == len({x for _, x in truths}) == 4
-        elif name == "equal_quality":
+        truths = [(scene.targets[t].kappa_global, scene.targets[t].kappa_local) for t in scene.ranked]
+        if name == "equal_quality":
             assert sorted(truths)[0] < sorted(truths)[1] == sorted(truths)[3]
-        else:
+        elif name == "near_tie":
+            assert sorted(truths)[0] == sorted(truths)[1] < sorted(truths)[2] == sorted(truths)[3]
+        elif name == "equal" or name.startswith("unequal"):
             assert len(set(truths)) == 1, f"{name} must have equal truth"
+        else:
+            assert len({g for g, _ in truths}) == len({x for _, x in truths}) == 4
     intensity = load_scene("unequal_intensity")
     assert sorted(t.amplitude for t in intensity.targets.values()) == [0.8, 1.0, 1.0, 1.0]
 
