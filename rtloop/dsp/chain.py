@@ -1,13 +1,15 @@
 """Owns the order of the cleaning stages, raw epoch in, clean trial out; owns no stage and no sum over trials.
 
-Order: load -> decay -> bridge -> decimate -> detrend -> judge channels -> average reference -> judge trial ->
-analytic signal. The decay is fitted on samples outside the gap only, so that the bridge can rest on what is
-left; no filter ever sees the raw pulse. All of it is linear once the decay is known, so the epoch is bridged and
-decimated as it is and the decay, bridged and decimated beforehand, is subtracted at the low rate with the line.
+Order: load -> decay -> bridge -> decimate -> detrend -> judge channels -> average reference -> spatial stage (if
+switched on) -> judge trial -> analytic signal. The decay is fitted on samples outside the gap only, so that the
+bridge can rest on what is left; no filter ever sees the raw pulse. Up to the reference all of it is linear once the
+decay is known, so the epoch is bridged and decimated as it is and the decay, bridged and decimated beforehand, is
+subtracted at the low rate with the line.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +24,7 @@ from rtloop.dsp.quality import Judge
 from rtloop.dsp.rebuild import Rebuilder
 from rtloop.dsp.rows import load, padded, refer, upright
 from rtloop.dsp.settle import Settling
+from rtloop.dsp.spatial import SpatialStage
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.model.montage import Montage
@@ -69,6 +72,7 @@ class Chain:
         self._functional, self._taken = self._corrections(t)
         self._overlap = self._functional @ self._taken[:, 2:]
         self._judge = Judge(spec, montage, t, self.valid)
+        self.spatial = SpatialStage(spec, montage, t) if spec.sound or spec.muscle else None
         self._rebuilder = Rebuilder(montage)
         self._settling = Settling(
             rate_hz=rate_hz, pulse=self.before, n_rows=n_in, width=padded(montage.n_channels),
@@ -126,7 +130,9 @@ class Chain:
             still_s = self._settling.still_s(x, self._outside)
             for k in map(int, np.flatnonzero(still_s[:n] > spec.max_still_s)):
                 if k not in bad or k in held:
-                    bad[k] = f"stands still for {still_s[k] * 1e3:.0f} ms (limit {spec.max_still_s * 1e3:g} ms)"
+                    bad[k] = (
+                        f"stands still for {still_s[k] * 1e3:.0f} ms (limit {spec.max_still_s * 1e3:g} ms)"
+                    )
                     x[:, k] = 0.0
                     held.pop(k, None)
         self._usable[:n] = True
@@ -164,9 +170,16 @@ class Chain:
         keep = np.zeros(y.shape[1], dtype=np.float32)
         keep[:n] = good
         refer(y, mean if spec.average_reference else np.zeros_like(mean), keep)
+        own = {c: w for c, w in bad.items() if c not in held and c not in known_bad}
+        if self.spatial is not None:
+            mark("reference")
+            self._clean_in_space(self.spatial, y, good, bad)
+            mark("spatial")
         verdict = self._judge.trial(y, good, removed_uv=removed, residual_uv=residual, back_ms=back_ms)
+        if self.spatial is not None:
+            verdict = replace(verdict, numbers={**verdict.numbers, **self.spatial.numbers()})
+            self.spatial.learn(verdict)
         if memory is not None and verdict.numbers["bad_channels_pct"] <= spec.max_bad_channels_pct:
-            own = {c: w for c, w in bad.items() if c not in held and c not in known_bad}
             memory.note(own, passed)
         eeg = np.empty((n, y.shape[0]), dtype=np.float32)
         upright(y, eeg)
@@ -180,6 +193,15 @@ class Chain:
             analytic_re=re, analytic_im=im, ongoing_re=ongoing_re, ongoing_im=ongoing_im, decay_uv=removed,
             bad_channels=bad, stage_s={b[0]: b[1] - a[1] for a, b in pairwise(marks)},
         )  # fmt: skip
+
+    def _clean_in_space(self, stage: SpatialStage, y: F32, good: Bool, bad: dict[int, str]) -> None:
+        """The spatial stage; channels that it cannot clean join ``bad``."""
+        stage.hold(y, good)
+        for c in np.flatnonzero(stage.strangers(good)):
+            bad[int(c)] = f"good in fewer than {self.spec.spatial_first} trials before: cannot be cleaned yet"
+            good[c] = False
+            y[:, c] = 0.0
+        stage.apply(y, good)
 
     def _flat(self, epoch: Epoch) -> tuple[F32, int]:
         """The samples of an epoch one after the other, and how far it is from one instant to the next."""

@@ -42,7 +42,23 @@ class ChainSpec:
     detrend: bool = True  # line through baseline and the last 150 ms, instead of a high-pass filter
     # 4 reference
     average_reference: bool = True
-    # 5 quality
+    # 5 spatial stage: off unless a plan says so
+    sound: bool = False  # each electrode's own noise (Mutanen 2018, 10.1016/j.neuroimage.2017.10.021)
+    sound_lambda0: float = 0.1  # Mutanen 2018
+    sound_rounds: int = 8
+    muscle: bool = False  # patterns of the muscle answer (Mutanen 2016, 10.1016/j.neuroimage.2016.05.054)
+    muscle_fast: bool = (
+        True  # look for them in the second difference, where an evoked response hardly appears
+    )
+    muscle_fit_s: Span = (0.011, 0.030)  # what lies in the gap is left out
+    muscle_window_s: Span = (0.005, 0.060)  # they are taken out in here only
+    muscle_ratio: float = 4.0  # power after the pulse over power before
+    muscle_most: int = 6
+    spatial_first: int = 10  # trials learnt before the first one is cleaned
+    spatial_every: int = 5  # trials between two filters
+    spatial_memory: int = 0  # trials after which one has faded to 1/e; 0: none is forgotten
+    spatial_channels: int = 16  # fewer good ones: the trial is not cleaned
+    # 6 quality
     quality: bool = True
     flat_uv: float = 0.2  # peak to peak over the epoch
     wild_uv: float = 1e5  # mean deviation over the epoch: no EEG, whatever the amplifier
@@ -64,7 +80,7 @@ class ChainSpec:
     hold_good_trials: int = 5  # so many good trials in a row take it back
     max_still_s: float = 0.0  # a channel that has one value for longer is bad (0: not looked for)
     rebuild: bool = False  # bad channels from their neighbours, for people to look at; they count nowhere
-    # 6 analytic signal
+    # 7 analytic signal
     window_s: Span = (0.015, 0.300)
     points: tuple[int, int, int] = (32, 32, 64)  # per band of BANDS_HZ
     max_gap_share: float = 0.125  # share of a kernel's energy inside the gap; the band starts where it is met
@@ -100,6 +116,28 @@ class ChainSpec:
                 f"window {self.window_s}",
                 todo="correct the times; a longer gap needs later windows",
             )
+        if (self.sound or self.muscle) and not self._spatial_fits():
+            raise ValidationProblem(
+                "the settings of the spatial stage contradict each other or the rest of the chain",
+                expected="average reference on; muscle_fit_s ends after the gap; windows in order inside the epoch; "
+                "lambda0 > 0, ratio > 1, counts >= 1, first and channels >= 4, memory 0 or >= first",
+                found=f"muscle_fit_s {self.muscle_fit_s}, muscle_window_s {self.muscle_window_s}, "
+                f"average reference {self.average_reference}",
+                todo="correct them, or switch sound and muscle off",
+            )
+
+    def _spatial_fits(self) -> bool:
+        return (
+            self.average_reference
+            and self.epoch_s[0] <= self.muscle_fit_s[0] < self.muscle_fit_s[1] <= self.epoch_s[1]
+            and self.gap_s[1] < self.muscle_fit_s[1]
+            and 0 < self.muscle_window_s[0] < self.muscle_window_s[1] <= self.epoch_s[1]
+            and self.sound_lambda0 > 0
+            and self.muscle_ratio > 1
+            and min(self.sound_rounds, self.muscle_most, self.spatial_every) >= 1
+            and min(self.spatial_first, self.spatial_channels) >= 4
+            and (self.spatial_memory == 0 or self.spatial_memory >= self.spatial_first)
+        )
 
     @property
     def gaps_s(self) -> tuple[Span, ...]:
