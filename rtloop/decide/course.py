@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from rtloop.decide.comparability import ComparabilitySpec
 from rtloop.decide.look import Look, LookSpec, Outcome
 from rtloop.decide.mapping import Question
 from rtloop.errors import ValidationProblem
@@ -47,6 +48,7 @@ class CourseSpec:
     targets: tuple[str, ...]
     first: int = 100
     look: LookSpec | None = None
+    comparability: ComparabilitySpec = field(default_factory=ComparabilitySpec)
     question: Question = Question.NONE
     repairs: int = 1
     places_m: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
@@ -66,10 +68,20 @@ class CourseSpec:
             or self.repairs < 0
         ):
             raise ValidationProblem("a course needs targets, each once, and pulses", found=str(self.targets))
-        if self.look is not None and (len(self.targets) < 2 or self.first < self.look.n0):
+        if self.look is None:
+            return
+        need = max(self.look.n0, self.comparability.accepted_min)
+        if len(self.targets) < 2 or self.first < need:
             raise ValidationProblem(
-                "a first visit must bring what a look needs", expected=f"two targets, {self.look.n0} pulses each",
+                "a first visit must bring what a look needs", expected=f"two targets, {need} pulses each",
                 found=f"{len(self.targets)} target(s), {self.first}",
+            )  # fmt: skip
+        most = (self.first + (self.look.looks - 1) * self.look.block) / self.first
+        if not most <= self.comparability.accepted_ratio_max:
+            raise ValidationProblem(
+                "the return visits would make the targets incomparable by their own number of pulses",
+                expected=f"at most {self.comparability.accepted_ratio_max:g} times the first visit", found=f"{most:.2g}",
+                todo="plan fewer looks, smaller blocks or longer first visits",
             )  # fmt: skip
 
 
@@ -140,26 +152,31 @@ def next_step(spec: CourseSpec, history: Sequence[Event]) -> Step:
                 coil,
             )
         return _look(spent + 1, spec.look)
-    return _after_refusal(spec, history, found, since, coil, spent)
+    return _after_refusal(spec, history, found, since, coil, counted)
 
 
 def _after_refusal(
-    spec: CourseSpec, history: Sequence[Event], found: Look, since: list[str], coil: str | None, spent: int
+    spec: CourseSpec,
+    history: Sequence[Event],
+    found: Look,
+    since: list[str],
+    coil: str | None,
+    counted: Mapping[str, int],
 ) -> Step:
     """Not comparable: pulses where only pulses are missing, another look where something was done, else the end."""
     assert spec.look is not None
     failures = found.comparability.failures if found.comparability is not None else ()
-    short: dict[str, int] = {}
+    short = {t: spec.look.n0 - n for t, n in counted.items() if n < spec.look.n0}
     for f in failures:
         if f.more_pulses:
             short[f.target] = max(short.get(f.target, 0), f.more_pulses)
-    only_pulses = bool(failures) and all(f.more_pulses for f in failures)
+    only_pulses = all(f.more_pulses for f in failures)
     left = [t for t in short if t not in since and _repairs(history, t) < spec.repairs]
     if only_pulses and left:
         target = _nearest(left, coil, spec)
         return _visit(target, short[target], "accepted pulses are missing there for a fair comparison", coil)
     if since:
-        return _look(spent + 1, spec.look)
+        return _look(1 + sum(1 for e in history if isinstance(e, Look) and e.spent), spec.look)
     return Step(do=Do.END, why=found.words)
 
 

@@ -42,7 +42,7 @@ class LookSpec:
     that placing the coil anew adds nothing, an assumption."""
 
     question: Question
-    n0: int = 100  # accepted pulses each target needs before anything is computed
+    n0: int = 60  # accepted pulses each target needs before anything is computed
     block: int = 100  # accepted pulses of a return visit
     looks: int = 2
     placement_sd: float = 0.0

@@ -11,7 +11,7 @@ from rtloop.decide.look import Look, LookSpec, Outcome, look
 from rtloop.decide.mapping import Question
 from rtloop.errors import ValidationProblem
 
-LOOKS = LookSpec(question=Question.LOW, looks=3)
+LOOKS = LookSpec(question=Question.LOW, looks=3, block=70)
 ORDER = ("PSI", "M1", "ACC", "DLPFC")
 SPEC = CourseSpec(targets=ORDER, look=LOOKS, question=Question.LOW)
 FIRST = tuple(Visit(target=t, accepted=100) for t in ORDER)
@@ -44,8 +44,8 @@ def test_returns_begin_where_the_coil_is_and_lead_to_the_next_look() -> None:
     spec = CourseSpec(targets=ORDER[::-1], look=LOOKS, question=Question.LOW)  # the coil ends at PSI
     history = [*FIRST[::-1], _back(1)]
     step = next_step(spec, history)
-    assert (step.target, step.pulses, step.move) == ("PSI", 100, False)
-    history.append(Visit(target="PSI", accepted=100))
+    assert (step.target, step.pulses, step.move) == ("PSI", 70, False)
+    history.append(Visit(target="PSI", accepted=70))
     step = next_step(spec, history)
     assert (step.target, step.move) == ("ACC", True)
     history.append(Visit(target="ACC", accepted=97))
@@ -94,6 +94,18 @@ def test_missing_pulses_are_fetched_once_and_the_look_is_not_spent() -> None:
     assert "not comparable" in step.why
 
 
+def test_pulses_below_n0_are_fetched_too() -> None:
+    spec = CourseSpec(
+        targets=ORDER, look=LookSpec(question=Question.LOW, n0=80, block=70), question=Question.LOW
+    )
+    few = [*NEAR[:3], candidate("PSI", 0.03, n=72)]
+    assert spec.look is not None
+    refused = look(few, FINE, spec.look, 1)
+    assert "nothing is decided below 80" in refused.words
+    step = next_step(spec, [Visit(target="PSI", accepted=72), *FIRST[1:], refused])
+    assert (step.target, step.pulses) == ("PSI", 8)
+
+
 def test_other_failures_end_it_until_the_operator_restarts_a_target() -> None:
     refused = _refusal(residue=4.0)
     assert next_step(SPEC, [*FIRST, refused]).do is Do.END
@@ -113,6 +125,8 @@ def test_refused() -> None:
     with pytest.raises(ValidationProblem, match="only to that one"):
         CourseSpec(targets=ORDER, question=Question.LOW)
     with pytest.raises(ValidationProblem, match="first visit"):
-        CourseSpec(targets=ORDER, look=LOOKS, question=Question.LOW, first=60)
+        CourseSpec(targets=ORDER, look=LOOKS, question=Question.LOW, first=59)
+    with pytest.raises(ValidationProblem, match="incomparable by their own"):
+        CourseSpec(targets=ORDER, look=LOOKS, question=Question.LOW, first=90)
     with pytest.raises(ValidationProblem, match="each once"):
         CourseSpec(targets=("M1", "M1"))

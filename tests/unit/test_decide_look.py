@@ -104,10 +104,10 @@ def test_placement_variance_widens_and_more_visits_narrow() -> None:
 
 
 def test_nothing_is_decided_below_n0_or_without_numbers() -> None:
-    few = (*CLEAR[:3], candidate("PSI", 0.07, n=99))
+    few = (*CLEAR[:3], candidate("PSI", 0.07, n=59))
     found = look(few, FINE, LOW, 1)
     assert (found.outcome, found.leader, found.spent) == (Outcome.NOT_COMPARABLE, None, False)
-    assert "PSI has 99 accepted pulses; nothing is decided below 100" in found.words
+    assert "PSI has 59 accepted pulses; nothing is decided below 60" in found.words
     for bad in (
         Estimate.absent("no pulse yet"),
         Estimate.normal(0.01, math.nan, n=100),
