@@ -32,5 +32,5 @@ def epoch(data: np.ndarray) -> Epoch:
 
 
 def scorer(spec: ChainSpec | None = None, montage: Montage = MONTAGE, **kw) -> TargetScorer:
-    coil = kw.pop("coil_m", montage.positions_m[2])
+    coil = kw.pop("coil_m") if "coil_m" in kw else montage.positions_m[2]
     return TargetScorer("M1", spec or ChainSpec(), RATE, montage, coil, **kw)

@@ -11,16 +11,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rtloop.model.estimate import Verdict
-from rtloop.quality.lights import ABOVE, Finding, Judgement, Light, of, spoken
+from rtloop.quality.lights import ABOVE, BELOW, Finding, Judgement, Light, of, spoken
 from rtloop.quality.limits import REJECTING, TRIAL, QualityLimits
 
-#: rules of trials of which no epoch could be cut -> what to do
+#: rules of trials of which no epoch could be cut -> worse where, what to do
 _NO_EPOCH = {
-    "samples before the pulse": "nothing: the recording had only just begun",
-    "gap in the samples of the epoch": "look at the stream: cable, radio link, load of the amplifier's computer",
-    "another pulse inside the epoch": "lengthen the interval between pulses, or shorten the epoch",
+    "samples before the pulse": (BELOW, "nothing: the recording had only just begun"),
+    "gap in the samples of the epoch": (
+        ABOVE,
+        "look at the stream: cable, radio link, load of the amplifier's computer",
+    ),
+    "another pulse inside the epoch": (BELOW, "lengthen the interval between pulses, or shorten the epoch"),
 }
-_ELSE = "look at the trial"
+_ELSE = (ABOVE, "look at the trial")
 
 
 def judge_trial(
@@ -46,7 +49,9 @@ def judge_trial(
             value, limit, unit = found.pop(rule)
             out.append(_rejected(name, row.what, value, limit, unit, row.worse, row.todo))
         elif name in verdict.numbers:
-            out.append(replace(row.judge(verdict.numbers[name], (near,)), red=limit))  # not rejected: never RED
+            out.append(
+                replace(row.judge(verdict.numbers[name], (near,)), red=limit)
+            )  # not rejected: never RED
         elif not verdict.numbers:
             continue
         else:
@@ -57,7 +62,7 @@ def judge_trial(
             )
             out.append(row.absent(why, (near, limit)))
     out += [
-        _rejected(rule, rule, value, limit, unit, ABOVE, _NO_EPOCH.get(rule, _ELSE))
+        _rejected(rule, rule, value, limit, unit, *_NO_EPOCH.get(rule, _ELSE))
         for rule, (value, limit, unit) in found.items()
     ]
     for name, row in TRIAL.items():

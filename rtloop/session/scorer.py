@@ -285,6 +285,8 @@ class TargetScorer:
     def _why_no(self, scope: str) -> str:
         if scope != "global" and not self.local_channels:
             return "no coil position was given, so no electrodes are nearest to it"
+        if scope == "global" and not np.ptp(self.montage.positions_m, axis=0).any():
+            return "all electrodes lie at one place, so no pair has a distance to weigh it by"
         where = "at all" if scope == "global" else "near the coil"
         return f"too few good channels {where}: a pair needs both good in half of the accepted trials"
 
