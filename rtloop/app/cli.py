@@ -76,6 +76,12 @@ Window = Annotated[
     bool, typer.Option("--window", help="A window answers (rtloop gui); it shows that somebody is there.")
 ]
 RunId = Annotated[str | None, typer.Option("--run-id", hidden=True, help="8 hexadecimal digits.")]
+Names = Annotated[
+    list[str] | None, typer.Option("--events", help="Name (a regular expression) of the pulses' events.")
+]
+NotEeg = Annotated[
+    list[str] | None, typer.Option("--not-eeg", help="Name (a regular expression) of channels, no EEG.")
+]
 Plan = Annotated[str | None, typer.Option("--plan", help="A TOML plan, or the name of one in the library.")]
 
 
@@ -260,11 +266,34 @@ def verify(folder: Annotated[Path, typer.Argument(help="A session folder.")], js
 
 
 @app.command()
-def replay(folder: Annotated[Path, typer.Argument(help="A session folder.")], json_: Json = False) -> None:
-    """Run a recorded session through the same code again and compare the scores. Exit 7 if they differ."""
+def replay(
+    path: Annotated[Path, typer.Argument(help="A session folder, or a recording: .vhdr, .set, .edf, .bdf, .fif, .xdf.")],
+    plan: Plan = None,
+    events: Names = None,
+    target: Annotated[str | None, typer.Option("--target", help="All pulses are of TARGET, or TARGET/control.")] = None,
+    blocks: Annotated[Path | None, typer.Option("--blocks", help="A TOML file: events -> targets, control blocks.")] = None,
+    not_eeg: NotEeg = None,
+    participant: Code = None, data_dir: DataDir = None, site: Site = None, json_: Json = False,
+) -> None:  # fmt: skip
+    """A session folder: run it again and compare; exit 7 if it differs. A recording of any lab: describe it, or with --plan
+    run it through the line of a live session, which leaves a session folder with its report."""
     from rtloop.app.look import replay_folder
 
-    _tell(replay_folder(folder), json_)
+    options = {"--events": events, "--target": target, "--blocks": blocks, "--not-eeg": not_eeg}
+    if plan is None and path.is_dir():
+        _tell(replay_folder(path), json_)
+    if plan is None and (given := [name for name in ("--target", "--blocks") if options[name]]):
+        raise UsageProblem(
+            f"{given[0]} needs --plan", expected="--plan PLAN", found="none", todo="name the plan"
+        )
+    from rtloop.app.recorded import ReplayRequest, replay_recording
+    from rtloop.app.voice import say
+
+    request = ReplayRequest(
+        file=path, plan=plan, events=tuple(events or ()), target=target, blocks=blocks, not_eeg=tuple(not_eeg or ()),
+        participant=participant, data_dir=data_dir, site=site,
+    )  # fmt: skip
+    _tell(replay_recording(request, say), json_)
 
 
 @app.command()

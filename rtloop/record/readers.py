@@ -99,7 +99,7 @@ def _from_xdf(path: Path) -> Recording:
     data = np.ascontiguousarray(stream.data.T, dtype=np.float32)
     for row, (kind, unit) in enumerate(zip(types, stream.units, strict=True)):
         if kind in _VOLTAGES:
-            data[row] *= np.float32(_factor(unit, stream.labels[row], path))
+            data[row] *= np.float32(microvolts_per(unit, stream.labels[row], path))
     start_s = float(stream.stamps_s[0]) + _offset_s(stream)
     events = sorted(
         (float(t) + _offset_s(s) - start_s, text)
@@ -113,7 +113,8 @@ def _from_xdf(path: Path) -> Recording:
     )  # fmt: skip
 
 
-def _factor(unit: str, label: str, path: Path) -> float:
+def microvolts_per(unit: str, label: str, path: Path) -> float:
+    """Factor from a unit as written in a stream header to µV; ValidationProblem names the channel of an unknown one."""
     found = _TO_UV.get(unit.strip().lower())
     if found is None:
         raise ValidationProblem(

@@ -230,6 +230,13 @@ def _conditions(view: View, line: SignalLine) -> dict[str, str]:
     }
     if s.get("scene"):
         out["simulated scene"] = str(s["scene"])
+    if recorded := s.get("recorded"):
+        kinds = ", ".join(f"{n} {kind}" for kind, n in recorded["channels"].items())
+        out["made from the recording"] = (
+            f"{recorded['file']} ({recorded['form']}): {kinds}; breaks: {recorded['breaks']}"
+        )
+        out["pulses found by"] = recorded["pulses_by"]
+        out["remarks on the recording"] = " | ".join(n["words"] for n in view.notes) or "none"
     if view.loopback is not None and view.loopback.get("expected_s") is not None:
         out["fire command to EEG"] = "; ".join(
             w for w in (view.loopback["words"], band_words(view.loopback)) if w

@@ -1,0 +1,189 @@
+"""Files of other labs are opened piece by piece in µV, or refused in words; what is torn is told."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings_tools import mne_raw
+
+from rtloop.eeg.layout import Kind
+from rtloop.errors import NotReady, ValidationProblem
+from rtloop.record.read_open import BREAK_S, Mark, open_recording, sampled
+from rtloop.record.xdf_write import StreamLayout, XdfWriter
+
+RATE_HZ = 1000.0
+NAMES = ["Fp1", "C3", "Cz", "Pz"]
+EVENTS = [(1000, "S  1"), (2500, "R128")]
+
+
+def data_uv(n: int = 4000) -> np.ndarray:
+    return np.round(np.random.default_rng(5).normal(size=(n, 4)) * 20, 2).astype(np.float32)
+
+
+@pytest.fixture
+def mne():  # type: ignore[no-untyped-def]
+    return pytest.importorskip("mne", reason="mne reads the formats of other labs (extra [recordings])")
+
+
+def bdf(folder: Path, n: int = 4000) -> Path:
+    pytest.importorskip("edfio")
+    path = folder / "a.bdf"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mne_raw(data_uv(n), NAMES, RATE_HZ, EVENTS).export(path, verbose="error")
+    return path
+
+
+def xdf(folder: Path, *, gap: bool = False, unit: str = "microvolts") -> Path:
+    path = folder / "a.xdf"
+    writer = XdfWriter(path)
+    layout = StreamLayout(
+        name="amp", kind="EEG", labels=tuple(NAMES), units=(unit,) * 4, types=("EEG",) * 4, rate_hz=RATE_HZ
+    )
+    eeg = writer.add_stream(layout, created_s=0.0)
+    marks = writer.add_stream(StreamLayout(name="m", kind="Markers", text=True), created_s=0.0)
+    x = data_uv()
+    for i in range(0, 4000, 500):
+        late_s = 2.0 if gap and i >= 2000 else 0.0
+        writer.samples(eeg, 70.0 + late_s + np.arange(i, i + 500) / RATE_HZ, x[i : i + 500])
+    writer.strings(marks, [71.0], ["go"])
+    writer.close()
+    return path
+
+
+def test_a_piece_of_a_file_is_what_the_whole_holds_there(mne, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    rec = open_recording(bdf(tmp_path))
+    assert (rec.rate_hz, rec.n_samples, rec.form) == (RATE_HZ, 4000, "BDF")
+    np.testing.assert_allclose(rec.frames(1500, 700), data_uv()[1500:2200], atol=1e-3)
+    assert rec.frames(0, 10).flags.c_contiguous
+    assert [(m.sample, m.names[1]) for m in rec.marks] == [(1000, "S 1"), (2500, "R128")]
+    assert rec.time_of(1234) == 1.234
+    assert not rec.notes
+
+
+def test_an_event_is_named_in_full_or_without_its_group_and_blanks_count_once() -> None:
+    mark = Mark(sample=0, t_s=0.0, name="Stimulus/S  1")
+    assert mark.is_one_of(("S 1",))
+    assert mark.is_one_of(("Stimulus/S  1",))
+    assert mark.is_one_of(("R128", "S *[0-9]"))
+    assert not mark.is_one_of(("S",))
+    assert Mark(sample=0, t_s=0.0, name="Comment/pulse M1/run").is_one_of(("pulse M1/run",))
+
+
+def test_steps_of_a_trigger_channel_are_events_wherever_a_piece_ends(mne, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    x = np.zeros((25_000, 2))
+    x[:, 0] = np.random.default_rng(1).normal(size=25_000) * 1e-5
+    for at, code in ((9_999, 3), (10_000, 7), (20_000, 3)):
+        x[at : at + 2, 1] = code
+    raw = mne.io.RawArray(x.T, mne.create_info(["Cz", "STI"], RATE_HZ, ["eeg", "stim"]), verbose="error")
+    raw.save(tmp_path / "a_raw.fif", verbose="error")
+    rec = open_recording(tmp_path / "a_raw.fif")
+    assert [(m.sample, m.names[1]) for m in rec.marks] == [(9_999, "3"), (10_000, "7"), (20_000, "3")]
+    assert [c.kind for c in rec.channels] == [Kind.EEG, Kind.TRIG]
+
+
+def test_a_boundary_is_a_break_and_no_event(mne, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    marks = [(0, "New Segment/"), (1500, "boundary"), (2500, "R128"), (3000, "BAD blink")]
+    raw = mne_raw(data_uv(), NAMES, RATE_HZ, marks)
+    raw.annotations.set_durations({"BAD blink": 2.0})
+    raw.save(tmp_path / "a_raw.fif", verbose="error")
+    rec = open_recording(tmp_path / "a_raw.fif")
+    assert rec.breaks == (1500,)
+    assert [m.name for m in rec.marks] == ["R128"]
+    assert rec.time_of(1499) == 1.499
+    assert rec.time_of(1500) == pytest.approx(1.5 + BREAK_S)
+    assert rec.marks[0].t_s == pytest.approx(2.5 + BREAK_S)
+    assert any("BAD" in words for words in rec.notes)
+
+
+def test_what_is_torn_is_told_or_refused(mne, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    whole = bdf(tmp_path)
+    whole.write_bytes(whole.read_bytes()[:-7000])
+    rec = open_recording(whole)
+    assert rec.n_samples < 4000
+    assert any("does not match the file size" in words for words in rec.notes)
+    pybv = pytest.importorskip("pybv")
+    pybv.write_brainvision(
+        data=data_uv().T.astype(float) * 1e-6, sfreq=RATE_HZ, ch_names=NAMES, fname_base="b", folder_out=str(tmp_path), unit="µV",
+        fmt="binary_float32", resolution=1.0,
+    )  # fmt: skip
+    eeg = tmp_path / "b.eeg"
+    eeg.write_bytes(eeg.read_bytes()[:-5])
+    rec = open_recording(eeg)
+    assert rec.n_samples == 3999
+    assert any("torn" in words for words in rec.notes)
+    np.testing.assert_array_equal(rec.frames(3000, 999), data_uv()[3000:3999])
+    mne_raw(data_uv(), NAMES, RATE_HZ, []).save(tmp_path / "c_raw.fif", verbose="error")
+    fif = tmp_path / "c_raw.fif"
+    fif.write_bytes(fif.read_bytes()[:-30_000])
+    with pytest.raises(ValidationProblem, match="cannot be read as continuous EEG"):
+        open_recording(fif).frames(0, 4000)
+    header = tmp_path / "b.vhdr"
+    eeg.unlink()
+    with pytest.raises(ValidationProblem, match=r"b\.vhdr cannot be read"):
+        open_recording(header)
+
+
+def test_an_xdf_file_keeps_its_stamps_gaps_and_markers(tmp_path: Path) -> None:
+    rec = open_recording(xdf(tmp_path, gap=True, unit="millivolts"))
+    np.testing.assert_allclose(rec.frames(1000, 50), 1e3 * data_uv()[1000:1050], rtol=1e-6)
+    assert rec.breaks == (2000,)
+    assert rec.time_of(2000) - rec.time_of(1999) == pytest.approx(2.001)
+    assert [(m.sample, m.name, m.exact) for m in rec.marks] == [(1000, "go", False)]
+
+
+def test_a_torn_xdf_is_read_as_far_as_it_goes_and_a_damaged_one_refused(tmp_path: Path) -> None:
+    path = xdf(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    rec = open_recording(path)
+    assert 0 < rec.n_samples < 4000
+    assert "torn" in rec.notes[0]
+    path.write_bytes(b"XDF:" + whole[4:200] + b"\xff" + whole[201:])
+    with pytest.raises(ValidationProblem, match=r"damaged|EEG streams"):
+        open_recording(path)
+    path.write_bytes(b"no XDF at all")
+    with pytest.raises(ValidationProblem, match="cannot be read"):
+        open_recording(path)
+
+
+@pytest.mark.parametrize("rate_hz", [500.0, 128.0])
+def test_a_slow_recording_is_refused_with_the_reason(mne, tmp_path: Path, rate_hz: float) -> None:  # type: ignore[no-untyped-def]
+    mne_raw(data_uv(), NAMES, rate_hz, []).save(tmp_path / "a_raw.fif", verbose="error")
+    with pytest.raises(ValidationProblem, match=r"sampled at .* below 1 kHz the pulse smears"):
+        open_recording(tmp_path / "a_raw.fif")
+
+
+def test_what_is_no_recording_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValidationProblem, match="there is no recording"):
+        open_recording(tmp_path / "absent.vhdr")
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(ValidationProblem, match=r"no known kind.*\.bdf"):
+        open_recording(tmp_path / "a.txt")
+
+
+def test_without_mne_the_install_command_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.edf").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "mne", None)
+    with pytest.raises(NotReady, match=r"pip install 'rtloop\[recordings\]'"):
+        open_recording(tmp_path / "a.edf")
+
+
+@pytest.mark.parametrize(("factor", "right"), [(1.0, True), (1e-6, False), (1e6, False), (0.0, False)])
+def test_a_unit_that_cannot_be_right_is_seen(tmp_path: Path, factor: float, right: bool) -> None:
+    rec = open_recording(xdf(tmp_path))
+    frames = rec.frames
+    object.__setattr__(rec, "frames", lambda first, count: frames(first, count) * np.float32(factor))
+    assert (sampled(rec, (0, 1, 2, 3)).words == "") is right
+
+
+def test_coarse_integers_are_measured(tmp_path: Path) -> None:
+    rec = open_recording(xdf(tmp_path))
+    assert sampled(rec, (0, 1, 2, 3)).step_uv < 0.02
+    frames = rec.frames
+    object.__setattr__(rec, "frames", lambda first, count: np.round(frames(first, count) / 2) * np.float32(2))
+    assert sampled(rec, (0, 1, 2, 3)).step_uv == 2.0
