@@ -331,9 +331,9 @@ def _quality(quality: Quality | None) -> Iterator[Problem]:
                 where="quality.reject", what="no such limit rejects a trial", expected=", ".join(names), found=name,
                 todo="correct the name",
             )  # fmt: skip
-        elif not quality.reject[name] >= 0:
+        elif not (quality.reject[name] >= 0 and (name != "min_channels" or quality.reject[name] % 1 == 0)):
             yield Problem(
-                where=f"quality.reject.{name}", what="not a limit", expected="0 or more",
+                where=f"quality.reject.{name}", what="not a limit", expected="0 or more, whole for a count",
                 found=f"{quality.reject[name]:g}", todo="correct the number",
             )  # fmt: skip
     bad, of_last, _ = quality.hold
