@@ -99,14 +99,31 @@ class Draws:
     hz: F64
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvokedCourses:
+    """Time courses to stand in place of the bumps: ``times_s`` float64[n] from the pulse, evenly spaced; ``courses_uv``
+    float64[k, n], the GMFP that each adds on a map of unit RMS (zero outside ``times_s``). See ``hardware_sim.real``.
+    """
+
+    times_s: F64
+    courses_uv: F64
+
+    def at(self, t_s: F64) -> F64:
+        """The courses at other instants: float64[k, len(t_s)]."""
+        return np.array([np.interp(t_s, self.times_s, c, left=0.0, right=0.0) for c in self.courses_uv])
+
+
 class Answer:
     """The brain's answer to a pulse at one target, seen by one montage.
 
     Columns of ``fields`` (float32[n_channels, 10 + 6], µV): stimulated region, 3 neighbours, 6 distant, 6
-    bumps.
+    bumps; with ``evoked`` given, one per course in place of the bumps.
     """
 
-    def __init__(self, scene: Scene, target: str, montage: Montage) -> None:
+    def __init__(
+        self, scene: Scene, target: str, montage: Montage, evoked: EvokedCourses | None = None
+    ) -> None:
+        self.evoked = evoked
         self.scene, self.name, self.montage = scene, target, montage
         self.truth = scene.target(target)
         home = scene.geometry_of(target)
@@ -132,7 +149,8 @@ class Answer:
         side = rng.choice([-1.0, 1.0], (1 + N_LOCAL + N_DISTANT, len(INDUCED_HZ)))
         self._mu = side * rng.uniform(0.25 * np.pi, 0.75 * np.pi, side.shape)
         self._mu[0] = 0.0
-        self._bumps = self._bump_fields(where, moments, rng)
+        make = self._bump_fields if evoked is None else self._course_fields
+        self._bumps = make(where, moments, rng)
         self.fields: F32 = np.concatenate([self._oscillating, self._bumps], axis=1).astype(np.float32)
         self.loss = float(np.exp(-0.5 * (self.truth.placement_mm / 18.0) ** 2))
 
@@ -172,6 +190,30 @@ class Answer:
             field = (standard @ (mix * size)) @ shape.T + induced
             size *= np.sqrt((wanted + 1e-9) / (field.std(axis=0) + 1e-9))
         return np.asarray(local @ (mix * size))
+
+    def _course_fields(self, where: F64, moments: F64, rng: np.random.Generator) -> F64:
+        """A map for each course: mixtures of the regions' fields, orthonormal over the 63 default electrodes, the first
+        that of the stimulated region. All are made smaller alike, so that with the locked oscillations the GMFP is the
+        real one on average over the instants it was measured.
+        """
+        assert self.evoked is not None
+        k = len(self.evoked.courses_uv)
+        if k > len(where):
+            raise ValueError(f"{k} courses need as many regions, there are {len(where)}")
+        default = Montage.from_names(NAMES_63)
+        standard = topographies(self.scene, default, where * _DEPTH_M, moments)
+        standard = standard - standard.mean(axis=0)
+        order = [0, *(1 + rng.permutation(len(where) - 1))][:k]
+        r = np.linalg.qr(standard[:, order], mode="r")
+        mix = np.zeros((len(where), k))
+        mix[order] = np.linalg.inv(r) * (np.sign(np.diag(r)) * np.sqrt(len(standard)))
+        at_s = np.array(_CHECKED_S)
+        real = (standard @ mix) @ self.evoked.at(at_s)
+        induced = standard @ self._mean_induced(at_s)
+        shares = np.linspace(0.3, 1.0, 71)
+        totals = np.array([np.mean((s * real + induced).std(axis=0)) for s in shares])
+        share = float(shares[np.argmin(np.abs(totals - np.mean(real.std(axis=0))))])
+        return np.asarray(topographies(self.scene, self.montage, where * _DEPTH_M, moments) @ mix * share)
 
     def _mean_induced(self, t_s: F64) -> F64:
         """Expected course of the oscillations at coupling kappa 2 (so the bumps are the same at every
@@ -213,6 +255,11 @@ class Answer:
         out = np.empty((n, self.fields.shape[1], t.size), np.float32)
         gain = draws.gain.astype(np.float32)[:, None, None]
         out[:, : 1 + N_LOCAL + N_DISTANT] = gain * (weight.astype(np.float32) @ basis)
+        if self.evoked is not None:
+            for trial in range(n):
+                course = self.evoked.at(t_s - draws.late_s[trial, 0])
+                out[trial, 1 + N_LOCAL + N_DISTANT :] = draws.gain[trial] * course
+            return out
         for i, (latency_s, width_s) in enumerate(BUMPS_S):
             z = (t - (latency_s + draws.late_s[:, i : i + 1]).astype(np.float32)) * np.float32(1.0 / width_s)
             out[:, 1 + N_LOCAL + N_DISTANT + i] = gain[:, 0] * np.exp(np.float32(-0.5) * z * z)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardware_sim.artifacts import STEP_TAU_S, Artifacts
-from hardware_sim.brain import Answer, Draws, Ongoing
+from hardware_sim.brain import Answer, Draws, EvokedCourses, Ongoing
 from hardware_sim.emg import Mep, Muscle
 from hardware_sim.head import line_sizes_uv, noise_sd_uv
 from hardware_sim.scene import Scene
@@ -101,6 +101,7 @@ class TrialSource:
     background : float32[n_samples, n_channels], µV: a seamless loop of ongoing EEG in place of the simulated
         one (``hardware_sim.background.background_loop``), cut at ``background_at`` (samples, one per trial;
         None: by chance)
+    evoked : time courses in place of the simulated bumps (``hardware_sim.real.evoked_courses``)
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class TrialSource:
         power_pct_mso: float | None = None,
         background: F32 | None = None,
         background_at: tuple[int, ...] | None = None,
+        evoked: EvokedCourses | None = None,
     ) -> None:
         self.scene, self.target, self.seed, self.rate_hz = scene, target, seed, float(rate_hz)
         self.montage = montage = Montage.from_names(NAMES_63) if montage is None else montage
@@ -123,7 +125,7 @@ class TrialSource:
         self.power_pct_mso = scene.person.reference_pct_mso if power_pct_mso is None else power_pct_mso
         self.pulse_sample = round(-epoch_s[0] * self.rate_hz)
         self.n_samples = self.pulse_sample + round(epoch_s[1] * self.rate_hz) + 1
-        self.answer = Answer(scene, target, montage)
+        self.answer = Answer(scene, target, montage, evoked)
         self.artifacts = Artifacts(scene, target, montage, self.rate_hz)
         if background is not None and (background.ndim != 2 or background.shape[1] != montage.n_channels):
             raise ValidationProblem(
