@@ -133,7 +133,7 @@ def cleaned(method: Method, raw: list[Epoch], batch: Batch) -> tuple[F32, dict[s
     start_s = time.process_time()
     if method.offline is not None:
         done = method.offline(batch)
-        return done.eeg_uv, done.note, time.process_time() - start_s
+        return done.eeg_uv, done.note, time.process_time() - start_s + done.note.get("shared_cpu_s", 0.0)
     assert method.spec is not None
     chain = Chain(method.spec, rate_hz=raw[0].rate_hz, montage=batch.montage)
     out = np.empty((len(raw), batch.montage.n_channels, chain.times_s.size), np.float32)
