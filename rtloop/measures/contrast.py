@@ -13,7 +13,7 @@ import numpy as np
 
 from rtloop.errors import ValidationProblem
 from rtloop.measures.sampling import BIASED_BY_N
-from rtloop.model.estimate import Estimate
+from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.samples import F32
 
 
@@ -36,6 +36,33 @@ def difference(real: Estimate, control: Estimate, *, measure: str) -> Estimate:
             n=n, unit=real.unit,
         )  # fmt: skip
     return Estimate.normal(real.value - control.value, math.hypot(real.se, control.se), n=n, unit=real.unit)
+
+
+def contrasted(real: Scores, control: Scores) -> Scores:
+    """Real minus control for every number that both have, each as ``difference``; SEs on the plain scale.
+
+    ``n_accepted`` is the smaller, ``n_rejected`` the sum. A dwPLI² difference is not a dwPLI² of a difference.
+    """
+    pairs = {
+        m: {
+            s: {
+                b: difference(e, control.connectivity[m][s][b], measure=m)
+                for b, e in bands.items()
+                if b in control.connectivity[m][s]
+            }
+            for s, bands in scopes.items()
+            if s in control.connectivity[m]
+        }
+        for m, scopes in real.connectivity.items()
+        if m in control.connectivity
+    }
+    evoked = {
+        k: difference(e, control.evoked[k], measure=k) for k, e in real.evoked.items() if k in control.evoked
+    }
+    return Scores(
+        target=real.target, n_accepted=min(real.n_accepted, control.n_accepted),
+        n_rejected=real.n_rejected + control.n_rejected, connectivity=pairs, evoked=evoked,
+    )  # fmt: skip
 
 
 def z_of(e: Estimate) -> float:

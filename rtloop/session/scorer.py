@@ -17,6 +17,7 @@ from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.measures.connectivity import RunningConnectivity
 from rtloop.measures.evoked import RunningEvoked
+from rtloop.measures.sampling import DRAWS
 from rtloop.measures.scopes import usable, weights, wider_weights
 from rtloop.measures.uncertainty import estimate, jackknife_se
 from rtloop.model.estimate import MEASURES, POOLED, Estimate, Scores, Verdict
@@ -33,6 +34,7 @@ from rtloop.session.composing import (
     evoked_scores,
     with_mean,
 )
+from rtloop.session.equal import EqualScores, equal_scores
 
 SCOPES = ("global", "local")
 #: beside LOCAL, for dwPLI² alone (docs/decisions/0017)
@@ -227,6 +229,19 @@ class TargetScorer:
             target=self.target, n_accepted=n, n_rejected=seen - n,
             connectivity=self._beside.connectivity(self._connectivity, w[:2], why, meanwhile),
             evoked=self._beside.evoked(self._evoked, self._bands, channels, roi, why[1], meanwhile),
+        )  # fmt: skip
+
+    def at_equal_n(
+        self, n: int, meanwhile: Callable[[], None] = lambda: None, *, draws: int = DRAWS
+    ) -> EqualScores:
+        """PLV, wPLI, ITC and PCIst at ``n`` trials, to compare with a target that has fewer; off the critical path.
+
+        ``ValidationProblem`` for fewer than 3 or more than there are.
+        """
+        channels, roi, w = self._used(self._connectivity.n)
+        return equal_scores(
+            self.target, self._connectivity, self._evoked, n, weights=w[:2], channels=channels, roi=roi,
+            why=(self._why_no("global"), self._why_no("local")), draws=draws, meanwhile=meanwhile,
         )  # fmt: skip
 
     def _used(self, n: int) -> tuple[npt.NDArray[np.bool_], tuple[int, ...], F64]:

@@ -10,6 +10,8 @@ import pytest
 from test_scorer_target import BANDS, MONTAGE, PULSE, RATE, every_estimate, run, trials
 
 from rtloop.dsp.spec import ChainSpec
+from rtloop.errors import ValidationProblem
+from rtloop.measures.contrast import contrasted
 from rtloop.model.estimate import Scores
 from rtloop.model.samples import Epoch
 from rtloop.session.scorer import TargetScorer
@@ -76,10 +78,10 @@ def test_taken_out_is_never_added_beside_the_scores_too():
     fresh = run(np.delete(x, 4, 0)).beside()
     for (name, a), (_, b) in zip(every_estimate(scorer.beside()), every_estimate(fresh), strict=True):
         assert a.value == pytest.approx(b.value, abs=2e-3, nan_ok=True), name
+    kept = (scorer._beside.oscillation.slots, scorer._beside.ongoing.sums.slots)
+    assert [k.ids() for k in kept] == [[0, 1, 2, 3, 5, 6, 7, 8]] * 2
     scorer.reinstate(4)
-    again = run(x).beside()
-    for (name, a), (_, b) in zip(every_estimate(scorer.beside()), every_estimate(again), strict=True):
-        assert a.value == pytest.approx(b.value, abs=2e-3, nan_ok=True), name
+    assert [k.n for k in kept] == [9, 9]
 
 
 def test_without_coil_or_trials_or_a_long_epoch_the_reasons_are_given():
@@ -111,3 +113,36 @@ def test_a_channel_of_no_numbers_and_one_electrode_near_the_coil_leave_numbers_o
     assert "too few good channels" in one.scores().score("local").why_absent
     assert one.scores().score("seed").present
     assert one.beside().evoked["natural_frequency_hz"].present
+
+
+def test_at_equal_n_the_biased_measures_of_the_same_signal_agree_and_can_be_drawn_again():
+    x = trials(n=40, seed=3)
+    many, few = run(x), run(x[:10])
+    a, b = many.at_equal_n(10, draws=6), few.at_equal_n(10, draws=6)
+    assert (a.n, a.n_of, a.draws, b.draws, a.seed) == (10, 40, 6, 1, b.seed)
+    assert a.to_dict() == many.at_equal_n(10, draws=6).to_dict()
+    for m in ("plv", "wpli"):
+        raw, at_10, wanted = (
+            (m1.connectivity[m]["global"]["pooled"].value) for m1 in (many.scores(), a, few.scores())
+        )
+        assert raw < 0.85 * wanted
+        assert at_10 == pytest.approx(wanted, rel=0.12), m
+        assert b.connectivity[m]["global"]["pooled"].value == pytest.approx(wanted, abs=1e-5)
+    assert b.evoked["itc_local:alpha"].value == pytest.approx(few.scores().evoked["itc_local:alpha"].value)
+    assert a.evoked["pcist"].se > 0
+    for n in (2, 41):
+        with pytest.raises(ValidationProblem, match=f"at {n} trials"):
+            many.at_equal_n(n)
+
+
+def test_a_block_of_the_same_trials_as_its_control_leaves_nothing():
+    x = trials(n=8)
+    scores = run(x).scores()
+    left = contrasted(scores, scores)
+    for name, e in every_estimate(left):
+        assert e.value == 0, name
+        assert e.se > 0
+    other = contrasted(scores, run(x[:6]).scores())
+    assert other.score("global").present
+    assert "8 real and 6 control" in other.connectivity["plv"]["global"]["alpha"].why_absent
+    assert other.evoked["snr"].present
