@@ -6,7 +6,7 @@
 Raw trials and their truth come from ``hardware_sim.trials.TrialSource``. Online methods are the product's own chain, one
 trial after the other, past pulses only; offline peers get all blanked trials at once. The first 10 trials are cleaned but
 not judged. Writes signal.json (every recording and the summary), signal.md (tables) and figures (SVG) to DIR and prints the
-overview; asserts nothing. Every number follows from the arguments.
+overview; recordings.jsonl in DIR lets a broken-off run go on. Asserts nothing. Every number follows from the arguments.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUM
     os.environ[_name] = "1"
 
 import argparse
+import contextlib
 import datetime
 import json
 import multiprocessing
@@ -61,11 +62,30 @@ def work(task: tuple[Task, tuple[str, ...], bool]) -> dict[str, Any]:
     return {"case": f"{what.scene}/{what.target}", "seed": what.seed, **found}
 
 
+def _key(task: tuple[Task, tuple[str, ...], bool]) -> str:
+    return repr(task)
+
+
+def _kept(keep: Path | None) -> dict[str, dict[str, Any]]:
+    """Recordings of an earlier run; a last line that was cut off is left out."""
+    out: dict[str, dict[str, Any]] = {}
+    if keep is not None and keep.exists():
+        for line in keep.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                one = json.loads(line)
+                out[one["key"]] = one["recording"]
+    return out
+
+
 def run(
     cases: tuple[str, ...], names: tuple[str, ...], *, seeds: int, pulses: int, channels: int = 63,
-    rate_hz: float = 5000.0, dipole: bool = True, jobs: int = 1,
+    rate_hz: float = 5000.0, dipole: bool = True, jobs: int = 1, keep: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """All recordings and their summary; ValidationProblem for an unknown method or too few pulses."""
+    """All recordings and their summary; ValidationProblem for an unknown method or too few pulses.
+
+    ``keep``: a file to which each recording is added as it comes. What a broken-off run with the same arguments left there
+    is not made again: give a new file after a change of the code.
+    """
     known = methods()
     if unknown := [n for n in names if n not in known]:
         raise ValidationProblem("unknown method(s)", expected=", ".join(known), found=", ".join(unknown))
@@ -77,18 +97,23 @@ def run(
         for seed in range(1, seeds + 1)
         for s, t in map(case_of, cases)
     ]
-    found: list[dict[str, Any]] = []
-    if jobs > 1:
-        with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-            for one in pool.imap(work, tasks):
-                found.append(one)
-                print(
-                    f"{len(found)} of {len(tasks)}: {one['case']}, seed {one['seed']}",
-                    file=sys.stderr,
-                    flush=True,
-                )
-    else:
-        found = [work(task) for task in tasks]
+    done = _kept(keep)
+    todo = [task for task in tasks if _key(task) not in done]
+
+    def take(one: dict[str, Any], key: str) -> None:
+        done[key] = one
+        print(f"{len(done)}: {one['case']}, seed {one['seed']}", file=sys.stderr, flush=True)
+        if keep is not None:
+            with keep.open("a", encoding="utf-8") as file:
+                file.write(
+                    "\n" + json.dumps({"key": key, "recording": one}) + "\n"
+                )  # apart from a line cut off
+
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(jobs)) if jobs > 1 else None
+        for task, one in zip(todo, (pool.imap if pool else map)(work, todo), strict=True):
+            take(one, _key(task))
+    found = [done[_key(task)] for task in tasks]
     packages = {}
     for name in PACKAGES:
         try:
@@ -130,9 +155,10 @@ def main(argv: list[str] | None = None) -> None:
     ask.add_argument("--jobs", type=int, default=1)
     ask.add_argument("--no-dipole", action="store_true", help="leave the injected dipole out: half the time")
     a = ask.parse_args(argv)
+    a.out.mkdir(parents=True, exist_ok=True)
     found = run(
         tuple(a.scenes), tuple(a.methods), seeds=a.seeds, pulses=a.pulses, channels=a.channels, rate_hz=a.rate,
-        dipole=not a.no_dipole, jobs=a.jobs,
+        dipole=not a.no_dipole, jobs=a.jobs, keep=a.out / "recordings.jsonl",
     )  # fmt: skip
     print(written(found, a.out))
 

@@ -237,6 +237,28 @@ def test_everything_once_with_every_method_there_is(tmp_path):
     assert json.loads((tmp_path / "signal.json").read_text())["about"]["pulses"] == 24
 
 
+def test_a_run_that_was_broken_off_goes_on(tmp_path, monkeypatch):
+    made: list[int] = []
+
+    def fake(task, known, dipole):
+        made.append(task.seed)
+        if task.seed == 2 and len(made) == 2:
+            raise KeyboardInterrupt
+        return {"spans_ms": {}, "made_s": 0.5, "methods": {"fast": {"cpu_s": 1.0 + task.seed}}}
+
+    monkeypatch.setattr(validation, "record", fake)
+    keep = tmp_path / "recordings.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        validation.run(("default/M1",), ("fast",), seeds=3, pulses=20, keep=keep)
+    keep.write_text(keep.read_text() + '{"key": "cut o', encoding="utf-8")
+    found = validation.run(("default/M1",), ("fast",), seeds=3, pulses=20, keep=keep)
+    assert made == [1, 2, 2, 3]
+    assert found["summary"]["default/M1"]["fast"]["cpu_s"]["mean"] == pytest.approx(3.0)
+    assert [r["seed"] for r in found["recordings"]] == [1, 2, 3]
+    validation.run(("default/M1",), ("fast",), seeds=3, pulses=30, keep=keep)  # another question: made anew
+    assert made[4:] == [1, 2, 3]
+
+
 def test_what_cannot_be_run_is_refused():
     with pytest.raises(ValidationProblem, match="magic"):
         validation.run(("default/M1",), ("magic",), seeds=1, pulses=30)
