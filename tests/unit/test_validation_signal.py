@@ -20,6 +20,7 @@ from methods import components
 from methods.listed import FAST, methods
 
 from rtloop.errors import ValidationProblem
+from rtloop.measures.connectivity import RunningConnectivity
 
 N, CHANNELS, TIMES = 200, 6, 5
 
@@ -98,6 +99,20 @@ def test_indices_of_locked_independent_and_instantaneous_signals():
     assert not one["dwpli2"].any()
     flat = metrics.phase_measures(np.ones((N, 2, TIMES), dtype=complex))
     assert (flat["plv"][0], flat["wpli"][0], flat["dwpli2"][0]) == (1.0, 0.0, 0.0)
+
+
+def test_indices_are_those_of_the_product():
+    """Written twice, plainly here: the same numbers for every pair."""
+    rng = np.random.default_rng(9)
+    common = rng.standard_normal((2, 30, 1, TIMES))
+    re, im = common + rng.standard_normal((2, 30, CHANNELS, TIMES))
+    running = RunningConnectivity(CHANNELS, {"one": slice(0, TIMES)}, dtype=np.float64)
+    for k in range(30):
+        running.add(k, re[k], im[k])
+    found, theirs = metrics.phase_measures(re + 1j * im), running.pair_values()
+    for name in ("plv", "wpli", "dwpli2"):
+        assert found[name] == pytest.approx(theirs[name][:, 0], abs=1e-9), name
+    assert found["itc"] == pytest.approx(running.itc(range(CHANNELS))[:, 0], abs=1e-9)
 
 
 def test_a_mixed_signal_has_bias_and_the_truth_itself_none():
