@@ -41,6 +41,13 @@ def ssp_sir(data, patterns, field, rank):
     return field @ sources
 
 
+def conditional_mean(data, patterns, usual):
+    """What is expected of the signal, knowing it up to any amount of the patterns: the limit of a Wiener filter whose
+    noise is the patterns, ever larger."""
+    noise = 1e7 * np.trace(usual) * patterns @ patterns.T
+    return usual @ np.linalg.solve(usual + noise, data)
+
+
 def covariance(trials, good):
     """Pair by pair, over the trials in which both were good; trials: list of [m, samples], good: [trials, m]."""
     m = good.shape[1]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtloop.dsp.covariance import RunningCovariance
-from rtloop.dsp.muscle import patterns, rank_of, ssp_sir
+from rtloop.dsp.muscle import allowed, artifact_fields, rank_of, rebuilt, ssp_sir
 from rtloop.dsp.rows import padded
 from rtloop.dsp.sound import of_channels, prior_of, sound_filter
 from rtloop.dsp.spec import ChainSpec
@@ -48,7 +48,7 @@ class SpatialFilter:
 
 
 class SpatialStage:
-    """SOUND and SSP-SIR on the rows of the low rate, switched by ``ChainSpec.sound`` and ``ChainSpec.muscle``.
+    """SOUND and the removal of artifact patterns at the low rate (``ChainSpec.sound``, ``ChainSpec.muscle``).
 
     ``used`` the filter of the last trial, or None with ``why`` in words.
     """
@@ -171,20 +171,26 @@ class SpatialStage:
             self.why = f"the data have {rank} dimensions, at least {spec.spatial_channels - 1} are needed"
             return None
         prior = of_channels(self._prior, good)
-        identity = np.eye(m) - 1.0 / m
         outside = inside = (
             sound_filter(before, prior, lambda0=spec.sound_lambda0, rounds=spec.sound_rounds)
             if spec.sound
-            else identity
+            else np.eye(m) - 1.0 / m
         )
         fields, ratios = np.zeros((m, 0)), np.zeros(0)
         if spec.muscle:
-            pair = (self._moments[3].of(wide), self._moments[2].of(wide)) if spec.muscle_fast else (
-                self._moments[1].of(wide), before)  # fmt: skip
-            most = min(spec.muscle_most, rank // 3)
-            fields, ratios = patterns(*pair, ratio=spec.muscle_ratio, most=most)
-            if ratios.size:
+            fast = (self._moments[3].of(wide), self._moments[2].of(wide)) if spec.muscle_fast else None
+            usual = allowed(before, prior, spec.muscle_allowance)
+            fields, ratios = artifact_fields(
+                fast,
+                self._moments[1].of(wide),
+                usual,
+                ratio=spec.muscle_ratio,
+                most=min(spec.muscle_most, rank // 3),
+            )
+            if ratios.size and spec.muscle_sources:
                 inside = ssp_sir(outside @ fields, prior, rank) @ outside
+            elif ratios.size:
+                inside = outside @ rebuilt(fields, usual)
         if not (np.isfinite(outside).all() and np.isfinite(inside).all()):
             self.why = "the filter came out without finite numbers"
             return None

@@ -46,14 +46,16 @@ class ChainSpec:
     sound: bool = False  # each electrode's own noise (Mutanen 2018, 10.1016/j.neuroimage.2017.10.021)
     sound_lambda0: float = 0.1  # Mutanen 2018
     sound_rounds: int = 8
-    muscle: bool = False  # patterns of the muscle answer (Mutanen 2016, 10.1016/j.neuroimage.2016.05.054)
-    muscle_fast: bool = (
-        True  # look for them in the second difference, where an evoked response hardly appears
-    )
+    # patterns of muscle and decay, the evoked response allowed for (rtloop.dsp.muscle); needs no per-trial decay fit:
+    # that breaks up across channels and trials what is one pattern (decay=False with it: docs/decisions/0014)
+    muscle: bool = False
+    muscle_fast: bool = True  # look first in the second difference, where an evoked response hardly appears
+    muscle_allowance: float = 3.0  # power of an evoked response over that of ongoing EEG
+    muscle_sources: bool = False  # reconstruct from sources alone (Mutanen 2016)
     muscle_fit_s: Span = (0.011, 0.030)  # what lies in the gap is left out
-    muscle_window_s: Span = (0.005, 0.060)  # they are taken out in here only
+    muscle_window_s: Span = (0.005, 0.100)  # they are taken out in here only
     muscle_ratio: float = 4.0  # power after the pulse over power before
-    muscle_most: int = 6
+    muscle_most: int = 8
     spatial_first: int = 10  # trials learnt before the first one is cleaned
     spatial_every: int = 5  # trials between two filters
     spatial_memory: int = 0  # trials after which one has faded to 1/e; 0: none is forgotten
@@ -120,7 +122,7 @@ class ChainSpec:
             raise ValidationProblem(
                 "the settings of the spatial stage contradict each other or the rest of the chain",
                 expected="average reference on; muscle_fit_s ends after the gap; windows in order inside the epoch; "
-                "lambda0 > 0, ratio > 1, counts >= 1, first and channels >= 4, memory 0 or >= first",
+                "lambda0 > 0, ratio > 1, allowance >= 0, counts >= 1, first and channels >= 4, memory 0 or >= first",
                 found=f"muscle_fit_s {self.muscle_fit_s}, muscle_window_s {self.muscle_window_s}, "
                 f"average reference {self.average_reference}",
                 todo="correct them, or switch sound and muscle off",
@@ -134,6 +136,7 @@ class ChainSpec:
             and 0 < self.muscle_window_s[0] < self.muscle_window_s[1] <= self.epoch_s[1]
             and self.sound_lambda0 > 0
             and self.muscle_ratio > 1
+            and self.muscle_allowance >= 0
             and min(self.sound_rounds, self.muscle_most, self.spatial_every) >= 1
             and min(self.spatial_first, self.spatial_channels) >= 4
             and (self.spatial_memory == 0 or self.spatial_memory >= self.spatial_first)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rtloop.dsp.covariance import MOST_POWER, RunningCovariance, referred
-from rtloop.dsp.muscle import patterns, rank_of, ssp_sir
+from rtloop.dsp.muscle import allowed, artifact_fields, patterns, rank_of, rebuilt, ssp_sir
 from rtloop.dsp.sound import of_channels, prior_of, sound_filter, sound_noise
 from rtloop.errors import ValidationProblem
 from rtloop.model.montage import Montage, names_for
@@ -147,3 +147,41 @@ def test_ssp_sir_equals_its_twin_and_leaves_nothing_of_the_pattern():
     with pytest.raises(ValidationProblem, match="nothing is left"):
         ssp_sir(fields, field @ field.T, 3)
     assert rank_of(field @ field.T) == M - 1
+
+
+def test_rebuilding_equals_the_wiener_filter_of_endless_noise_and_leaves_all_else_alone():
+    rng = np.random.default_rng(8)
+    field = sources()
+    usual = field @ field.T + np.eye(M)  # full rank, so that the plain inverse of the twin exists
+    fields = rng.standard_normal((M, 2))
+    data = field @ rng.standard_normal((60, 30))
+    cleaner = rebuilt(fields, usual)
+    np.testing.assert_allclose(cleaner @ data, naive.conditional_mean(data, fields, usual), atol=1e-4)
+    np.testing.assert_allclose(
+        cleaner @ (data + 1e4 * fields @ rng.standard_normal((2, 30))), cleaner @ data, atol=1e-6
+    )
+    np.testing.assert_allclose(rebuilt(np.zeros((M, 0)), usual), np.eye(M), atol=1e-9)
+    with pytest.raises(ValidationProblem, match="nothing is left"):
+        rebuilt(np.eye(M), np.eye(M))
+
+
+def test_a_smooth_answer_is_allowed_for_and_a_ragged_one_is_an_artifact():
+    everyone = np.ones(M, dtype=bool)
+    prior = of_channels(prior_of(MONTAGE), everyone)
+    before = referred(sources() @ sources().T)
+    usual = allowed(before, prior, 3.0)
+    assert np.trace(usual) == pytest.approx(4 * np.trace(before))
+    smooth = sources(1, seed=9)[:, 0]
+    ragged = np.random.default_rng(10).choice([-1.0, 1.0], M)
+    ragged -= ragged.mean()
+    size = np.trace(before) / M
+    after = before + 0.5 * size * np.outer(smooth, smooth) + 0.5 * size * np.outer(ragged, ragged)
+    fields, ratios = artifact_fields(None, after, usual)
+    assert ratios.size == 1
+    assert abs(fields[:, 0] @ ragged) / np.linalg.norm(ragged) > 0.9
+    assert artifact_fields(None, after, before)[1].size == 2  # without the allowance
+    fast = (before + 50 * size * np.outer(smooth, smooth), before)
+    both, _ = artifact_fields(fast, after, usual)
+    np.testing.assert_allclose(both.T @ both, np.eye(2), atol=1e-9)
+    assert abs(both[:, 0] @ smooth) / np.linalg.norm(smooth) > 0.9  # fast: an artifact, smooth or not
+    assert artifact_fields(fast, after, usual, most=1)[0].shape == (M, 1)
