@@ -127,10 +127,13 @@ def export(live: Live, folder: Path, form: str) -> Path:
     return path
 
 
-def run(file: Path, plan: Path, data_dir: Path, **more: Any) -> tuple[View, list[str], dict[str, Any]]:
+def run(
+    file: Path | tuple[Path, ...], plan: Path, data_dir: Path, **more: Any
+) -> tuple[View, list[str], dict[str, Any]]:
     """``rtloop replay FILE --plan``: the view of what it left, what it said, its JSON values."""
     said: list[str] = []
-    request = ReplayRequest(file=file, plan=str(plan), data_dir=data_dir, **more)
+    files = file if isinstance(file, tuple) else (file,)
+    request = ReplayRequest(files=files, plan=str(plan), data_dir=data_dir, **more)
     text, data, code = replay_recording(request, said.append)
     assert code == 0, text
     view = fold_all(read_journal(SessionFolder(path=Path(data["folder"])).journal).events)

@@ -267,10 +267,10 @@ def verify(folder: Annotated[Path, typer.Argument(help="A session folder.")], js
 
 @app.command()
 def replay(
-    path: Annotated[Path, typer.Argument(help="A session folder, or a recording: .vhdr, .set, .edf, .bdf, .fif, .xdf.")],
+    paths: Annotated[list[Path], typer.Argument(help="A session folder, or recordings: .vhdr, .set, .edf, .bdf, .fif, .xdf.")],
     plan: Plan = None,
     events: Names = None,
-    target: Annotated[str | None, typer.Option("--target", help="All pulses are of TARGET, or TARGET/control.")] = None,
+    target: Annotated[list[str] | None, typer.Option("--target", help="TARGET or TARGET/control: of all, or one a file.")] = None,
     blocks: Annotated[Path | None, typer.Option("--blocks", help="A TOML file: events -> targets, control blocks.")] = None,
     not_eeg: NotEeg = None,
     participant: Code = None, data_dir: DataDir = None, site: Site = None, json_: Json = False,
@@ -280,8 +280,8 @@ def replay(
     from rtloop.app.look import replay_folder
 
     options = {"--events": events, "--target": target, "--blocks": blocks, "--not-eeg": not_eeg}
-    if plan is None and path.is_dir():
-        _tell(replay_folder(path), json_)
+    if plan is None and len(paths) == 1 and paths[0].is_dir():
+        _tell(replay_folder(paths[0]), json_)
     if plan is None and (given := [name for name in ("--target", "--blocks") if options[name]]):
         raise UsageProblem(
             f"{given[0]} needs --plan", expected="--plan PLAN", found="none", todo="name the plan"
@@ -290,8 +290,8 @@ def replay(
     from rtloop.app.voice import say
 
     request = ReplayRequest(
-        file=path, plan=plan, events=tuple(events or ()), target=target, blocks=blocks, not_eeg=tuple(not_eeg or ()),
-        participant=participant, data_dir=data_dir, site=site,
+        files=tuple(paths), plan=plan, events=tuple(events or ()), targets=tuple(target or ()), blocks=blocks,
+        not_eeg=tuple(not_eeg or ()), participant=participant, data_dir=data_dir, site=site,
     )  # fmt: skip
     _tell(replay_recording(request, say), json_)
 

@@ -24,10 +24,11 @@ from rtloop.plan.load import load_plan
 from rtloop.plan.schema import Plan
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal
+from rtloop.record.read_join import joined
 from rtloop.record.read_layout import layout_for
 from rtloop.record.read_open import OpenRecording, open_recording
 from rtloop.record.verify import verify
-from rtloop.session.dealing import BlockMap, deal, read_block_map, told
+from rtloop.session.dealing import BlockMap, block_of, deal, read_block_map, told
 from rtloop.session.display import decision_words, table
 from rtloop.session.outcome import result_dict, write_report
 from rtloop.session.recorded import Looked, RecordedClock, Wanted, facts, look, refuse_unit, settled_chain
@@ -36,16 +37,18 @@ from rtloop.session.recorded_run import run_recorded
 Say = Callable[[str], None]
 #: recordings of other labs are kept apart from the sessions of this site: they are nobody's dose and nobody's earlier probe
 FOLDER = "replays"
+#: work that lasts longer tells how far it is
+TOLD_AFTER_S = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayRequest:
-    """What the command line asks for. ``plan`` None: only describe the recording."""
+    """What the command line asks for. ``plan`` None: only describe the recording. ``targets``: one for all, or one a file."""
 
-    file: Path
+    files: tuple[Path, ...]
     plan: str | None = None
     events: tuple[str, ...] = ()
-    target: str | None = None
+    targets: tuple[str, ...] = ()
     blocks: Path | None = None
     not_eeg: tuple[str, ...] = ()
     participant: str | None = None
@@ -66,7 +69,7 @@ def replay_recording(request: ReplayRequest, say: Say) -> tuple[str, dict[str, A
         patterns += (*blocks.pulses, *blocks.sections)
     _refuse_patterns(patterns)
     events = request.events or tuple({} if blocks is None else blocks.pulses)
-    rec = open_recording(request.file)
+    rec, spans = joined([open_recording(file) for file in request.files])
     layout, decided = layout_for(rec.channels, not_eeg=request.not_eeg, events=bool(events))
     wanted = Wanted(rec=rec, layout=layout, events=events)
     _say_recording(wanted, decided, say)
@@ -76,17 +79,36 @@ def replay_recording(request: ReplayRequest, say: Say) -> tuple[str, dict[str, A
             found=_events(rec), todo="correct --events, or leave it away to look for triggers and artifacts",
         )  # fmt: skip
     if plan is None:
-        return _described(wanted, look(wanted, chain_of(load_plan("watch"))))
+        return _described(
+            wanted, look(wanted, chain_of(load_plan("watch")), _told_share(say, "looking for pulses"))
+        )
     spec = chain_of(plan)
     _refuse_local(plan, wanted)
-    looked = look(wanted, spec)
+    looked = look(wanted, spec, _told_share(say, "looking for pulses"))
     refuse_unit(wanted, looked)
-    dealt = deal(looked.pulses, rec.marks, plan, target=request.target, events=events, blocks=blocks)
+    target, blocks = _dealt_by(request, plan, blocks, spans)
+    dealt = deal(looked.pulses, rec.marks, plan, target=target, events=events, blocks=blocks)
     chain, raised = settled_chain(spec, looked, plan.signal.limits)
     notes = (*rec.notes, *decided, *looked.words(), *raised, *told(dealt, rec.rate_hz))
     for words in (*looked.words(), *raised, *told(dealt, rec.rate_hz)):
         say(f"   {words}")
     return _run(request, wanted, plan, looked, chain, dealt, notes, say)
+
+
+def _dealt_by(
+    request: ReplayRequest, plan: Plan, blocks: BlockMap | None, spans: tuple[tuple[int, int], ...]
+) -> tuple[str | None, BlockMap | None]:
+    """The one target of all pulses, or the map of each file to its own; both None: in the order of the plan."""
+    targets = request.targets
+    if len(targets) < 2:
+        return (targets[0] if targets else None), blocks
+    if len(targets) != len(spans) or blocks is not None:
+        raise UsageProblem(
+            "which file belongs to which target is not known", expected="--target once, or once for each file in their order, "
+            "and no --blocks", found=f"{len(spans)} file(s), {len(targets)} --target", todo="correct the command",
+        )  # fmt: skip
+    named = [block_of(t, plan) for t in targets]
+    return None, BlockMap(spans=dict(zip(spans, named, strict=True)))
 
 
 def _refuse_patterns(patterns: tuple[str, ...]) -> None:
@@ -142,6 +164,20 @@ def _described(wanted: Wanted, looked: Looked) -> tuple[str, dict[str, Any], int
     lines.append("to score them: --plan PLAN, and --target or --blocks where the plan has several targets")
     data = {**facts(wanted), "pulses": [p.sample for p in looked.pulses], "words": lines}
     return "\n".join(lines), data, 0
+
+
+def _told_share(say: Say, words: str, every: float = 0.2) -> Callable[[float], None]:
+    """Says at every fifth of long work how far it is; a recording that takes less than some seconds says nothing."""
+    begun_s, due = WALL.now_s(), every
+
+    def told_share(share: float) -> None:
+        nonlocal due
+        if share >= due and share < 1.0:
+            due += every
+            if WALL.now_s() - begun_s > TOLD_AFTER_S:
+                say(f"   {words}: {100 * share:.0f} %")
+
+    return told_share
 
 
 def _run(

@@ -57,6 +57,7 @@ def open_xdf(path: Path) -> OpenRecording:
         return np.ascontiguousarray(stream.data[first : first + count].astype(np.float32) * factors)
 
     stamps: F64 = stream.stamps_s + _offset_s(stream)
+    places = stream.places_mm or (None,) * len(stream.labels)
     steps = np.diff(stamps) - 1.0 / stream.rate_hz
     breaks = tuple(int(i) + 1 for i in np.flatnonzero(~(np.abs(steps) <= _BREAK_S)))
     notes = []
@@ -71,11 +72,15 @@ def open_xdf(path: Path) -> OpenRecording:
     return OpenRecording(
         path=path, form="XDF", rate_hz=stream.rate_hz, n_samples=stream.count, frames=frames,
         channels=tuple(
-            OpenChannel(name=label.strip().rstrip("."), kind=kind)
-            for label, kind in zip(stream.labels, kinds, strict=True)
+            OpenChannel(name=label.strip().rstrip("."), kind=kind, position_m=_metres(place))
+            for label, kind, place in zip(stream.labels, kinds, places, strict=True)
         ),
         marks=_marks(file, stamps), breaks=breaks, stamps_s=stamps, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _metres(place_mm: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    return None if place_mm is None else (place_mm[0] * 1e-3, place_mm[1] * 1e-3, place_mm[2] * 1e-3)
 
 
 def _eeg(path: Path, file: XdfFile) -> XdfStream:

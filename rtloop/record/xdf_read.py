@@ -64,6 +64,9 @@ class XdfStream:
     labels: tuple[str, ...]
     units: tuple[str, ...]
     types: tuple[str, ...]
+    places_mm: tuple[
+        tuple[float, float, float] | None, ...
+    ] = ()  # X right, Y front, Z up; empty: none is told
     source_id: str = ""
     stamps_s: F64 = field(default_factory=lambda: np.empty(0))
     data: npt.NDArray[Any] = field(default_factory=lambda: np.empty((0, 0), np.float32))
@@ -201,8 +204,18 @@ def _header(number: int, xml: bytes) -> XdfStream:
     return XdfStream(
         stream=number, name=root.findtext("name", ""), kind=root.findtext("type", ""),
         rate_hz=float(root.findtext("nominal_srate") or 0.0), format=form, labels=column("label", ""),
-        units=column("unit", ""), types=column("type", ""), source_id=root.findtext("source_id") or "",
+        units=column("unit", ""), types=column("type", ""), places_mm=tuple(map(_place_mm, channels)),
+        source_id=root.findtext("source_id") or "",
     )  # fmt: skip
+
+
+def _place_mm(channel: ET.Element) -> tuple[float, float, float] | None:
+    """LSL's ``location`` of a channel, as written; None: none, or no numbers."""
+    try:
+        x, y, z = (float(channel.findtext(f"location/{axis}") or "none") for axis in "XYZ")
+    except ValueError:
+        return None
+    return (x, y, z) if np.isfinite([x, y, z]).all() and (x or y or z) else None
 
 
 def _footer(xml: bytes) -> dict[str, str]:

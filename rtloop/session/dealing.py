@@ -29,14 +29,15 @@ Block = tuple[str, str]
 class BlockMap:
     """Which events name blocks: ``pulses``: the event of a pulse -> its block; ``sections``: from this event on, every pulse.
 
-    ``numbers``: (first, last) of the pulses counted from 1 -> their block. What is named first in this order holds: numbers,
-    pulses, sections. Names are regular expressions that match a whole name. A block is (target, "run" | "control" |
-    "preview"), None: nobody's.
+    ``numbers``: (first, last) of the pulses counted from 1 -> their block. ``spans``: (first, end) of samples, of files that
+    were joined. What is named first in this order holds: spans, numbers, pulses, sections. Names are regular expressions
+    that match a whole name. A block is (target, "run" | "control" | "preview"), None: nobody's.
     """
 
     pulses: Mapping[str, Block | None] = field(default_factory=dict)
     sections: Mapping[str, Block | None] = field(default_factory=dict)
     numbers: Mapping[tuple[int, int], Block | None] = field(default_factory=dict)
+    spans: Mapping[tuple[int, int], Block | None] = field(default_factory=dict)
 
 
 def read_block_map(path: Path, plan: Plan) -> BlockMap:
@@ -81,7 +82,7 @@ def read_block_map(path: Path, plan: Plan) -> BlockMap:
             expected=f'event (or "1-100") = "TARGET", "TARGET/control" or "{NOBODY}"; targets: {_names(plan)}',
             found="; ".join(wrong), todo="correct the map",
         )  # fmt: skip
-    return BlockMap(**tables, numbers=numbers)
+    return BlockMap(pulses=tables["pulses"], sections=tables["sections"], numbers=numbers)
 
 
 def _span(text: str) -> tuple[int, int] | None:
@@ -190,6 +191,9 @@ def _event_at(pulse: PulseSeen, marks: Sequence[Mark], patterns: tuple[str, ...]
 
 
 def _by_map(pulse: PulseSeen, number: int, marks: Sequence[Mark], blocks: BlockMap) -> Block | None:
+    for (first, end), block in blocks.spans.items():
+        if first <= pulse.sample < end:
+            return block
     for (first, last), block in blocks.numbers.items():
         if first <= number <= last:
             return block

@@ -86,7 +86,9 @@ def report_input(
         mode=Mode(started["mode"]), participant=started["participant"], plan_name=started["plan"],
         plan_sha256=started["plan_sha256"], software_version=started["software_version"], run_id=started["run_id"],
         journal_head=head_hash, started_utc=_utc(view, first=True), ended_utc=_utc(view, first=False),
-        title={"map": "Mapping", "probe": "Probe", "watch": "Listen-only"}.get(started.get("kind", ""), "Session"),
+        title="Replayed recording" if started.get("recorded") else {
+            "map": "Mapping", "probe": "Probe", "watch": "Listen-only"
+        }.get(started.get("kind", ""), "Session"),
         ended_words=str((view.ended or {}).get("words", "the session did not end in order")),
         targets=tuple(
             _target(t, line, () if blinded(view) else earlier)

@@ -91,7 +91,7 @@ def run_recorded(
             teller.emit(kinds.NOTE_WRITTEN, words=words, by="engine")
         try:
             for share in Feed(wanted, source, clock):
-                teller.step(clock)
+                teller.step(clock, source.take_markers())
                 recording.turn()
                 each(share)
             teller.over()
@@ -147,10 +147,12 @@ class _Teller:
     def emit(self, kind: str, /, *, sync: bool = False, **data: Any) -> None:
         self.view = fold(self.view, self._append(kind, data, sync=sync))
 
-    def step(self, clock: Clock) -> None:
+    def step(self, clock: Clock, markers: list[tuple[float, str]]) -> None:
         for seen in self._line.look(clock.now_s()):
             if seen.source is not Source.HOST:
                 self._saw(seen)
+        for t_s, value in markers:
+            self.emit("marker_received", t_marker_s=t_s, value=value)
         for trial in self._line.trials():
             self._judged(trial)
 

@@ -136,7 +136,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         monkeypatch.setattr(app, "open_recording", lambda path: rec)
         monkeypatch.setattr(app, "write_report", lambda *a: None)
         plan = watch_plan(tmp_path, *targets, signal=signal)
-        return run(Path("made.vhdr"), plan, tmp_path / "data", **more)
+        return run(more.pop("files", Path("made.vhdr")), plan, tmp_path / "data", **more)
 
     return go
 
@@ -182,7 +182,7 @@ def test_a_pulse_whose_trial_the_recording_cuts_is_named(replayed: Any) -> None:
     [
         ({"events": ("R129",)}, {"marks": marks(2000)}, ValidationProblem, r"no event .* is called R129.*'R128' x 1"),
         ({"events": ("R(",)}, {}, UsageProblem, "no regular expression"),
-        ({"target": "ACC"}, {}, ValidationProblem, "no target 'ACC'"),
+        ({"targets": ("ACC",)}, {}, ValidationProblem, "no target 'ACC'"),
         ({}, {"at": ()}, ValidationProblem, "no pulse was found"),
         ({}, {"frames": lambda first, count: np.zeros((count, 8), np.float32)}, ValidationProblem, "flat"),
         ({}, {"frames": lambda first, count: np.full((count, 8), np.nan, np.float32)}, ValidationProblem, "not a number"),
@@ -212,6 +212,20 @@ def test_two_targets_without_a_map_are_refused_and_local_electrodes_must_be_ther
     assert {k: t.n_accepted + t.n_rejected for k, t in view.targets.items()} == {"M1": 3, "DLPFC": 1}
 
 
+def test_a_file_for_each_target_is_one_session_with_a_break_between(replayed: Any, tmp_path: Path) -> None:
+    files = (Path("one.vhdr"), Path("two.vhdr"))
+    both = (("M1", "C3", 9), ("DLPFC", "F3", 9))
+    view, _, _ = replayed(made(), *both, files=files, targets=("DLPFC", "M1"))
+    assert [(p["sample"], p["target"]) for p in view.pulses.values()] == [
+        *((s, "DLPFC") for s in AT), *((s + 10_000, "M1") for s in AT),
+    ]  # fmt: skip
+    assert {k: t.n_accepted + t.n_rejected for k, t in view.targets.items()} == {"M1": 4, "DLPFC": 4}
+    one, _, _ = replayed(made(), *both, targets=("M1",))
+    assert values(one)["M1"] == values(view)["M1"]
+    with pytest.raises(UsageProblem, match=r"2 file\(s\), 3 --target"):
+        replayed(made(), *both, files=files, targets=("M1", "DLPFC", "M1"))
+
+
 def test_a_full_disk_is_said_and_leaves_nothing(
     replayed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,7 +239,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 def test_without_a_plan_the_recording_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "open_recording", lambda path: made(marks=marks(*AT)))
     said: list[str] = []
-    text, data, code = replay_recording(ReplayRequest(file=Path("made.vhdr")), said.append)
+    text, data, code = replay_recording(ReplayRequest(files=(Path("made.vhdr"),)), said.append)
     assert code == 0
     assert data["pulses"] == list(AT)
     assert "4 pulse(s) found" in text

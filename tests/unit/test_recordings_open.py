@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from recordings_tools import mne_raw
 
 from rtloop.eeg.layout import Kind
 from rtloop.errors import NotReady, ValidationProblem
+from rtloop.record.read_join import joined
 from rtloop.record.read_open import BREAK_S, Mark, open_recording, sampled
 from rtloop.record.xdf_write import StreamLayout, XdfWriter
 
@@ -134,6 +136,43 @@ def test_an_xdf_file_keeps_its_stamps_gaps_and_markers(tmp_path: Path) -> None:
     assert rec.breaks == (2000,)
     assert rec.time_of(2000) - rec.time_of(1999) == pytest.approx(2.001)
     assert [(m.sample, m.name, m.exact) for m in rec.marks] == [(1000, "go", False)]
+
+
+def test_places_of_an_xdf_stream_are_read(tmp_path: Path) -> None:
+    path = xdf(tmp_path)
+    raw = path.read_bytes()
+    label = b"<label>C3</label><unit>microvolts</unit>"
+    at = b"<label>C3</label><location><X>-1</X><Y>2</Y><Z>3</Z></location><unit>uV</unit>"
+    head = raw.index(b"<?xml", raw.index(b"</info>")) - 10  # of the stream's header: length, tag, stream
+    assert raw[head - 1] == 4
+    length = int.from_bytes(raw[head : head + 4], "little")
+    longer = (length + len(at) - len(label)).to_bytes(4, "little")
+    path.write_bytes((raw[:head] + longer + raw[head + 4 :]).replace(label, at))
+    assert [c.position_m for c in open_recording(path).channels] == [None, (-0.001, 0.002, 0.003), None, None]
+
+
+def test_joined_files_are_one_recording_with_a_break_between(tmp_path: Path) -> None:
+    one = open_recording(xdf(tmp_path))
+    mark = Mark(sample=1000, t_s=1.0 + BREAK_S, name="go")
+    two = replace(one, stamps_s=None, breaks=(1000,), path=Path("b.xdf"), notes=("torn",), marks=(mark,))
+    for a, b in ((one, two), (two, one), (two, two)):
+        both, spans = joined([a, b])
+        assert (both.n_samples, spans) == (8000, ((0, 4000), (4000, 8000)))
+        np.testing.assert_array_equal(both.frames(3990, 30), np.vstack([data_uv()[3990:], data_uv()[:20]]))
+        assert both.time_of(4000) - both.time_of(3999) == pytest.approx(0.001 + BREAK_S)
+        assert set(both.breaks) == {
+            4000,
+            *(1000 for r in (a,) if r is two),
+            *(5000 for r in (b,) if r is two),
+        }
+        assert [m.sample for m in both.marks] == [1000, 5000]
+        for mark in both.marks:
+            assert mark.t_s == pytest.approx(both.time_of(mark.sample))
+    assert joined([one]) == (one, ((0, 4000),))
+    with pytest.raises(ValidationProblem, match="sampled differently"):
+        joined([one, replace(one, rate_hz=2000.0)])
+    with pytest.raises(ValidationProblem, match="Fp1 / C3"):
+        joined([one, replace(one, channels=one.channels[1:])])
 
 
 def test_a_torn_xdf_is_read_as_far_as_it_goes_and_a_damaged_one_refused(tmp_path: Path) -> None:
