@@ -20,6 +20,7 @@ from rtloop.dsp.bridge import Bridge, gap_columns
 from rtloop.dsp.channels import ChannelMemory
 from rtloop.dsp.decay import DecayFit
 from rtloop.dsp.decimate import Decimator
+from rtloop.dsp.inflation import AddedLocking
 from rtloop.dsp.quality import Judge
 from rtloop.dsp.rebuild import Rebuilder
 from rtloop.dsp.rows import load, padded, refer, upright
@@ -73,6 +74,7 @@ class Chain:
         self._overlap = self._functional @ self._taken[:, 2:]
         self._judge = Judge(spec, montage, t, self.valid)
         self.spatial = SpatialStage(spec, montage, t) if spec.sound or spec.muscle else None
+        self._added = AddedLocking(t, spec.baseline_s, montage.n_channels)
         self._rebuilder = Rebuilder(montage)
         self._settling = Settling(
             rate_hz=rate_hz, pulse=self.before, n_rows=n_in, width=padded(montage.n_channels),
@@ -179,6 +181,7 @@ class Chain:
         if self.spatial is not None:
             verdict = replace(verdict, numbers={**verdict.numbers, **self.spatial.numbers()})
             self.spatial.learn(verdict)
+            verdict = replace(verdict, numbers={**verdict.numbers, **self._added.count(verdict.accepted)})
         if memory is not None and verdict.numbers["bad_channels_pct"] <= spec.max_bad_channels_pct:
             memory.note(own, passed)
         eeg = np.empty((n, y.shape[0]), dtype=np.float32)
@@ -201,7 +204,9 @@ class Chain:
             bad[int(c)] = f"good in fewer than {self.spec.spatial_first} trials before: cannot be cleaned yet"
             good[c] = False
             y[:, c] = 0.0
-        stage.apply(y, good)
+        before = self._added.phasors(y)
+        if stage.apply(y, good):
+            self._added.note(before, self._added.phasors(y), good)
 
     def _flat(self, epoch: Epoch) -> tuple[F32, int]:
         """The samples of an epoch one after the other, and how far it is from one instant to the next."""

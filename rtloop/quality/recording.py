@@ -65,7 +65,7 @@ _WHY = {
     "early_local_pp_uv": "no average near the coil yet",
     "sensory_ratio": "it needs an early response near the coil and an electrode at the vertex",
     "split_half_r": "too few accepted trials for two halves",
-    "pre_plv_inflation": "no spatial cleaning was measured against the signal before it",
+    "pre_plv_inflation": "the spatial stage is off, or has cleaned fewer than 10 trials",
     "equal_channels": "not looked for yet",
     "control_trials": "not asked for in this kind of block",
     "navigation_mm": "no navigation system is connected",

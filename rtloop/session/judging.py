@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +71,9 @@ def block_judged(
         control_trials=(0 if control is None else control.n_accepted) if block == "run" else None,
         powers=tuple(sorted(powers)),
     )
+    added = [t.numbers["pre_plv_inflation"] for t in trials if "pre_plv_inflation" in t.numbers]
+    if added:  # each trial carries what is known up to it
+        facts = replace(facts, pre_plv_inflation=added[-1])
     judged = judge_recording(trials, facts, line.limits)
     return {
         "target": target, "block": block, "running": running, "n_accepted": sum(t.accepted for t in trials),

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from quality_tools import MONTAGE, PULSE, RATE, TIMES_S, epoch, scorer, trials
 
+from rtloop.dsp.chain import Chain
+from rtloop.dsp.inflation import AddedLocking
 from rtloop.dsp.settle import LineNoise, Settling
+from rtloop.dsp.spec import ChainSpec
 from rtloop.quality.arrays import equal_channels, pre_plv_inflation, split_half_r, vertex_late_uv
 
 ALL = np.ones(16, dtype=np.bool_)
@@ -141,3 +144,44 @@ def test_added_phase_locking_is_told_where_cleaning_mixes_channels_and_zero_wher
     assert math.isnan(pre_plv_inflation(before[:2], before[:2]))
     assert math.isnan(pre_plv_inflation(before, before[:, :4]))
     assert pre_plv_inflation(np.zeros_like(before), np.zeros_like(before)) == 0.0
+
+
+def test_the_spatial_stage_tells_what_phase_locking_it_adds_before_the_pulse():
+    rng = np.random.default_rng(4)
+    spec = ChainSpec(sound=True, spatial_first=4, spatial_channels=8)
+    x = trials(16)
+    chain = Chain(spec, rate_hz=RATE, montage=MONTAGE)
+    without = Chain(ChainSpec(), rate_hz=RATE, montage=MONTAGE)
+    added = AddedLocking(chain.times_s, spec.baseline_s, 16)
+    phasors = []
+    for k, data in enumerate(x):
+        data[7] += (
+            rng.standard_normal(1401).astype(np.float32) * 10
+        )  # one noisy electrode, which SOUND smooths over
+        trial, plain = (c.process(epoch(data), trial_id=k) for c in (chain, without))
+        assert ("pre_plv_inflation" in trial.verdict.numbers) == (
+            k >= 13
+        )  # from the 5th on cleaned, ten of them
+        assert "pre_plv_inflation" not in plain.verdict.numbers
+        assert trial.verdict.accepted
+        if k >= 4:
+            rows = (np.ascontiguousarray(t.eeg_uv.T) for t in (plain, trial))
+            phasors.append([added.phasors(r) for r in rows])
+    batch = np.swapaxes(np.array(phasors), 2, 3)  # [n_trials, 2, n_channels, n_instants]
+    wanted = pre_plv_inflation(batch[:, 0], batch[:, 1])
+    assert trial.verdict.numbers["pre_plv_inflation"] == pytest.approx(wanted, abs=1e-4)
+    assert wanted > 0.002  # little in so few trials, whose PLV is mostly bias
+
+
+def test_added_locking_is_nothing_where_the_stage_changes_nothing_and_rejected_trials_do_not_count():
+    added = AddedLocking(TIMES_S, (-0.6, -0.01), 16)
+    for k, data in enumerate(trials(12)):
+        u = added.phasors(np.ascontiguousarray(data.T))
+        added.note(u, u, ALL)
+        assert ("pre_plv_inflation" in added.count(k % 6 != 0)) == (k == 11)
+        assert added.count(True) == ({} if k < 11 else {"pre_plv_inflation": 0.0})  # nothing was noted
+    assert added.n == 10
+    assert added.value() == pytest.approx(0.0, abs=1e-6)
+    tone = np.cos(2 * np.pi * 10 * TIMES_S)[:, None] * np.ones((1, 16), dtype=np.float32)
+    assert np.abs(added.phasors(tone.astype(np.float32))) == pytest.approx(1.0, abs=1e-5)
+    assert not added.phasors(np.zeros((1401, 16), dtype=np.float32)).any()
