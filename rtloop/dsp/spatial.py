@@ -2,9 +2,10 @@
 
 Past pulses only: the filter for a trial is made from trials before it. It is made for the channels that are good;
 when they change it is made anew. Until ``spatial_first`` trials have been learnt, trials pass as they are. The
-pre-pulse covariance gives SOUND's noise, for the whole epoch; the patterns are taken out only in a smooth window
-about the muscle answer. ``prepare`` may be called between pulses: it does what the next trial would have
-to do first, and changes no result.
+pre-pulse covariance gives SOUND's noise, for the whole epoch; the patterns are taken out from the gap on only. The
+gap belongs to it: the bridge rests on samples with the artifact and would carry it into every kernel that reaches
+there. ``prepare`` may be called between pulses: it does what the next trial would have to do first, and changes no
+result.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rtloop.model.samples import F32, F64, Bool
 
 #: reasons after which a trial still teaches: what they name is what this stage is there for
 TEACHES_DESPITE = ("peak to peak post pulse", "fast activity after the pulse", "residual decay")
-#: half of the cosine flank of the window about the muscle answer
+#: cosine flanks of the stretch in which patterns are taken out: the first ends where the gap begins
 FLANK_S = 0.008
 
 
@@ -82,8 +83,8 @@ class SpatialStage:
         self._latest: F32 = np.zeros((4, width, width), dtype=np.float32)
         self._second: F32 = np.zeros((max(b - a, d - c), width), dtype=np.float32)
         self._held: Bool = np.zeros(width, dtype=np.bool_)
-        flank = np.clip((times_s - spec.muscle_window_s[0]) / FLANK_S + 0.5, 0.0, 1.0)
-        flank *= np.clip((spec.muscle_window_s[1] - times_s) / FLANK_S + 0.5, 0.0, 1.0)
+        flank = np.clip((times_s - spec.gap_s[0]) / FLANK_S + 1.0, 0.0, 1.0)
+        flank *= np.clip((spec.muscle_until_s - times_s) / FLANK_S + 0.5, 0.0, 1.0)
         weight = (0.5 - 0.5 * np.cos(np.pi * flank)).astype(np.float32)
         e, f = np.flatnonzero(weight)[[0, -1]]
         self._window, self._weight = slice(int(e), int(f) + 1), weight[e : f + 1, None]

@@ -53,7 +53,7 @@ class ChainSpec:
     muscle_allowance: float = 3.0  # power of an evoked response over that of ongoing EEG
     muscle_sources: bool = False  # reconstruct from sources alone (Mutanen 2016)
     muscle_fit_s: Span = (0.011, 0.030)  # what lies in the gap is left out
-    muscle_window_s: Span = (0.005, 0.100)  # they are taken out in here only
+    muscle_until_s: float = 0.100  # they are taken out from the start of the gap, bridge included, until here
     muscle_ratio: float = 4.0  # power after the pulse over power before
     muscle_most: int = 8
     spatial_first: int = 10  # trials learnt before the first one is cleaned
@@ -121,9 +121,9 @@ class ChainSpec:
         if (self.sound or self.muscle) and not self._spatial_fits():
             raise ValidationProblem(
                 "the settings of the spatial stage contradict each other or the rest of the chain",
-                expected="average reference on; muscle_fit_s ends after the gap; windows in order inside the epoch; "
+                expected="average reference on; muscle_fit_s ends after the gap; muscle_fit_s <= muscle_until_s <= epoch; "
                 "lambda0 > 0, ratio > 1, allowance >= 0, counts >= 1, first and channels >= 4, memory 0 or >= first",
-                found=f"muscle_fit_s {self.muscle_fit_s}, muscle_window_s {self.muscle_window_s}, "
+                found=f"muscle_fit_s {self.muscle_fit_s}, muscle_until_s {self.muscle_until_s}, "
                 f"average reference {self.average_reference}",
                 todo="correct them, or switch sound and muscle off",
             )
@@ -133,7 +133,7 @@ class ChainSpec:
             self.average_reference
             and self.epoch_s[0] <= self.muscle_fit_s[0] < self.muscle_fit_s[1] <= self.epoch_s[1]
             and self.gap_s[1] < self.muscle_fit_s[1]
-            and 0 < self.muscle_window_s[0] < self.muscle_window_s[1] <= self.epoch_s[1]
+            and self.muscle_fit_s[1] <= self.muscle_until_s <= self.epoch_s[1]
             and self.sound_lambda0 > 0
             and self.muscle_ratio > 1
             and self.muscle_allowance >= 0

@@ -187,8 +187,21 @@ def test_rejected_trials_teach_only_if_rejected_for_what_is_cleaned():
     assert trials[4].verdict.numbers["muscle_post_uv"] < 0.2 * trials[3].verdict.numbers["muscle_post_uv"]
 
 
+def test_the_bridge_is_cleaned_too_and_nothing_before_it_is_touched():
+    plain = run(DATA, ChainSpec(quality=False, decay=False))[15]
+    trial = USUAL[15]
+    spec = ChainSpec.from_dict({**SPEC.to_dict(), "sound": False})
+    alone = run(DATA, spec)[15]
+    before, late = TIMES < -0.0105, TIMES > 0.1045
+    np.testing.assert_allclose(alone.eeg_uv[:, before], plain.eeg_uv[:, before], atol=1e-4)
+    np.testing.assert_allclose(alone.eeg_uv[:, late], plain.eeg_uv[:, late], atol=1e-4)
+    gap = (TIMES > 0.004) & (TIMES < 0.012)
+    assert np.abs(trial.eeg_uv[:, gap]).max() < 0.4 * np.abs(plain.eeg_uv[:, gap]).max()
+    assert not trial.valid[gap].any()
+
+
 def test_reconstruction_from_sources_is_a_switch():
-    spec = ChainSpec.from_dict({**SPEC.to_dict(), "muscle_sources": True, "muscle_window_s": (0.005, 0.06)})
+    spec = ChainSpec.from_dict({**SPEC.to_dict(), "muscle_sources": True, "muscle_until_s": 0.06})
     trials = run(DATA[:10], spec)
     assert agreement(trials[4:], brain(16)[4:10]) > 0.7
     assert not np.array_equal(trials[9].eeg_uv, USUAL[9].eeg_uv)
@@ -199,7 +212,7 @@ def test_contradictions_and_old_records():
         Chain(SPEC, rate_hz=RATE, montage=Montage.from_names(names_for(12)))
     for wrong in (
         {"average_reference": False}, {"muscle_ratio": 1.0}, {"muscle_allowance": -1.0}, {"sound_lambda0": 0.0},
-        {"muscle_fit_s": (0.001, 0.012)}, {"muscle_window_s": (0.06, 0.005)}, {"spatial_memory": 2},
+        {"muscle_fit_s": (0.001, 0.012)}, {"muscle_until_s": 0.02}, {"muscle_until_s": 0.7}, {"spatial_memory": 2},
         {"spatial_every": 0},
     ):  # fmt: skip
         with pytest.raises(ValidationProblem):
