@@ -116,22 +116,24 @@ def _decomposed(response: F64, max_var_pct: float) -> tuple[int, F64]:
 def _gain(x: F64, base: I64, response: I64, *, k: float, steps: int) -> float:
     low = float(np.median(np.abs(x[base][:, None] - x[base])))
     high = float(np.ptp(x[response]))
-    thresholds = np.sort(np.linspace(low, high, steps))
-    gain = transitions(x, response, thresholds) - k * transitions(x, base, thresholds)
+    low, high = min(low, high), max(low, high)
+    gain = transitions(x, response, low, high, steps) - k * transitions(x, base, low, high, steps)
     return max(0.0, float(gain.max()) * response.size)
 
 
-def transitions(x: F64, at: I64, thresholds: F64) -> F64:
-    """NST at each threshold (ascending), float64[n_thresholds]: changes of |x_i - x_t| <= threshold, over n².
+def transitions(x: F64, at: I64, low: float, high: float, steps: int) -> F64:
+    """NST at ``steps`` >= 2 thresholds from ``low`` to ``high``, float64[steps]: changes of |x_i - x_t| <= threshold, over n².
 
     x : float64[n_times]; at : the instants that count, ascending. A step between two instants that are not
-    neighbours in time is left out. A step crosses a threshold that lies between its two distances: the
-    steps are counted once, for all thresholds together.
+    neighbours in time is left out. Each distance is given the first threshold that reaches it; a step crosses
+    those from the one of its nearer end up to that of its farther end, and all are counted at once.
     """
     v = x[at]
-    distance, step = np.abs(v[:, None] - v), np.diff(at) == 1
-    before, after = distance[:, :-1][:, step], distance[:, 1:][:, step]
-    crossed = np.zeros(thresholds.size)
-    for sign, edge in ((1, np.minimum(before, after)), (-1, np.maximum(before, after))):
-        crossed += sign * np.searchsorted(np.sort(edge, axis=None), thresholds, side="right")
-    return np.asarray(crossed / v.size**2)
+    distance, spacing = np.abs(v[:, None] - v), (high - low) / (steps - 1)
+    scaled = (distance - low) / spacing if spacing > 0 else np.where(distance > low, float(steps), 0.0)
+    place = np.ceil(scaled - 1e-9)  # a distance that is a threshold, but for rounding, is reached by it
+    first = place.clip(0, steps).astype(np.int16)
+    step = np.diff(at) == 1
+    before, after = first[:, :-1][:, step], first[:, 1:][:, step]
+    counts = [np.bincount(f(before, after).ravel(), minlength=steps + 1) for f in (np.minimum, np.maximum)]
+    return np.asarray(np.cumsum(counts[0] - counts[1])[:-1] / v.size**2)
