@@ -5,6 +5,7 @@ or more over all trials and belongs to the end of a block or a declared look. It
 measures, each of scope -> band:
 
 dwpli2_shift, dwpli2_evoked_subtracted : global and local; what the lock to the pulse alone gives, and the rest
+dwpli2_15-120, dwpli2_120-180, dwpli2_180-300 : global and local, dwPLI² of a part of the window, ms
 imcoh : global and local, absolute values (biased by N)
 dwpli2_ongoing, ppc_ongoing : local and local_8, from samples before the pulse alone
 
@@ -25,7 +26,7 @@ from rtloop.measures.complexity import pcist
 from rtloop.measures.connectivity import RunningConnectivity
 from rtloop.measures.evoked import RunningEvoked
 from rtloop.measures.imaginary import ImaginaryCoherence
-from rtloop.measures.lagged import evoked_subtracted, lagged_scores, shifted, upper_pairs
+from rtloop.measures.lagged import Real, evoked_subtracted, lagged_scores, shifted, upper_pairs
 from rtloop.measures.ongoing import OngoingKernels, RunningOngoing
 from rtloop.measures.oscillation import RunningOscillation, natural_frequency
 from rtloop.measures.sampling import SEED, half_sample_se, plus_minus
@@ -40,6 +41,7 @@ from rtloop.session.composing import SUB_WINDOWS_S, with_mean
 HALVES = 12
 #: plus-minus averages
 NOISES = 6
+NO_INSTANT = "this window holds no instant of a band that is free enough of the gap"
 Bands = dict[str, Estimate]
 
 
@@ -101,9 +103,39 @@ class Beside:
             ),
             "imcoh": ImaginaryCoherence(re, im, good).scores(weights, sums.slices, meanwhile=meanwhile),
         }  # fmt: skip
-        return {m: _by_scope(*v, ("global", "local"), weights, why, sums) for m, v in found.items()} | (
-            self._before(sums)
-        )
+        out = {m: _by_scope(*v, ("global", "local"), weights, why, sums) for m, v in found.items()}
+        return out | self._windows(re, im, sums, weights, why, meanwhile) | self._before(sums)
+
+    def _windows(
+        self, re: Real, im: Real, sums: RunningConnectivity, weights: F64, why: tuple[str, str],
+        meanwhile: Callable[[], None],
+    ) -> dict[str, dict[str, Bands]]:  # fmt: skip
+        """dwPLI² of each sub-window, over the band's instants in it; pooled where all bands have some."""
+        columns: dict[str, slice] = {}
+        for first_s, last_s in SUB_WINDOWS_S:
+            for band, s in sums.slices.items():
+                t = self._chain.kernels.points_s[s]
+                a, b = np.searchsorted(t, [first_s - 1e-9, last_s + 1e-9])
+                if b > a:
+                    columns[f"{_ms((first_s, last_s))}{band}"] = slice(s.start + int(a), s.start + int(b))
+        pairs = upper_pairs(re.shape[1])
+        value, each = lagged_scores(re, im, pairs, weights, columns, meanwhile=meanwhile)
+        at, out = {name: j for j, name in enumerate(columns)}, {}
+        for window in map(_ms, SUB_WINDOWS_S):
+            scopes: dict[str, Bands] = {}
+            for k, scope in enumerate(("global", "local")):
+                scopes[scope] = bands = {}
+                for band in (*sums.bands, POOLED):
+                    wanted = [f"{window}{b}" for b in (sums.bands if band == POOLED else (band,))]
+                    chosen = [at[w] for w in wanted if w in at]
+                    if len(chosen) < len(wanted) or not weights[k].any():
+                        words = why[k] if not weights[k].any() else NO_INSTANT
+                        bands[band] = Estimate.absent(words, n=sums.n)
+                    else:
+                        se = jackknife_se(each[:, k, chosen].mean(axis=1))
+                        bands[band] = estimate(float(value[k, chosen].mean()), float(se), n=sums.n)
+            out[f"dwpli2_{window.rstrip(':')}"] = scopes
+        return out
 
     def _before(self, sums: RunningConnectivity) -> dict[str, dict[str, Bands]]:
         """Synchrony before the pulse; ``sums`` only says which bands there are."""
@@ -127,7 +159,7 @@ class Beside:
         """channels : bool[n_channels] that are used; roi : those near the coil that are."""
         n = evoked.n
         out = self._complexity(evoked, channels, meanwhile)
-        names = [(w, f"{1e3 * w[0]:.0f}-{1e3 * w[1]:.0f}") for w in SUB_WINDOWS_S]
+        names = [(w, _ms(w).rstrip(":")) for w in SUB_WINDOWS_S]
         if not roi:
             out["natural_frequency_hz"] = Estimate.absent(why_local, n=n, unit="Hz")
             none = Estimate.absent(why_local, n=n, unit="dB")
@@ -137,9 +169,7 @@ class Beside:
             for j, band in enumerate((*bands, POOLED)):
                 e = estimate(value[i, j], float(jackknife_se(each[:, i, j])), n=n, unit="dB")
                 if not e.present:
-                    e = Estimate.absent(
-                        f"no instant of this band lies in {name} ms without the gap", n=n, unit="dB"
-                    )
+                    e = Estimate.absent(NO_INSTANT, n=n, unit="dB")
                 out[f"ersp_local_db:{band}:{name}"] = e
         return out | {"natural_frequency_hz": self._natural(n, roi)}
 
@@ -176,6 +206,10 @@ class Beside:
             "pcist": estimate(value, se, n=n, unit=unit),
             "pcist_noise": estimate(float(noise.mean()), float(noise.std(ddof=1)), n=n, unit=unit),
         }
+
+
+def _ms(window_s: tuple[float, float]) -> str:
+    return f"{1e3 * window_s[0]:.0f}-{1e3 * window_s[1]:.0f}:"
 
 
 def _by_scope(
