@@ -20,7 +20,7 @@ class Progress:
     """Takes events from the loop at once, shows them from the supervising thread."""
 
     def __init__(self, say: Callable[[str], None], *, listening: bool) -> None:
-        self._say, self._listening, self._told_delay = say, listening, ""
+        self._say, self._listening, self._told_delay, self._told_quality = say, listening, "", ""
         self._events: queue.SimpleQueue[tuple[Event, View]] = queue.SimpleQueue()
 
     def take(self, event: Event, view: View) -> None:
@@ -109,9 +109,12 @@ class Progress:
                 | "trial_reinstated"
                 | "note_written"
                 | "channels_judged"
+                | "channels_held"
                 | "stream_reopened"
             ):
                 return f"   {d['words']}"
+            case "quality_judged" if not d["running"]:
+                return self._quality(d)
             case "hold_lasts":
                 return f"!! {d['words']}: {d['todo']}"
         return ""
@@ -121,6 +124,15 @@ class Progress:
         words, before = band_words(band), self._told_delay
         self._told_delay = words
         return [] if self._listening or words == before else [f"   fire command to EEG: {words}"]
+
+    def _quality(self, d: Mapping[str, Any]) -> str:
+        """The light of a block with each number that is not GREEN; the same words are told once."""
+        rows = [f for f in d["findings"] if f["light"] in ("red", "yellow")]
+        lines = [f"   quality of {d['target']} {d['block']}: {d['light']}"]
+        lines += [f"      {f['words']}: {f['todo']}" for f in sorted(rows, key=lambda f: str(f["light"]))]
+        words, before = "\n".join(lines), self._told_quality
+        self._told_quality = words
+        return "" if words == before else words
 
     def _trial(self, event: Event, view: View) -> str:
         d = event.data

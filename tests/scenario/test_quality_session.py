@@ -100,3 +100,13 @@ def test_the_view_and_the_record_hold_them_and_a_replay_says_the_same(held: Held
 def test_nothing_said_to_people_is_a_nan(held: Held) -> None:
     assert "nan" not in held.text.lower()
     assert "NaN" not in held.folder.journal.read_text()
+
+
+def test_the_terminal_tells_the_light_of_a_block_with_what_to_do_and_the_electrode(held: Held) -> None:
+    assert held.text.count("quality of M1 run: ") == 1  # the review; acceptance changed nothing
+    assert (
+        "accepted trials of a control block 0 (yellow light; at least 20 wanted): sensory responses"
+        in held.text
+    )
+    assert f"{SICK} is left out from now on" in held.text
+    assert f"{SICK} is taken back" in held.text
