@@ -185,3 +185,20 @@ def test_a_smooth_answer_is_allowed_for_and_a_ragged_one_is_an_artifact():
     np.testing.assert_allclose(both.T @ both, np.eye(2), atol=1e-9)
     assert abs(both[:, 0] @ smooth) / np.linalg.norm(smooth) > 0.9  # fast: an artifact, smooth or not
     assert artifact_fields(fast, after, usual, most=1)[0].shape == (M, 1)
+
+
+def test_sound_agrees_with_mne_denoise():
+    from mne_denoise.sound import compute_sound
+
+    rng = np.random.default_rng(11)
+    field = sources()
+    noise = rng.uniform(0.5, 4.0, M)
+    data = field @ rng.standard_normal((60, 2000)) + noise[:, None] * rng.standard_normal((M, 2000))
+    data -= data.mean(axis=0)
+    operator, sigmas, _ = compute_sound(data, field, lambda_=0.1, n_iter=20, random_state=0, verbose="ERROR")
+    found, _ = sound_noise(data @ data.T / 2000, field @ field.T, lambda0=0.1, rounds=20)
+    np.testing.assert_allclose(
+        np.sqrt(found), sigmas, rtol=0.03
+    )  # they update one after the other, in chance order
+    eight = sound_filter(data @ data.T / 2000, field @ field.T, lambda0=0.1, rounds=8)
+    assert np.corrcoef((eight @ data).ravel(), (operator @ data).ravel())[0, 1] > 0.999
