@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hardware_sim.artifacts import STEP_TAU_S, Artifacts
-from hardware_sim.brain import ANSWER_S, Answer, Ongoing
+from hardware_sim.brain import ANSWER_S, Answer, EvokedCourses, Ongoing
 from hardware_sim.emg import EMG_ANSWER_S, Mep, Muscle
 from hardware_sim.scene import Scene
 from hardware_sim.sensory import Sensory
@@ -35,12 +35,15 @@ class Head:
     background : float32[n_samples, n_channels], µV, or None: a seamless loop in place of the simulated
     ongoing EEG
         (see ``hardware_sim.background``)
+    evoked : time courses in place of the simulated bumps (see ``hardware_sim.real``), or None
     """
 
     def __init__(
-        self, scene: Scene, montage: Montage, rate_hz: float, seed: int = 0, *, background: F32 | None = None
-    ) -> None:
+        self, scene: Scene, montage: Montage, rate_hz: float, seed: int = 0, *, background: F32 | None = None,
+        evoked: EvokedCourses | None = None,
+    ) -> None:  # fmt: skip
         self.scene, self.montage, self.rate_hz, self.seed = scene, montage, float(rate_hz), seed
+        self._evoked = evoked
         self.position = 0  # index of the next sample
         self._chance = np.random.default_rng([seed, 1])
         made = np.random.default_rng([seed, 2])
@@ -84,7 +87,8 @@ class Head:
         if target not in self._answers:
             artifacts = Artifacts(self.scene, target, self.montage, self.rate_hz)
             sensory = Sensory(self.scene, target, self.montage)
-            self._answers[target] = (Answer(self.scene, target, self.montage), artifacts, sensory)
+            answer = Answer(self.scene, target, self.montage, self._evoked)
+            self._answers[target] = (answer, artifacts, sensory)
         return self._answers[target]
 
     def pulse(self, sample_index: int, target: str, power_pct_mso: float) -> int:

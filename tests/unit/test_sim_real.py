@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from hardware_sim.brain import Answer
+from hardware_sim.head import Head
 from hardware_sim.real import evoked_courses, pulse_times_s, real_parts
 from hardware_sim.scene import load_scene
 from hardware_sim.trials import TrialSource
 from rtloop.errors import ValidationProblem
-from rtloop.model.montage import NAMES_63, Montage
+from rtloop.model.montage import NAMES_63, Montage, names_for
 
 MONTAGE = Montage.from_names(NAMES_63)
 SCENE = load_scene("default").varied(artifact={"blink_probability": 0.0})
@@ -56,6 +57,24 @@ def test_the_answer_has_the_real_gmfp_and_its_own_coupling() -> None:
     assert np.mean(found[[30, 58, 111, 193]]) == pytest.approx(np.mean(wanted[[30, 58, 111, 193]]), rel=0.35)
     turned = answer.fields[:, 10:] - answer.fields[:, 10:].mean(0)
     assert abs(np.corrcoef(turned.T)[0, 1]) < 1e-3, "the maps are not orthogonal"
+
+
+def test_the_stream_answers_with_them_too() -> None:
+    courses = evoked_courses(_average(), 1000.0, 500)
+    small = Montage.from_names(names_for(16))
+    scene = SCENE.varied(evoked={"induced_uv": 0.0}).varied("M1", gain_cv=0.0, muscle_uv=0.0, decay_uv=0.0)
+    with_it, without = (Head(scene, small, 500.0, seed=1, evoked=e) for e in (courses, None))
+    for head in (with_it, without):
+        head.pulse(50, "M1", 45.0)
+    got = with_it.block(400) - without.block(400)
+    answers = [Answer(scene, "M1", small, e) for e in (courses, None)]
+    t_s = np.arange(0, 0.5, 0.002)
+    parts = []
+    for answer in answers:
+        draws = answer.draw(1, np.random.default_rng([1, 1]))
+        parts.append(answer.fields @ answer.courses(draws, t_s)[0])
+    np.testing.assert_allclose(got[50:300], (parts[0] - parts[1]).T, atol=0.02)
+    assert np.abs(got).max() > 1.0
 
 
 def test_pulse_times_come_from_a_bids_table(tmp_path: Path) -> None:

@@ -17,7 +17,17 @@ from rtloop.sphere import leadfield
 
 MONTAGE = Montage.from_names(NAMES_63)
 #: scenes whose four targets have four different truths, at sources and sensors in the same order
-RANKED = ("default", "dlpfc", "extreme_muscle", "lateral", "low_snr", "midline", "mismatched_head", "sensory")
+RANKED = (
+    "default",
+    "dlpfc",
+    "extreme_muscle",
+    "harsh",
+    "lateral",
+    "low_snr",
+    "midline",
+    "mismatched_head",
+    "sensory",
+)
 NOT_TRUTH = {"amplitude", "muscle_uv", "decay_uv", "placement_mm", "gain_cv", "snr", "geometry"}
 
 
@@ -164,3 +174,19 @@ def test_raw_trials_go_through_the_chain_and_come_back_near_their_truth() -> Non
         a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
         found.append(np.median(np.sum(a * b, 1) / np.sqrt(np.sum(a * a, 1) * np.sum(b * b, 1))))
     assert np.mean(found) > 0.75, found
+
+
+def test_the_harsh_scene_is_as_hard_as_the_file_says() -> None:
+    source = TrialSource(load_scene("harsh"), "M1", seed=5)
+    chain = Chain(ChainSpec(decay=False, quality=False), rate_hz=5000.0, montage=MONTAGE)
+    t, found = chain.times_s, []
+    for trial in source.trials(12):
+        truth = trial.truth_at(t)
+        truth -= truth.mean(axis=0)
+        truth -= truth[:, (t > -0.6) & (t < -0.01)].mean(axis=1, keepdims=True)
+        blanked = chain.process(trial.epoch, trial_id=trial.number).eeg_uv
+        windows = [(t > a) & (t <= b) for a, b in ((0.012, 0.05), (0.05, 0.3))]
+        found.append([np.corrcoef(blanked[:, w].ravel(), truth[:, w].ravel())[0, 1] for w in windows])
+    early, late = np.median(found, axis=0)
+    assert 0.2 < early < 0.4, early
+    assert 0.58 < late < 0.78, late
