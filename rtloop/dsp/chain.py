@@ -74,7 +74,7 @@ class Chain:
         self._overlap = self._functional @ self._taken[:, 2:]
         self._judge = Judge(spec, montage, t, self.valid)
         self.spatial = SpatialStage(spec, montage, t) if spec.sound or spec.muscle else None
-        self._added = AddedLocking(t, spec.baseline_s, montage.n_channels)
+        self._added = AddedLocking(t, spec.baseline_s, montage.n_channels if self.spatial else 0)
         self._rebuilder = Rebuilder(montage)
         self._settling = Settling(
             rate_hz=rate_hz, pulse=self.before, n_rows=n_in, width=padded(montage.n_channels),

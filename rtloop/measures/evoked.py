@@ -8,6 +8,8 @@ Ppre)/Ppre; ERSP is the same ratio per channel in dB (Delorme & Makeig 2004), of
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rtloop.measures import kernels
@@ -108,21 +110,29 @@ class RunningEvoked:
                 size += abs(w) * self._good[slot]
         return total / np.where(size > 0, size, 1)[:, None]
 
-    def halves(self, used: Bool, span_s: tuple[float, float]) -> tuple[F64, F64]:
+    def halves(
+        self, used: Bool, span_s: tuple[float, float], meanwhile: Callable[[], None] = lambda: None
+    ) -> tuple[F64, F64]:
         """Averages over every other trial that counts, float64[n_used, n_valid_times] µV each, in order of arrival:
-        1st, 3rd, ... and 2nd, 4th, ...; empty with fewer than 2 trials. Cost grows with the number of trials."""
-        at = (self.times_s >= span_s[0] - 1e-9) & (self.times_s <= span_s[1] + 1e-9) & self.valid
-        slots, pick = self.slots.counting(), np.ix_(used, at)
+        1st, 3rd, ... and 2nd, 4th, ...; empty with fewer than 2 trials. Cost grows with the number of trials;
+        ``meanwhile`` is called every 50 of them, so that a caller can show that it lives."""
+        a, b = np.searchsorted(self.times_s, [span_s[0] - 1e-9, span_s[1] + 1e-9])
+        slots, valid = self.slots.counting(), self.valid[a:b]
         if slots.size < 2:
             return np.empty((0, 0)), np.empty((0, 0))
         out = []
         for half in (slots[::2], slots[1::2]):
-            total, count = np.zeros((int(used.sum()), int(at.sum()))), np.zeros(int(used.sum()))
-            for slot in half:
-                good = self._good[slot][used]
-                total += self._x[slot][pick] * good[:, None]
+            total, count = np.zeros((used.size, int(b - a))), np.zeros(used.size)
+            for i, slot in enumerate(half):
+                if i % 50 == 49:
+                    meanwhile()
+                good = self._good[slot]
+                if good.all():
+                    total += self._x[slot, :, a:b]
+                else:
+                    total[good] += self._x[slot, good, a:b]
                 count += good
-            out.append(total / np.maximum(count, 1)[:, None])
+            out.append((total / np.maximum(count, 1)[:, None])[np.ix_(used, valid)])
         return out[0], out[1]
 
     def newest(self) -> tuple[F32, Bool] | None:

@@ -153,7 +153,7 @@ def _trial(view: View, d: Mapping[str, Any]) -> View:
     view = replace(view, timings_s={**view.timings_s, **times})
     return _pulse(
         view, d["pulse_id"], trial_id=d["trial_id"], accepted=accepted, verdict=d["words"], block=d["block"],
-        target=d["target"], numbers=d["numbers"], quality=d.get("quality"),
+        target=d["target"], numbers=d["numbers"], light=d.get("quality", {}).get("light", ""),
     )  # fmt: skip
 
 

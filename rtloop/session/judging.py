@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ def facts_of(trial: Trial, montage: Montage, rate_hz: float) -> TrialFacts:
     samples = trial.seen.disagreement_samples
     return TrialFacts(
         accepted=trial.verdict.accepted,
-        numbers=dict(trial.verdict.numbers),
+        numbers=trial.verdict.numbers,
         reasons=tuple(r[0] for r in trial.verdict.reasons),
         bad_channels=() if trial.clean is None else tuple(montage.names[c] for c in trial.clean.bad_channels),
         disagreement_ms=math.nan if samples is None else samples / rate_hz * 1e3,
@@ -70,6 +70,7 @@ def block_judged(
         aim_uv=criteria.get("early_response_uv_min"),
         control_trials=(0 if control is None else control.n_accepted) if block == "run" else None,
         powers=tuple(sorted(powers)),
+        meanwhile=line.meanwhile,
     )
     added = [t.numbers["pre_plv_inflation"] for t in trials if "pre_plv_inflation" in t.numbers]
     if added:  # each trial carries what is known up to it
@@ -82,7 +83,8 @@ def block_judged(
 
 
 def _from_sums(
-    scorer: TargetScorer, *, running: bool, aim_uv: float | None, control_trials: int | None, powers: tuple[float, ...]
+    scorer: TargetScorer, *, running: bool, aim_uv: float | None, control_trials: int | None, powers: tuple[float, ...],
+    meanwhile: Callable[[], None],
 ) -> BlockFacts:  # fmt: skip
     n, montage = scorer.n_accepted, scorer.montage
     early = scorer.early()
@@ -95,7 +97,7 @@ def _from_sums(
         equal = tuple((montage.names[a], montage.names[b]) for a, b in pairs)
     halves = math.nan
     if n >= HALVES_FROM and good.any():
-        halves = split_half_r(*scorer.evoked.halves(good, scorer.spec.window_s))
+        halves = split_half_r(*scorer.evoked.halves(good, scorer.spec.window_s, meanwhile))
     return BlockFacts(
         n_channels=montage.n_channels, running=running, early_local_pp_uv=early.value, early_aim_uv=aim_uv,
         vertex_late_uv=vertex_late_uv(scorer.average(), scorer.times_s, montage, good), control_trials=control_trials,
