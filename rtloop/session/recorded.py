@@ -162,15 +162,15 @@ class Feed:
         """One sample alone after a break, so that no more than that counts as touched by it."""
         rec = self._wanted.rec
         end = min(self.at + self._piece, self._held_end)
+        i = int(np.searchsorted(rec.breaks, self.at, side="left"))
+        if i < len(rec.breaks) and rec.breaks[i] == self.at:
+            return min(self.at + 1, end)
+        if i < len(rec.breaks):
+            end = min(end, rec.breaks[i])
         if rec.stamps_s is not None:
             steps = np.diff(rec.stamps_s[self.at : end]) - 1.0 / rec.rate_hz
             off = np.flatnonzero(~(np.abs(steps) <= SPLIT_S))
-            return self.at + 1 + int(off[0]) if len(off) else end
-        i = int(np.searchsorted(rec.breaks, self.at, side="left"))
-        if i < len(rec.breaks) and rec.breaks[i] == self.at:
-            end = min(self.at + 1, end)
-        elif i < len(rec.breaks) and rec.breaks[i] < end:
-            end = rec.breaks[i]
+            end = self.at + 1 + int(off[0]) if len(off) else end
         return end
 
 

@@ -156,6 +156,16 @@ def test_a_break_inside_an_epoch_rejects_that_trial_alone_with_its_reason(replay
     assert not [p for p in view.pulses.values() if "gap" in p["verdict"]]
 
 
+def test_a_gap_in_the_stamps_rejects_the_trial_that_it_touches_alone(replayed: Any) -> None:
+    for lost_s, at, breaks in ((0.05, 4300, ()), (2.0, 3201, (3201,)), (2.0, 7199, (7199,))):
+        stamps = 500.0 + np.arange(10_000) / RATE_HZ
+        stamps[at:] += lost_s
+        view, _, _ = replayed(made(stamps_s=stamps, breaks=breaks))
+        gaps = [p["sample"] for p in view.pulses.values() if "gap in the samples" in p["verdict"]]
+        assert gaps == ([] if at == 7199 else [4000])
+        assert [p["sample"] for p in view.pulses.values()] == list(AT)
+
+
 def test_only_events_are_pulses_and_artifacts_beside_them_are_told(replayed: Any) -> None:
     view, said, _ = replayed(made(marks=marks(2000, 4000, 6000)), events=("R128",))
     assert view.targets["M1"].n_accepted + view.targets["M1"].n_rejected == 3
@@ -166,7 +176,9 @@ def test_only_events_are_pulses_and_artifacts_beside_them_are_told(replayed: Any
 def test_a_late_marker_is_placed_at_the_artifact_and_an_event_without_one_is_told(replayed: Any) -> None:
     late = tuple(s + 15 for s in AT)
     view, _, _ = replayed(made(marks=marks(*late, exact=False)), events=("R128",))
-    assert [(p["sample"], p["source"]) for p in view.pulses.values()] == [(s, "artifact") for s in AT]
+    assert [(p["sample"], p["sources"]) for p in view.pulses.values()] == [
+        (s, ["artifact", "marker"]) for s in AT
+    ]
     _, said, _ = replayed(made(marks=marks(*AT, 5000)), events=("R128",))
     assert any("1 of 5 pulses" in line and "NO artifact" in line for line in said)
 
