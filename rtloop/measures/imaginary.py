@@ -62,8 +62,7 @@ class ImaginaryCoherence:
                 cross - self._of_trial(k, a, b) * both, xx - power[a] * both, yy - power[b] * both, xx, yy
             )
             each[k] = _means(w @ np.abs(left), slices)
-            if k % 10 == 9:
-                meanwhile()
+            meanwhile()
         return value, each
 
     def _of_trial(self, k: int, a: Any, b: Any) -> F64:

@@ -124,20 +124,6 @@ def test_imaginary_coherence_and_its_leave_one_out_equal_the_twin_with_channels_
         assert np.abs(each[k] - band_means(w @ np.abs(left))).max() < 1e-12
 
 
-def test_imaginary_coherence_equals_mne_connectivity():
-    mne = pytest.importorskip("mne")
-    connectivity = pytest.importorskip("mne_connectivity")
-    a = trials(n=25, seed=6)
-    spectrum = mne.time_frequency.EpochsSpectrumArray(
-        a, mne.create_info(5, 100.0, "eeg"), freqs=np.arange(1.0, 7.0)
-    )
-    peer = connectivity.spectral_connectivity_epochs(
-        spectrum, method="imcoh", indices=np.triu_indices(5, 1), verbose="error"
-    )
-    ours = ImaginaryCoherence(*planes(a), np.ones((25, 5), dtype=bool)).values()
-    assert np.abs(ours - peer.get_data()).max() < 1e-9
-
-
 def test_imaginary_coherence_is_blind_at_zero_lag_and_biased_by_n_as_stated():
     a = trials(n=20, channels=3, seed=7)
     a[:, 1] = -2 * a[:, 0]

@@ -8,6 +8,7 @@ import pytest
 
 from rtloop.errors import ValidationProblem
 from rtloop.measures.connectivity import RunningConnectivity
+from rtloop.measures.imaginary import ImaginaryCoherence
 from rtloop.measures.scopes import usable, weights
 from rtloop.model.estimate import MEASURES
 
@@ -151,10 +152,12 @@ def test_equal_to_mne_connectivity_on_the_same_analytic_signal(dtype, tolerance)
         a, mne.create_info(6, 100.0, "eeg"), freqs=np.arange(1.0, 10.0)
     )
     first, second = np.triu_indices(6, 1)
-    peer = connectivity.spectral_connectivity_epochs(
-        spectrum, method=list(names.values()), indices=(first, second), verbose="error"
+    *peer, imaginary = connectivity.spectral_connectivity_epochs(
+        spectrum, method=[*names.values(), "imcoh"], indices=(first, second), verbose="error"
     )
-    ours = running(a, dtype).pair_values()
+    r = running(a, dtype)
+    ours = r.pair_values()
+    assert np.abs(ImaginaryCoherence(*r.kept()).values() - imaginary.get_data()).max() < tolerance
     for (measure, _), theirs in zip(names.items(), peer, strict=True):
         at_points = theirs.get_data()
         wanted = np.stack([at_points[:, b].mean(axis=1) for b in BANDS.values()], axis=1)

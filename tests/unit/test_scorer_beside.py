@@ -14,7 +14,14 @@ from rtloop.errors import ValidationProblem
 from rtloop.measures.contrast import contrasted
 from rtloop.model.estimate import Scores
 from rtloop.model.samples import Epoch
+from rtloop.session import beside
 from rtloop.session.scorer import TargetScorer
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch):
+    monkeypatch.setattr(beside, "HALVES", 4)
+    monkeypatch.setattr(beside, "NOISES", 3)
 
 
 @pytest.fixture(scope="module")
