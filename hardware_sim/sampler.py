@@ -29,6 +29,7 @@ FAULTS = {
     "nan": "not-a-number in the channels",
     "flat": "the channels stand still at zero",
     "saturate": "the channels stand at the rail",
+    "noise": "white noise of 'uv' µV (SD, 50 if absent) on top of the channels: an electrode that loosens",
     "rate": "frames come at 'factor' times the declared rate",
     "repeat": "the last block is sent again and again",
     "die": "the outlets vanish; what was due meanwhile is lost ('for_s': they return after it)",
@@ -38,7 +39,7 @@ FAULTS = {
     "miss_artifacts": "the next 'count' pulses leave nothing in the EEG, only their mark in the trigger channel",
     "pulse": "a pulse nobody commanded, at 'power_pct_mso'",
 }
-_KEYS = {"kind", "for_s", "channels", "samples", "factor", "count", "power_pct_mso"}
+_KEYS = {"kind", "for_s", "channels", "samples", "factor", "count", "power_pct_mso", "uv"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def checked_fault(fault: dict[str, Any], names: tuple[str, ...]) -> dict[str, An
     if fault.get("kind") not in FAULTS:
         wrong.append(f"unknown kind {fault.get('kind')!r}")
     wrong += [f"unknown channel {c!r}" for c in fault.get("channels", ()) if c not in names]
-    for key in ("for_s", "samples", "factor", "count", "power_pct_mso"):
+    for key in ("for_s", "samples", "factor", "count", "power_pct_mso", "uv"):
         value = fault.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             wrong.append(f"{key} = {value!r}")
@@ -96,6 +97,7 @@ class Sampler:
         self._triggers: list[tuple[int, int]] = []  # sample ranges in which the trigger column is high
         self._misses = {"miss_pulses": 0, "miss_triggers": 0, "miss_artifacts": 0}
         self._skip = 0
+        self._fault_chance = np.random.default_rng([head.seed, 6])
         self._last: F32 | None = None
 
     @property
@@ -229,6 +231,9 @@ class Sampler:
                 out[:, columns] = np.nan
             elif kind == "flat":
                 out[:, columns] = 0.0
+            elif kind == "noise":
+                more = self._fault_chance.standard_normal((len(out), len(columns)), dtype=np.float32)
+                out[:, columns] += np.float32(fault.get("uv", 50.0)) * more
             elif kind == "saturate":
                 out[:, columns] = self.head.scene.artifact.rail_uv
         if self._skip:

@@ -96,6 +96,20 @@ def test_bad_samples_in_the_named_channels_for_the_named_time(kind: str) -> None
     assert 150 <= wrong[:, names.index("Fp1")].sum() <= 250
 
 
+def test_an_electrode_that_loosens_is_noisy_for_a_while_and_then_itself_again() -> None:
+    (clock, bench), (same, plain) = _bench(), _bench()
+    for c, b in ((clock, bench), (same, plain)):
+        _run(c, b, 0.1)
+    bench.inject({"kind": "noise", "channels": ["Fp1", "AF7"], "uv": 80.0, "for_s": 0.4})
+    added = _run(clock, bench, 1.0) - _run(same, plain, 1.0)
+    names = bench.sampler.names
+    assert {names[i] for i in np.flatnonzero(added.any(axis=0))} == {"Fp1", "AF7"}
+    noisy = added[:390, names.index("Fp1")]
+    assert noisy.std() == pytest.approx(80.0, rel=0.15)
+    assert abs(np.corrcoef(noisy, added[:390, names.index("AF7")])[0, 1]) < 0.2
+    assert not added[420:].any()
+
+
 def test_freeze_drop_and_die() -> None:
     clock, bench = _bench()
     _run(clock, bench, 0.1)

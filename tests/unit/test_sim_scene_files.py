@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hardware_sim.brain import Answer
+from hardware_sim.head import Head
 from hardware_sim.scene import load_scene, scene_names
 from hardware_sim.trials import TrialSource
 from hardware_sim.truth import power_snr, sensor_indices, truth_of
@@ -131,6 +132,20 @@ def test_the_sensory_answer_is_the_same_at_all_targets_and_under_sham() -> None:
     r = np.corrcoef(evoked["M1"].ravel(), evoked["M1 sham"].ravel())[0, 1]
     assert r > 0.97, r
     assert np.corrcoef(evoked["M1"].ravel(), evoked["ACC"].ravel())[0, 1] > 0.85
+
+
+def test_a_sham_block_in_the_stream_has_a_click_and_no_muscle_or_twitch() -> None:
+    scene = load_scene("sensory")
+    real, sham = (Head(scene, MONTAGE, 1000.0, seed=3) for _ in range(2))
+    real.pulse(100, "M1", 60.0)
+    sham.pulse(100, "M1 sham", 60.0)
+    quiet = Head(scene, MONTAGE, 1000.0, seed=3).block(900)
+    a, b = real.block(900) - quiet, sham.block(900) - quiet
+    assert np.abs(b[100]).max() == pytest.approx(0.2 * np.abs(a[100]).max(), rel=0.15)
+    assert np.abs(b[106:120]).max() < 0.3 * np.abs(a[106:120]).max()
+    assert 3.0 < np.abs(b[195:205]).max() < 20.0, "no N100"
+    ((_, twitch),), ((_, none),) = real.meps, sham.meps
+    assert none.pp_uv < 1e-9 < 50.0 < twitch.pp_uv
 
 
 def test_a_control_block_is_no_target_to_rank() -> None:
