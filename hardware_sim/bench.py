@@ -166,6 +166,7 @@ class SteppedBench:
         self.clock, self.spec = clock, spec
         self.sampler = sampler_for(spec, clock.now_s, 0.0)
         self.montage = self.sampler.head.montage
+        self.emg_names = self.sampler.head.emg_names
         self.unit = unit_at(spec, self.sampler)
         self.line = SteppedLine(self.unit, clock)
         self._external = ExternalStimulator(spec, clock.now_s())

@@ -53,7 +53,7 @@ def hold_stepped(
         board = stack.enter_context(Board.create(folder.board, clock=clock))
         for role in ("engine", "operator", "recorder"):
             board.start(role)
-        layout = Layout.from_montage(bench.montage, trigger="TRIG")
+        layout = Layout.from_montage(bench.montage, emg=bench.emg_names, trigger="TRIG")
         source = EegSource.pushed(layout, spec.rate_hz, folder.ring, clock)
         stack.callback(source.close)
         recording = _recording(folder, board, source, layout, clock)

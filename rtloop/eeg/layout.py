@@ -105,12 +105,15 @@ class Layout:
             raise ValidationProblem("the stream has no EEG channel", found=", ".join(names))
 
     @classmethod
-    def from_montage(cls, montage: Montage, *, trigger: str | None = None) -> Layout:
-        """EEG columns of a montage, plus a trigger column of this name at the end."""
+    def from_montage(
+        cls, montage: Montage, *, emg: tuple[str, ...] = (), trigger: str | None = None
+    ) -> Layout:
+        """EEG columns of a montage, then EMG columns, then a trigger column of this name at the end."""
         channels = [
             Channel(name=n, position_m=(float(p[0]), float(p[1]), float(p[2])))
             for n, p in zip(montage.names, montage.positions_m, strict=True)
         ]
+        channels += [Channel(name=name, kind=Kind.EMG) for name in emg]
         if trigger is not None:
             channels.append(Channel(name=trigger, kind=Kind.TRIG, unit="level"))
         return cls(channels=tuple(channels))

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from hardware_sim.amplifier import Amplifier
+from hardware_sim.bench import BedsideSpec, SteppedBench
 from hardware_sim.emg import Muscle, median_pp_uv
 from hardware_sim.head import Head
 from hardware_sim.sampler import Sampler
 from hardware_sim.scene import Emg, load_scene
 from hardware_sim.trials import TrialSource
-from rtloop.eeg.layout import Kind, layout_of
+from rtloop.clock import SteppedClock
+from rtloop.eeg.layout import Kind, Layout, layout_of
 from rtloop.eeg.lsl import _described
 from rtloop.errors import ValidationProblem
 from rtloop.model.montage import Montage, names_for
@@ -112,3 +114,15 @@ def test_the_amplifier_types_it_emg_and_the_product_reads_it_so() -> None:
     assert [c.name for c in layout.channels if c.kind is Kind.EMG] == ["FDI"]
     assert layout.montage.names == SMALL.names
     assert layout.trigger_column == 17
+
+
+def test_the_stepped_bench_has_the_layout_of_its_frames() -> None:
+    clock = SteppedClock()
+    bench = SteppedBench(clock, BedsideSpec(scene="twitch", n_channels=16, rate_hz=1000.0))
+    layout = Layout.from_montage(bench.montage, emg=bench.emg_names, trigger="TRIG")
+    clock.advance(0.05)
+    assert bench.frames_until(clock.now_s())[0].shape[1] == len(layout.channels) == 18
+    assert layout.names == bench.sampler.names
+    assert layout.channels[16].kind is Kind.EMG
+    assert layout.channels[16].unit == "µV"
+    assert layout.eeg_columns == tuple(range(16))
