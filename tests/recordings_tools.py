@@ -118,6 +118,8 @@ def export(live: Live, folder: Path, form: str) -> Path:
                 events=[{"onset": s, "duration": 1, "type": "Comment", "description": t, "channels": "all"} for s, t in marks],
                 unit="µV", fmt="binary_float32", resolution=1.0,
             )  # fmt: skip
+        elif form == ".set":
+            _save_set(path, data, names, rate_hz, marks)
         else:
             raw = mne_raw(data, names, rate_hz, marks)
             if form == ".fif":
@@ -159,3 +161,19 @@ def _flatten(node: Any, path: str, out: dict[str, float]) -> None:
             return
         for k, v in node.items():
             _flatten(v, f"{path}/{k}", out)
+
+
+def _save_set(
+    path: Path, data_uv: np.ndarray, names: list[str], rate_hz: float, marks: list[tuple[int, str]]
+) -> None:
+    """An EEGLAB file with its samples inside: float32 µV, latencies counted from 1."""
+    from scipy.io import savemat
+
+    places = np.array([(n,) for n in names], dtype=[("labels", object)])
+    events = np.array([(float(s + 1), t) for s, t in marks], dtype=[("latency", object), ("type", object)])
+    n = len(data_uv)
+    eeg = {
+        "setname": "a", "nbchan": len(names), "pnts": n, "trials": 1, "srate": rate_hz, "xmin": 0.0,
+        "xmax": (n - 1) / rate_hz, "data": data_uv.T, "chanlocs": places, "event": events, "epoch": [], "ref": "common",
+    }  # fmt: skip
+    savemat(path, {"EEG": eeg}, appendmat=False)

@@ -84,10 +84,8 @@ def test_each_format_gives_the_live_scores_within_its_resolution(
     live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     pytest.importorskip("mne", reason="mne reads the formats of other labs (extra [recordings])")
-    for name in {".vhdr": ("pybv",), ".set": ("eeglabio",)}.get(
-        form, ("edfio",) if form[1:] in ("edf", "bdf") else ()
-    ):
-        pytest.importorskip(name)
+    if lib := {".vhdr": "pybv", ".bdf": "edfio", ".edf": "edfio"}.get(form):
+        pytest.importorskip(lib)
     monkeypatch.setattr(app, "write_report", lambda *a: None)  # its figures take longer than all else
     path = export(live, tmp_path, form)
     view, said, _ = run(path, live.plan, tmp_path / "out", blocks=live.blocks(tmp_path, "M1/run"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from recordings_tools import watch_plan
 
+from rtloop.app.cli import main
 from rtloop.eeg.layout import Kind
 from rtloop.errors import UsageProblem, ValidationProblem
 from rtloop.model.montage import HEAD_RADIUS_M, names_for, position_of
@@ -173,3 +174,28 @@ def test_a_wrong_map_is_refused_with_everything_that_is_wrong(
     (tmp_path / "map.toml").write_text(text)
     with pytest.raises(ValidationProblem, match=words):
         read_block_map(tmp_path / "map.toml", plan)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["a.vhdr", "--target", "M1"], 2, "--target needs --plan"),
+        (["a.vhdr", "--plan", "watch"], 3, "there is no recording a.vhdr"),
+        (["a.vhdr", "b.vhdr"], 3, "there is no recording a.vhdr"),
+        (["a.vhdr", "--plan", "no-such-plan"], 3, "no plan is called no-such-plan"),
+        (
+            ["a.vhdr", "--plan", "watch", "--blocks", "absent.toml"],
+            3,
+            "the map of events absent.toml cannot be read",
+        ),
+    ],
+)
+def test_the_command_line_says_what_is_wrong(
+    arguments: list[str], code: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", *arguments])
+    assert ended.value.code == code
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
