@@ -52,7 +52,8 @@ def result_dict(view: View, reason: str, head_hash: str) -> dict[str, Any]:
         "plan_sha256": view.started.get("plan_sha256"), "software_version": view.started.get("software_version"),
         "journal_head": head_hash, "reason": reason,
         "targets": {
-            key: {"n_accepted": t.n_accepted, "n_rejected": t.n_rejected, "rejected_for": dict(t.reasons), "scores": t.scores}
+            key: {"n_accepted": t.n_accepted, "n_rejected": t.n_rejected, "rejected_for": dict(t.reasons), "scores": t.scores,
+                  "quality": t.quality}
             for key, t in view.targets.items()
         },
         "ranking": view.ranking, "decision": view.decision,
@@ -147,7 +148,27 @@ def _target(t: TargetView, line: SignalLine, earlier: tuple[Visit, ...]) -> Targ
         facts[f"earlier probe {visit.utc[:10]}"] = (
             f"LOCAL dwPLI² x1000 {number(visit.local, 1e3)}, LMFP {number(visit.lmfp_uv)} µV, n = {visit.n_accepted}"
         )
-    return TargetReport(scores=scores, evoked=evoked, rejected_for=t.reasons, facts=facts)
+    return TargetReport(
+        scores=scores,
+        evoked=evoked,
+        rejected_for=t.reasons,
+        facts=facts | quality_facts(t),
+        words=quality_words(t),
+    )
+
+
+def quality_facts(t: TargetView) -> dict[str, str]:
+    """Every judged number of a block for the report's table: its light and its words; those that are absent too."""
+    rows = [] if t.quality is None else t.quality["findings"]
+    return {f"quality: {f['what']}": f"{f['light']}: {f['words']}" for f in rows}
+
+
+def quality_words(t: TargetView) -> tuple[str, ...]:
+    """The light of a block with its reason, for the report."""
+    if t.quality is None:
+        return ()
+    when = " (as of the last look, the block was never reviewed)" if t.quality["running"] else ""
+    return (f"Quality of the recording: {t.quality['light'].upper()}{when}: {t.quality['words']}",)
 
 
 def _pulse(p: Mapping[str, Any]) -> PulseRow:

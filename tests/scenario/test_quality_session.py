@@ -110,3 +110,17 @@ def test_the_terminal_tells_the_light_of_a_block_with_what_to_do_and_the_electro
     )
     assert f"{SICK} is left out from now on" in held.text
     assert f"{SICK} is taken back" in held.text
+
+
+def test_the_report_and_the_result_hold_every_judged_number(held: Held) -> None:
+    text = held.folder.report.read_text()
+    last = held.kinds("quality_judged")[-1]
+    assert f"Quality of the recording: {last['light'].upper()}: " in text
+    assert "never reviewed" not in text
+    for name in (
+        "line noise at the worst good channel, median",
+        "coil away from its place: none (no navigation system",
+    ):
+        assert name in text
+    result = json.loads((held.folder.path / "result.json").read_text())
+    assert result["targets"]["M1"]["quality"] == last
