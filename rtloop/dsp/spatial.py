@@ -179,7 +179,12 @@ class SpatialStage:
         )
         fields, ratios = np.zeros((m, 0)), np.zeros(0)
         if spec.muscle:
-            fast = (self._moments[3].of(wide), self._moments[2].of(wide)) if spec.muscle_fast else None
+            fast = None
+            if spec.muscle_fast:
+                fast = (
+                    self._moments[3].of(wide),
+                    allowed(self._moments[2].of(wide), prior, spec.muscle_allowance),
+                )
             usual = allowed(before, prior, spec.muscle_allowance)
             fields, ratios = artifact_fields(
                 fast,

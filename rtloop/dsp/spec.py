@@ -50,7 +50,7 @@ class ChainSpec:
     # that breaks up across channels and trials what is one pattern (decay=False with it: docs/decisions/0014)
     muscle: bool = False
     muscle_fast: bool = True  # look first in the second difference, where an evoked response hardly appears
-    muscle_allowance: float = 3.0  # power of an evoked response over that of ongoing EEG
+    muscle_allowance: float = 10.0  # power of an evoked response over that of ongoing EEG, in either look
     muscle_sources: bool = False  # reconstruct from sources alone (Mutanen 2016)
     muscle_fit_s: Span = (0.011, 0.030)  # what lies in the gap is left out
     muscle_until_s: float = 0.100  # they are taken out from the start of the gap, bridge included, until here

@@ -102,30 +102,25 @@ def _after(data):
     return chain
 
 
-def test_an_early_answer_of_the_cortex_is_not_taken_for_muscle():
-    where = MONTAGE.positions_m[10:11] * (0.07 / 0.088)
-    field = leadfield(MONTAGE.positions_m, where)[:, 0]
-    field = 4 * (field - field.mean()) / field.std()
-    answer = (field[:, None] * np.exp(-0.5 * ((TIMES - 0.022) / 0.004) ** 2) * (TIMES > 0)).astype(np.float32)
+@pytest.mark.parametrize(("size_uv", "at_s", "width_s"), [(4.0, 0.022, 0.004), (8.0, 0.016, 0.002)])
+def test_an_early_answer_of_the_cortex_is_not_taken_for_an_artifact(size_uv, at_s, width_s):
+    field = leadfield(MONTAGE.positions_m, MONTAGE.positions_m[10:11] * (0.07 / 0.088))[:, 0]
+    field = size_uv * (field - field.mean()) / field.std()
+    course = np.exp(-0.5 * ((TIMES - at_s) / width_s) ** 2) * (TIMES > 0)
+    answer = (field[:, None] * course).astype(np.float32)
     quiet = brain(12) + 0.5 * np.random.default_rng(5).standard_normal((12, N, 1401)).astype(np.float32)
-    late = slice(PULSE + 14, PULSE + 32)
+    shown = (TIMES > 0.0125) & (course > 0.1)
 
     def survival(spec):
-        pair = [
-            run([DATA_K + answer * on for DATA_K in quiet[11:]], chain=_learnt(spec, quiet + answer))[
-                0
-            ].eeg_uv
-            for on in (1, 0)
-        ]
-        got = (pair[0] - pair[1])[:, late]
-        return float(np.sum(got * answer[:, late]) / np.sum(answer[:, late] ** 2))
+        pair = []
+        for last in (quiet[11] + answer, quiet[11]):
+            chain = Chain(spec, rate_hz=RATE, montage=MONTAGE)
+            run(quiet[:11] + answer, chain=chain)
+            pair.append(run([last], chain=chain)[0].eeg_uv)
+        got = (pair[0] - pair[1])[:, shown]
+        return float(np.sum(got * answer[:, shown]) / np.sum(answer[:, shown] ** 2))
 
-    def _learnt(spec, data):
-        chain = Chain(spec, rate_hz=RATE, montage=MONTAGE)
-        run(data[:11], chain=chain)
-        return chain
-
-    assert survival(SPEC) > 0.9
+    assert survival(SPEC) > 0.85
     published = ChainSpec.from_dict({**SPEC.to_dict(), "muscle_fast": False, "muscle_allowance": 0.0})
     assert survival(published) < 0.5  # why the allowance is there
 
