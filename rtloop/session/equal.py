@@ -1,8 +1,9 @@
 """Owns the scores of one target at a smaller number of trials, for comparison with a target that has fewer; owns no
 choice of that number.
 
-For the measures that grow as trials get fewer: PLV, wPLI, ITC, PCIst. Subsets without replacement, fixed seeds, both in
-the result and so in the record. Off the critical path: 20 subsets cost 20 passes over ``n`` trials.
+For what grows as trials get fewer: PLV, wPLI, ITC, PCIst, GMFP, LMFP, early response. Subsets without replacement,
+fixed seeds, both in the result and so in the record. Off the critical path: 20 subsets cost 20 passes over ``n``
+trials.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rtloop.errors import ValidationProblem
+from rtloop.measures.average import early_peak_to_peak, field_powers
 from rtloop.measures.complexity import pcist
 from rtloop.measures.connectivity import RunningConnectivity
 from rtloop.measures.evoked import RunningEvoked
@@ -21,7 +23,7 @@ from rtloop.measures.sampling import DRAWS, SEED, equalised, half_sample_se
 from rtloop.measures.uncertainty import estimate, jackknife_se
 from rtloop.model.estimate import POOLED, Estimate
 from rtloop.model.samples import F64, Bool
-from rtloop.session.composing import with_mean
+from rtloop.session.composing import EARLY_S, with_mean
 
 MEASURES = ("plv", "wpli")
 SCOPES = ("global", "local")
@@ -60,6 +62,7 @@ def equal_scores(
     channels: Bool,
     roi: tuple[int, ...],
     why: tuple[str, str],
+    window_s: tuple[float, float],
     draws: int = DRAWS,
     seed: int = SEED,
     meanwhile: Callable[[], None] = lambda: None,
@@ -69,7 +72,7 @@ def equal_scores(
     Parameters
     ----------
     weights : float64[2, n_pairs], global and local; all zero where there is none: ``why`` says so
-    channels : bool[n_channels] used; roi : those near the coil
+    channels : bool[n_channels] used; roi : those near the coil; window_s : that of GMFP and LMFP
 
     Raises
     ------
@@ -109,10 +112,37 @@ def equal_scores(
     }
     itc = row(2 * len(MEASURES), bool(roi), why[1])
     out = {f"itc_local:{b}": e for b, e in itc.items()}
+    out |= _fields(evoked, channels, roi, window_s, n, draws, seed, why)
     out["pcist"] = _complexity(evoked, channels, n, draws, seed, meanwhile)
     return EqualScores(
         target=target, n=n, n_of=n_of, draws=found.draws, seed=seed, connectivity=connectivity, evoked=out
     )
+
+
+def _fields(
+    evoked: RunningEvoked, channels: Bool, roi: tuple[int, ...], window_s: tuple[float, float], n: int, draws: int,
+    seed: int, why: tuple[str, str],
+) -> dict[str, Estimate]:  # fmt: skip
+    names = ("gmfp_uv", "lmfp_uv", "early_local_pp_uv")
+    if not roi:
+        return dict.fromkeys(names, Estimate.absent(why[1], n=n, unit="µV"))
+    t, valid = evoked.times_s, evoked.valid
+    inside = valid & (t >= window_s[0] - 1e-9) & (t <= window_s[1] + 1e-9)
+
+    def of(chosen: Bool) -> F64:
+        average = evoked.average_of(chosen.astype(float))
+        gmfp, lmfp = field_powers(average, channels, roi)
+        early = early_peak_to_peak(average, t, valid, roi, EARLY_S)
+        return np.array([gmfp[inside].mean(), lmfp[inside].mean(), early])
+
+    each = evoked.fields(channels, roi, window_s)[1]
+    early_each = evoked.early_response(roi, EARLY_S)[1]
+    found = equalised(of, evoked.n, n, draws=draws, seed=seed)
+    errors = found.se(jackknife_se(np.concatenate([each, early_each[:, None]], axis=1)))
+    return {
+        k: estimate(float(v), float(e), n=n, unit="µV")
+        for k, v, e in zip(names, found.value, errors, strict=True)
+    }
 
 
 def _complexity(

@@ -234,14 +234,14 @@ class TargetScorer:
     def at_equal_n(
         self, n: int, meanwhile: Callable[[], None] = lambda: None, *, draws: int = DRAWS
     ) -> EqualScores:
-        """PLV, wPLI, ITC and PCIst at ``n`` trials, to compare with a target that has fewer; off the critical path.
+        """What is biased by N (``rtloop.session.equal``) at ``n`` trials, to compare with a target that has fewer.
 
-        ``ValidationProblem`` for fewer than 3 or more than there are.
+        Off the critical path. ``ValidationProblem`` for fewer than 3 or more than there are.
         """
         channels, roi, w = self._used(self._connectivity.n)
         return equal_scores(
             self.target, self._connectivity, self._evoked, n, weights=w[:2], channels=channels, roi=roi,
-            why=(self._why_no("global"), self._why_no("local")), draws=draws, meanwhile=meanwhile,
+            why=(self._why_no("global"), self._why_no("local")), window_s=self.spec.window_s, draws=draws, meanwhile=meanwhile,
         )  # fmt: skip
 
     def _used(self, n: int) -> tuple[npt.NDArray[np.bool_], tuple[int, ...], F64]:

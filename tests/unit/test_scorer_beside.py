@@ -144,6 +144,11 @@ def test_at_equal_n_the_biased_measures_of_the_same_signal_agree_and_can_be_draw
         assert at_10 == pytest.approx(wanted, rel=0.12), m
         assert b.connectivity[m]["global"]["pooled"].value == pytest.approx(wanted, abs=1e-5)
     assert b.evoked["itc_local:alpha"].value == pytest.approx(few.scores().evoked["itc_local:alpha"].value)
+    for name in ("gmfp_uv", "lmfp_uv", "early_local_pp_uv"):
+        wanted = few.scores().evoked[name]
+        assert b.evoked[name].value == pytest.approx(wanted.value, rel=1e-4), name
+        assert b.evoked[name].se == pytest.approx(wanted.se, rel=1e-3), name
+        assert many.scores().evoked[name].value < 0.8 * a.evoked[name].value, name
     assert a.evoked["pcist"].se > 0
     for n in (2, 41):
         with pytest.raises(ValidationProblem, match=f"at {n} trials"):
