@@ -235,7 +235,7 @@ CASES = {
     ),
     "flat": Case(
         inject=_case("flat", for_s=1.0), fault="stream_bad", action="hold", words="repeats itself", within_s=0.2, code=0,
-        lamp="HELD", given=4,
+        lamp="HELD", given=5,  # the trial whose baseline stood still does not count
     ),
     "repeated block": Case(
         inject=_case("repeat", for_s=0.5), fault="stream_bad", action="hold", words="repeats itself", within_s=0.2,
