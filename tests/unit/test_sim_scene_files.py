@@ -13,7 +13,7 @@ from hardware_sim.truth import power_snr, sensor_indices, truth_of
 from rtloop.dsp.chain import Chain
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
-from rtloop.model.montage import NAMES_63, Montage
+from rtloop.model.montage import NAMES_63, Montage, names_for
 from rtloop.sphere import leadfield
 
 MONTAGE = Montage.from_names(NAMES_63)
@@ -36,6 +36,8 @@ def test_every_target_states_its_snr_and_has_it() -> None:
     for name in scene_names():
         scene = load_scene(name)
         assert all(scene.targets[t].snr is not None for t in scene.ranked), name
+        if name in ("equal", "equal_quality", "twitch", "unequal_muscle", "unequal_placement"):
+            continue  # as another one: equal's own, default's own, or that of unequal_intensity
         checked = scene.focus or ("DLPFC" if name.startswith("unequal") else scene.ranked[-1])
         found = power_snr(scene, checked, 48)
         assert found == pytest.approx(scene.targets[checked].snr, rel=0.2), f"{name}, {checked}"
@@ -116,7 +118,7 @@ def test_the_sensory_answer_is_the_same_at_all_targets_and_under_sham() -> None:
     evoked = {}
     for target in ("M1", "M1 sham", "ACC", "ACC sham"):
         source = TrialSource(scene, target, seed=2, rate_hz=500.0)
-        trials = list(source.trials(24))
+        trials = list(source.trials(16))
         evoked[target] = np.mean([t.sensory_uv for t in trials], axis=0)
         direct = np.mean([t.answer_uv for t in trials], axis=0)
         assert bool(direct.any()) is ("sham" not in target)
@@ -164,7 +166,7 @@ def test_a_control_block_is_no_target_to_rank() -> None:
 
 def test_noise_free_truth_of_a_scene_by_the_plain_estimators() -> None:
     scene = load_scene("lateral")
-    source = TrialSource(scene, "M1", rate_hz=500.0)
+    source = TrialSource(scene, "M1", rate_hz=500.0, montage=Montage.from_names(names_for(16)))
     answers = np.array([t.answer_uv for t in source.trials(40)])
     brains = np.array([source.trial(k).brain_uv for k in range(40)])
     clean, whole = (
@@ -172,7 +174,7 @@ def test_noise_free_truth_of_a_scene_by_the_plain_estimators() -> None:
         for x in (answers, brains)
     )
     assert clean.itc.mean() > whole.itc.mean() + 0.1, "ongoing activity must lower the locking"
-    assert whole.plv[np.triu_indices(63, 1)].mean() > 0.1
+    assert whole.plv[np.triu_indices(16, 1)].mean() > 0.1
 
 
 def test_raw_trials_go_through_the_chain_and_come_back_near_their_truth() -> None:
