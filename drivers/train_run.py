@@ -34,7 +34,7 @@ class TrainRun:
         self.ends_s = t_sent_s + START_S + train.duration_s
         self._gives_up_s = self.ends_s + GIVE_UP_S
         self.ended_s = math.inf  # by the unit's word (``_off``) or, for want of it, by the clock
-        self._off = False
+        self._off = self._standby = False
         self._last_on_s = -math.inf  # asked then, the unit said that it runs
         self._cut_s = math.inf
         self._why = ""
@@ -63,14 +63,14 @@ class TrainRun:
         self._why = self._why or why
         self._gives_up_s = self.ends_s
 
-    def seen(self, *, running: bool, t_asked_s: float, t_reply_s: float) -> None:
-        """The unit said so between these instants."""
+    def seen(self, *, running: bool, t_asked_s: float, t_reply_s: float, standby: bool = False) -> None:
+        """The unit said so between these instants. A train that ran to its end leaves the unit armed."""
         if self.ended_s < math.inf:
             return
         if running:
             self._last_on_s = t_asked_s
         else:
-            self._off, self.ended_s = True, t_reply_s
+            self._off, self.ended_s, self._standby = True, t_reply_s, standby
 
     def over(self, now_s: float) -> bool:
         """Whether nothing more will be learned of it."""
@@ -92,8 +92,8 @@ class TrainRun:
         in_time = self._off and self.ended_s >= self.natural_end_s
         recent = self._last_on_s >= self.natural_end_s - 2 * NEAR_END_S
         if (
-            self._cut_s < self.ends_s
-        ):  # EA may reach the unit late, or only when written again: all but the last
+            self._standby or self._cut_s < self.ends_s
+        ):  # EA may reach the unit late, its own protection unasked
             return self._off and self._last_on_s >= self.natural_end_s + START_S
         short = self._t_reply_s is not None and self.train.last_pulse_after_s < NEAR_END_S
         return in_time and (recent or short)
@@ -120,5 +120,5 @@ class TrainRun:
             return f"the train cannot be followed: {self._why}"
         if not self._off:
             return f"the unit still says that the train runs, {after_s:.2f} s after it began"
-        how = "EA was sent and " if self.was_cut else ""
+        how = "EA was sent and " if self.was_cut else "it fell to standby and " if self._standby else ""
         return f"{how}the unit says that no train runs, {after_s:.2f} s after its start of {self.train.duration_s:g} s"

@@ -355,8 +355,8 @@ class UnitWatch:
                 self.trip_with(Fault.UNIT_UNEXPECTED, words)
 
     def _observe(self, reply: Reply, asked_s: float) -> None:
-        if self.run is not None and reply.train_running is not None:
-            self.run.seen(running=reply.train_running, t_asked_s=asked_s, t_reply_s=reply.t_s)
+        if self.run is not None and (on := reply.train_running) is not None:
+            self.run.seen(running=on, standby=reply.standby, t_asked_s=asked_s, t_reply_s=reply.t_s)
             self.follow_train()
 
     def follow_train(self) -> None:

@@ -129,6 +129,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.words: list[tuple[bool, float, float]] = []
+        self.standbys: list[bool] = []
 
     def cut(self, t_s: float) -> None:
         self.cut_s = t_s
@@ -136,8 +137,9 @@ class Run:
     def fail(self, why: str) -> None:
         self.failed = why
 
-    def seen(self, *, running: bool, t_asked_s: float, t_reply_s: float) -> None:
+    def seen(self, *, running: bool, t_asked_s: float, t_reply_s: float, standby: bool) -> None:
         self.words.append((running, t_asked_s, t_reply_s))
+        self.standbys.append(standby)
         self.ended = self.ended or not running
 
     def over(self, now_s: float) -> bool:

@@ -478,8 +478,17 @@ def test_what_the_unit_says_of_a_train_is_heard_with_when_it_was_asked(d: Desk, 
     d.watch.look()
     told = [] if running is None else [(running == RUNS, asked_s, asked_s + REPLY_S)]
     assert run.words == told
+    assert run.standbys == [False] * len(told)
     assert (d.watch.run is None) is (running == ENDED)
     assert (d.watch.train_receipt is None) is (running != ENDED)
+
+
+def test_that_the_unit_fell_to_standby_in_a_train_is_heard(d: Desk) -> None:
+    d.armed()
+    d.watch.run = run = Run()
+    d.unit.running, d.unit.instr = ENDED, STANDBY
+    d.watch.look()
+    assert run.standbys == [True]
 
 
 def test_a_train_that_is_over_by_the_clock_is_told_without_an_answer(d: Desk) -> None:

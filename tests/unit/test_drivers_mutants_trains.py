@@ -112,6 +112,21 @@ def test_after_ea_it_must_be_seen_to_end() -> None:
     assert not whole(run.receipt(None))
 
 
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(("on_s", "all_given"), [(1.9, False), (LAST_S - JUST_S, False), (LAST_S, True)])
+def test_a_unit_that_fell_to_standby_must_have_been_seen_to_run_past_the_last_pulse(
+    on_s: float, all_given: bool
+) -> None:
+    """Its own protection may have cut the last pulse: no EA of ours, and off when it should be."""
+    run = run_of()
+    on(run, on_s)
+    run.seen(running=False, standby=True, t_asked_s=2.13, t_reply_s=2.14)
+    assert run.over(2.14)
+    receipt = run.receipt(None)
+    assert whole(receipt) == all_given
+    assert ("it fell to standby and the unit says" in receipt.reason) != all_given
+
+
 def test_ea_after_the_end_cuts_nothing() -> None:
     run = run_of()
     assert run.was_cut is False
