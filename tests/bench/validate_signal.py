@@ -39,7 +39,7 @@ from rtloop.errors import ValidationProblem
 
 #: the scenes of the report, where they exist; a scene without "/target" means the target it is about (focus), or its first
 SCENES = (
-    "lateral", "midline", "dlpfc", "extreme_muscle", "low_snr", "mismatched_head", "default/M1", "default/ACC",
+    "lateral", "midline", "dlpfc", "extreme_muscle", "low_snr", "mismatched_head", "harsh/M1", "sensory/M1",
     "unequal_muscle/PSI",
 )  # fmt: skip
 PACKAGES = ("numpy", "scipy", "numba", "mne", "mne-denoise", "scikit-learn")

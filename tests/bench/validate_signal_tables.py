@@ -9,7 +9,7 @@ from typing import Any
 #: what the product must reach (issue and design notes): bias after the pulse, inflation before it, survival of a dipole
 BIAS_MOST, BEFORE_MOST, SURVIVAL_LEAST = 0.03, 0.02, 0.90
 BEST_OFFLINE = "ica_sound"
-OURS = ("fast", "fast_sound", "fast_muscle", "full")
+OURS = ("fast", "fast_sound", "fast_muscle", "full", "full_sound")
 BIASED = ("itc", "plv", "wpli")
 WINDOWS = ("12-50", "50-300")
 _SINGLE = (("r", ".3f", "r"), ("r_low", ".3f", "5 % of r"), ("rmse_uv", ".2f", "RMSE µV"))

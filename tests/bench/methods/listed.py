@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from methods import components, published
 from methods.kinds import Method
@@ -14,12 +14,13 @@ from rtloop.dsp.spec import ChainSpec
 FAST = ChainSpec()
 #: what the offline peers start from: nothing judged, nothing fitted
 BLANK = replace(FAST, quality=False, decay=False)
-#: the spatial stage in ChainSpec, where it is built: name -> (title, switches that are on)
+#: the recommended chain (docs/decisions/0014), and what it differs from: name -> (title, how, settings)
 SPATIAL = {
-    "fast_sound": ("fast + SOUND", ("sound",)),
-    "fast_muscle": ("fast + muscle", ("muscle",)),
-    "full": ("full chain", ("sound", "muscle")),
-}
+    "full": ("full chain", "artifact patterns, no decay fit", {"muscle": True, "decay": False}),
+    "full_sound": ("full + SOUND", "artifact patterns and SOUND, no decay fit", {"muscle": True, "sound": True, "decay": False}),
+    "fast_sound": ("fast + SOUND", "gated decay and SOUND", {"sound": True}),
+    "fast_muscle": ("fast + muscle", "gated decay and artifact patterns", {"muscle": True}),
+}  # fmt: skip
 
 
 def _ours() -> list[Method]:
@@ -37,15 +38,9 @@ def _ours() -> list[Method]:
             spec=FAST,
         ),
     ]
-    known = {f.name for f in fields(ChainSpec)}
-    for name, (title, switches) in SPATIAL.items():
-        if known.issuperset(switches):
-            how = f"fast chain with {' and '.join(switches)}; past pulses only"
-            out.append(
-                Method(
-                    name=name, title=title, settings=how, spec=replace(FAST, **dict.fromkeys(switches, True))
-                )
-            )
+    for name, (title, how, settings) in SPATIAL.items():
+        spec = replace(FAST, **settings)
+        out.append(Method(name=name, title=title, settings=f"bridge, {how}; past pulses only", spec=spec))
     return out
 
 
