@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rtloop.model.montage import HEAD_RADIUS_M, position_of
+from rtloop.plan.decision import decision_wrong, pulses_of_returns
 from rtloop.plan.dose import pct_mso_from_rmt, unit_gap_s
 from rtloop.plan.problems import Problem
 from rtloop.plan.schema import (
@@ -56,6 +57,7 @@ def contradictions(tables: Mapping[str, Any]) -> list[Problem]:
     out += _order(tables.get("order"))
     out += _quality(tables.get("quality"))
     return out
+    out += decision_wrong(tables, [t for _, t in targets], kind)
 
 
 def _names(targets: list[tuple[str, Target]]) -> Iterator[Problem]:
@@ -259,6 +261,8 @@ def _powers(tables: Mapping[str, Any], targets: list[tuple[str, Target]]) -> Ite
                 )  # fmt: skip
     total = sum(t.pulses_most for _, t in targets)
     if total > caps.pulses_total_max:
+    if (decision := tables.get("decision")) is not None:
+        total += pulses_of_returns(decision, len(targets), tables.get("comparability"))
         yield Problem(
             where="caps.pulses_total_max", what="the plan may give more pulses than its own cap",
             expected=f"at most {caps.pulses_total_max} pulses", found=f"{total} pulses",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rtloop.errors import ValidationProblem
@@ -15,10 +15,11 @@ from rtloop.plan.schema import Kind, Plan, Target, Timing
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """The operator places the coil on the target."""
+    """The operator places the coil on the target; ``why`` this visit, where a mapping's course proposed it."""
 
     index: int
     target: str
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,10 @@ class GoNoGo:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Pulses until ``pulses_wanted`` are accepted or ``pulses_max`` are given, whichever is first."""
+    """Pulses until ``pulses_wanted`` are accepted or ``pulses_max`` are given, whichever is first.
+
+    ``adds``: they are added to those of earlier visits, and nothing begins anew.
+    """
 
     index: int
     target: str
@@ -54,6 +58,7 @@ class Run:
     pulses_wanted: int
     pulses_max: int
     purpose: Purpose
+    adds: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +76,12 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """The operator accepts the target, redoes it, or goes on to the next."""
+    """The operator accepts the target, redoes it, or goes on to the next; ``question`` in place of the usual one."""
 
     index: int
     target: str
     rejected_share_max: float
+    question: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +111,42 @@ def expand(plan: Plan) -> tuple[Step, ...]:
     for target in targets_in_order(plan):
         steps += _listen(len(steps), target) if plan.kind is Kind.WATCH else _visit(plan, len(steps), target)
     return tuple(steps)
+
+
+#: what doing a return visit again means
+AGAIN = "{target}: accept this visit, or do {target} again from the beginning (its earlier trials do not count then)?"
+
+
+def visit_anew(plan: Plan, target: str, why: str) -> tuple[Step, ...]:
+    """A first visit of a target, from its preview on."""
+    place, *rest = _visit(plan, 0, plan.target(target))
+    return (replace(place, why=why), *rest)  # type: ignore[arg-type]
+
+
+def visit_again(plan: Plan, target: str, pulses_wanted: int, pulses_max: int, why: str) -> tuple[Step, ...]:
+    """A return visit: the same intensity, no preview, pulses added to those of the visits before."""
+    steps = _visit(plan, 0, plan.target(target))
+    (run,), review = [s for s in steps if isinstance(s, Run)], steps[-1]
+    assert isinstance(review, Review)
+    return (
+        Place(index=0, target=target, why=why),
+        replace(run, index=1, pulses_wanted=pulses_wanted, pulses_max=pulses_max, adds=True),
+        replace(review, index=2, question=AGAIN.format(target=target)),
+    )
+
+
+def returns_at_most(plan: Plan) -> tuple[Step, ...]:
+    """Return visits before each further look, to the two targets with most power: what a rehearsal must allow for."""
+    decision = plan.decision
+    if decision is None:
+        return ()
+    runs = [s for s in expand(plan) if isinstance(s, Run)]
+    two = sorted(runs, key=lambda s: (-s.power_pct_mso, -s.pulses_max))[:2]
+    return tuple(
+        replace(s, pulses_wanted=decision.block, pulses_max=decision.block_max, adds=True)
+        for _ in range(decision.looks - 1)
+        for s in two
+    )
 
 
 def targets_in_order(plan: Plan) -> tuple[Target, ...]:

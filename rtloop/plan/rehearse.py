@@ -13,7 +13,7 @@ from rtloop.model.pulse import Purpose
 from rtloop.model.status import Mode
 from rtloop.model.waiver import Waiver
 from rtloop.plan.dose import unit_gap_s
-from rtloop.plan.expand import Control, Preview, Run, Step, expand, targets_in_order
+from rtloop.plan.expand import Control, Preview, Run, Step, expand, returns_at_most, targets_in_order
 from rtloop.plan.schema import Kind, Plan, Threshold, Unit
 from rtloop.safety.ledger import Counts
 from rtloop.safety.limits import Limits, load_limits
@@ -74,8 +74,8 @@ class Rehearsal:
     """What the plan would be.
 
     ``duration_s`` and ``pulses`` are (least, most): every pulse accepted at the shortest interval, and every
-    allowed pulse at the longest. Coil placement, the operator's looks and redone targets are not in them. A
-    watch plan gives no pulse and has no duration of its own: zeros.
+    allowed pulse at the longest, with the return visits before every declared look. Coil placement, the
+    operator's looks and redone targets are not in them. A watch plan gives no pulse and has no duration of its own: zeros.
     """
 
     plan_name: str
@@ -134,18 +134,32 @@ def rehearse(
             pulses=(0, 0), table=rows, breaches=(),
         )  # fmt: skip
     bound = not (plan.in_pct_rmt and plan.threshold is None)
-    steps = expand(plan if bound else _with_stand_in(plan))
+    expanded = plan if bound else _with_stand_in(plan)
+    steps, returns = expand(expanded), returns_at_most(expanded)
     rows = tuple(_row(plan, t.name, steps, bound) for t in targets_in_order(plan))
+    more = [s.pulses_max for s in returns if isinstance(s, Run)]
+    longest_s = 0.0 if plan.timing is None else plan.timing.isi_s[1]
     return Rehearsal(
         plan_name=plan.name,
         plan_sha256=plan.sha256,
         kind=plan.kind,
         mode=mode,
-        duration_s=(sum(r.duration_s[0] for r in rows), sum(r.duration_s[1] for r in rows)),
-        pulses=(sum(r.pulses[0] for r in rows), sum(r.pulses[1] for r in rows)),
+        duration_s=(
+            sum(r.duration_s[0] for r in rows),
+            sum(r.duration_s[1] for r in rows) + sum(more) * longest_s,
+        ),
+        pulses=(sum(r.pulses[0] for r in rows), sum(r.pulses[1] for r in rows) + sum(more)),
         table=rows,
         breaches=_breaches(
-            plan, steps, limits or load_limits(), day, mode, participant, before or Counts(), bound, waivers
+            plan,
+            (*steps, *returns),
+            limits or load_limits(),
+            day,
+            mode,
+            participant,
+            before or Counts(),
+            bound,
+            waivers,
         ),
     )
 

@@ -265,6 +265,37 @@ class Plan(_Table):
         found = contradictions({k: getattr(self, k) for k in type(self).model_fields})
         if found:
             raise PydanticCustomError(
+class Decision(_Table):
+    """``[decision]``: lets a mapping of the low or the high arm name a target; without it none is named.
+
+    ``looks`` declared, ``n0`` accepted pulses each target needs at a look; a return visit wants ``block`` accepted pulses
+    and gives ``block_max`` at most; ``repairs`` visits a target may get for missing pulses only. The first visit is that of
+    the targets. ``placement_sd`` (unit of the score) what placing the coil anew adds: 0, an assumption. ``shifts`` noise
+    draws of the matched score, by ``seed``. The defaults are assumptions of this project.
+    """
+
+    looks: Annotated[int, Field(ge=1, le=5)]
+    block: Count
+    block_max: Count
+    n0: Annotated[int, Field(ge=3, le=6000)] = 60
+    repairs: Annotated[int, Field(ge=0, le=5)] = 0
+    placement_sd: Annotated[float, Field(ge=0, le=10)] = 0.0
+    shifts: Annotated[int, Field(ge=1, le=64)] = 4
+    seed: Seed = 20260
+
+
+class Comparability(_Table):
+    """``[comparability]``: limits of the test before every look (``rtloop.decide.comparability`` says what of)."""
+
+    accepted_min: Annotated[int, Field(ge=3, le=6000)] = 60
+    accepted_ratio_max: Annotated[float, Field(ge=1)] = 2.5
+    snr_min: Annotated[float, Field(ge=0)] = 0.07
+    snr_ratio_alike: Annotated[float, Field(ge=0, le=1)] = 0.8
+    snr_ratio_min: Annotated[float, Field(ge=0, le=1)] = 0.4
+    residue_max: Annotated[float, Field(gt=0)] = 2.0
+    rhythm_ratio_max: Annotated[float, Field(ge=1)] = 1.25
+
+
                 "contradiction", "{words}", {"words": " | ".join(p.words() for p in found)}
             )
         return self
@@ -286,6 +317,8 @@ class Plan(_Table):
     def source(self) -> bytes:
         """The text the plan was loaded from, whose SHA-256 is ``sha256``; empty for a plan made in code."""
         return self._source
+    decision: Decision | None = None
+    comparability: Comparability | None = None
 
     @property
     def in_pct_rmt(self) -> bool:
@@ -313,3 +346,5 @@ SECTIONS: dict[str, type[_Table]] = {
     "quality": Quality,
 }
 REQUIRED = ("plan", "signal", "arm", "order")
+    "decision": Decision,
+    "comparability": Comparability,

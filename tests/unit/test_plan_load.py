@@ -321,7 +321,7 @@ SINGLE: list[tuple[str, tuple[tuple[str, str], ...], tuple[str, str, str, str, s
         (
             "armm",
             "the table is not known",
-            "plan, unit, threshold, timing, caps, signal, arm, order, quality or targets",
+            "plan, unit, threshold, timing, caps, signal, arm, order, quality, decision, comparability or targets",
             "a table with the keys x",
             "remove the table or correct its name",
         ),
