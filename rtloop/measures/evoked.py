@@ -8,7 +8,7 @@ Ppre)/Ppre; ERSP is the same ratio per channel in dB (Delorme & Makeig 2004), of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -109,6 +109,17 @@ class RunningEvoked:
                 total += (w * self._good[slot])[:, None] * self._x[slot]
                 size += abs(w) * self._good[slot]
         return total / np.where(size > 0, size, 1)[:, None]
+
+    def averages_without_each(self) -> Iterator[F64]:
+        """The average without each trial that counts, in order of arrival: float64[n_channels, n_times] µV each."""
+        for slot in self.slots.counting():
+            good = self._good[slot][:, None]
+            yield (self._sum - self._x[slot] * good) / np.maximum(self._count[:, None] - good, 1)
+
+    def inside(self, span_s: tuple[float, float]) -> Bool:
+        """bool[n_times]: the valid instants of a span."""
+        t = self.times_s
+        return np.asarray(self.valid & (t >= span_s[0] - 1e-9) & (t <= span_s[1] + 1e-9))
 
     def halves(
         self, used: Bool, span_s: tuple[float, float], meanwhile: Callable[[], None] = lambda: None

@@ -25,6 +25,8 @@ class TargetView:
     bad_channels: tuple[str, ...] = ()
     accepted_by_operator: bool = False
     quality: Mapping[str, Any] | None = None  # newest quality_judged of the block
+    beside: Mapping[str, Any] | None = None  # of a run: beside_measured of these very trials
+    control: Mapping[str, Any] | None = None  # of a run: control_compared of these very trials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +148,7 @@ def _trial(view: View, d: Mapping[str, Any]) -> View:
         reasons=reasons,
         bad_channels=tuple(d.get("bad_channels", ())),
     )
-    view = _put(view, t)
+    view = _stale(_put(view, t), d) if accepted else _put(view, t)
     # "scores" comes with scores_updated: a trial that is not scored took no time for it
     stages = {name: s for name, s in d.get("stage_s", {}).items() if name != "scores"}
     times = {name: (*view.timings_s.get(name, ()), float(s)) for name, s in stages.items()}
@@ -157,10 +159,18 @@ def _trial(view: View, d: Mapping[str, Any]) -> View:
     )  # fmt: skip
 
 
+def _stale(view: View, d: Mapping[str, Any]) -> View:
+    """The trials of a block changed: what was measured of a run, or against it, holds no more."""
+    run = view.targets.get(d["target"])
+    if run is None or (run.beside is None and run.control is None) or d["block"] not in ("run", "control"):
+        return view
+    return _put(view, replace(run, beside=None if d["block"] == "run" else run.beside, control=None))
+
+
 def _moved(view: View, d: Mapping[str, Any], into: bool) -> View:
     t = _target(view, d["target"], d["block"])
     step = 1 if into else -1
-    view = _put(view, replace(t, n_accepted=t.n_accepted + step, n_rejected=t.n_rejected - step))
+    view = _stale(_put(view, replace(t, n_accepted=t.n_accepted + step, n_rejected=t.n_rejected - step)), d)
     return _pulse(view, d["pulse_id"], accepted=into, verdict=d["words"])
 
 
@@ -181,6 +191,10 @@ def fold(view: View, event: Event) -> View:
             return _note(replace(view, held_channels=tuple(d["held"])), event)
         case "quality_judged":
             return _put(view, replace(_target(view, d["target"], d["block"]), quality=dict(d)))
+        case "beside_measured":
+            return _put(view, replace(_target(view, d["target"], d["block"]), beside=dict(d)))
+        case "control_compared":
+            return _put(view, replace(_target(view, d["target"], "run"), control=dict(d)))
         case "power_set":
             return _note(replace(view, power_pct_mso=d["power_pct_mso"]), event)
         case "note_written":
@@ -236,7 +250,7 @@ def fold(view: View, event: Event) -> View:
             return _moved(view, d, into=True)
         case "block_restarted":
             paths = {k: v for k, v in view.paths.items() if k != key_of(d["target"], d["block"])}
-            return _put(replace(view, paths=paths), TargetView(name=d["target"], block=d["block"]))
+            return _put(_stale(replace(view, paths=paths), d), TargetView(name=d["target"], block=d["block"]))
         case "scores_updated":
             t = _target(view, d["target"], d["block"])
             if d.get("scores_s"):  # 0: a trial was only moved

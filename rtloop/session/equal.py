@@ -66,6 +66,7 @@ def equal_scores(
     draws: int = DRAWS,
     seed: int = SEED,
     meanwhile: Callable[[], None] = lambda: None,
+    complexity: bool = True,
 ) -> EqualScores:
     """Scores at ``n`` trials, with standard errors that hold the sampling of trials and of subsets.
 
@@ -73,6 +74,7 @@ def equal_scores(
     ----------
     weights : float64[2, n_pairs], global and local; all zero where there is none: ``why`` says so
     channels : bool[n_channels] used; roi : those near the coil; window_s : that of GMFP and LMFP
+    complexity : whether PCIst is among them, which costs most
 
     Raises
     ------
@@ -112,22 +114,23 @@ def equal_scores(
     }
     itc = row(2 * len(MEASURES), bool(roi), why[1])
     out = {f"itc_local:{b}": e for b, e in itc.items()}
-    out |= _fields(evoked, channels, roi, window_s, n, draws, seed, why)
-    out["pcist"] = _complexity(evoked, channels, n, draws, seed, meanwhile)
+    out |= fields_at(evoked, channels, roi, window_s, n, draws=draws, seed=seed, why=why)
+    if complexity:
+        out["pcist"] = _complexity(evoked, channels, n, draws, seed, meanwhile)
     return EqualScores(
         target=target, n=n, n_of=n_of, draws=found.draws, seed=seed, connectivity=connectivity, evoked=out
     )
 
 
-def _fields(
-    evoked: RunningEvoked, channels: Bool, roi: tuple[int, ...], window_s: tuple[float, float], n: int, draws: int,
-    seed: int, why: tuple[str, str],
+def fields_at(
+    evoked: RunningEvoked, channels: Bool, roi: tuple[int, ...], window_s: tuple[float, float], n: int, *,
+    draws: int = DRAWS, seed: int = SEED, why: tuple[str, str],
 ) -> dict[str, Estimate]:  # fmt: skip
+    """GMFP, LMFP (means over ``window_s``) and early response at ``n`` trials, µV; arguments as of ``equal_scores``."""
     names = ("gmfp_uv", "lmfp_uv", "early_local_pp_uv")
     if not roi:
         return dict.fromkeys(names, Estimate.absent(why[1], n=n, unit="µV"))
-    t, valid = evoked.times_s, evoked.valid
-    inside = valid & (t >= window_s[0] - 1e-9) & (t <= window_s[1] + 1e-9)
+    t, valid, inside = evoked.times_s, evoked.valid, evoked.inside(window_s)
 
     def of(chosen: Bool) -> F64:
         average = evoked.average_of(chosen.astype(float))

@@ -201,9 +201,10 @@ class TargetScorer:
         n = self._connectivity.n
         seen = len(self._connectivity.slots)
         if n < FEWEST:
-            why = f"only {n} accepted trial(s) of {seen}; at least {FEWEST} are needed"
-            return self._all_absent(why, n, seen)
-        channels, roi, w = self._used(n)
+            return self._all_absent(
+                f"only {n} accepted trial(s) of {seen}; at least {FEWEST} are needed", n, seen
+            )
+        channels, roi, w = self.used()
         exact = se or self._errors.none_yet
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n,
@@ -223,8 +224,7 @@ class TargetScorer:
         n, seen = self._connectivity.n, len(self._connectivity.slots)
         if n < FEWEST:
             return Scores(target=self.target, n_accepted=n, n_rejected=seen - n, connectivity={})
-        channels, roi, w = self._used(n)
-        why = (self._why_no("global"), self._why_no("local"))
+        (channels, roi, w), why = self.used(), self.why_none()
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n,
             connectivity=self._beside.connectivity(self._connectivity, w[:2], why, meanwhile),
@@ -232,21 +232,22 @@ class TargetScorer:
         )  # fmt: skip
 
     def at_equal_n(
-        self, n: int, meanwhile: Callable[[], None] = lambda: None, *, draws: int = DRAWS
-    ) -> EqualScores:
+        self, n: int, meanwhile: Callable[[], None] = lambda: None, *, draws: int = DRAWS, complexity: bool = True
+    ) -> EqualScores:  # fmt: skip
         """What is biased by N (``rtloop.session.equal``) at ``n`` trials, to compare with a target that has fewer.
 
         Off the critical path. ``ValidationProblem`` for fewer than 3 or more than there are.
         """
-        channels, roi, w = self._used(self._connectivity.n)
+        channels, roi, w = self.used()
         return equal_scores(
             self.target, self._connectivity, self._evoked, n, weights=w[:2], channels=channels, roi=roi,
-            why=(self._why_no("global"), self._why_no("local")), window_s=self.spec.window_s, draws=draws, meanwhile=meanwhile,
+            why=self.why_none(), window_s=self.spec.window_s, draws=draws, meanwhile=meanwhile, complexity=complexity,
         )  # fmt: skip
 
-    def _used(self, n: int) -> tuple[npt.NDArray[np.bool_], tuple[int, ...], F64]:
+    def used(self) -> tuple[npt.NDArray[np.bool_], tuple[int, ...], F64]:
         """Channels that are scored, those of them that are LOCAL, and the weights of all scopes."""
-        pairs = usable(np.asarray(self._connectivity.pair_counts, dtype=np.float64), n)
+        n, counts = self._connectivity.n, np.asarray(self._connectivity.pair_counts, dtype=np.float64)
+        pairs = usable(counts, n)
         channels = usable(self._evoked.channel_counts, n)
         roi = tuple(c for c in self.local_channels if channels[c])
         return channels, roi, self._weights_for(pairs, roi)
@@ -280,7 +281,8 @@ class TargetScorer:
             out[measure] = {}
             for s, scope in enumerate(self._scopes(measure)):
                 if not w[s].any():
-                    out[measure][scope] = self._per_band(Estimate.absent(self._why_no(scope), n=n))
+                    none = Estimate.absent(self._why_no(scope), n=n)
+                    out[measure][scope] = dict.fromkeys((*self._bands, POOLED), none)
                     continue
                 by_band = with_mean(w[s] @ values[measure])
                 left_out = with_mean(each[measure][:, s]) if exact else None
@@ -297,6 +299,10 @@ class TargetScorer:
     def _scopes(measure: str) -> tuple[str, ...]:
         return SCOPES + (WIDER_SCOPES if measure == "dwpli2" else ())
 
+    def why_none(self) -> tuple[str, str]:
+        """Why there is no GLOBAL and no LOCAL number, where there is none."""
+        return self._why_no("global"), self._why_no("local")
+
     def _why_no(self, scope: str) -> str:
         if scope != "global" and not self.local_channels:
             return "no coil position was given, so no electrodes are nearest to it"
@@ -305,11 +311,8 @@ class TargetScorer:
         where = "at all" if scope == "global" else "near the coil"
         return f"too few good channels {where}: a pair needs both good in half of the accepted trials"
 
-    def _per_band(self, e: Estimate) -> dict[str, Estimate]:
-        return dict.fromkeys((*self._bands, POOLED), e)
-
     def _all_absent(self, why: str, n: int, seen: int) -> Scores:
-        none = self._per_band(Estimate.absent(why, n=n))
+        none = dict.fromkeys((*self._bands, POOLED), Estimate.absent(why, n=n))
         pairs = {m: dict.fromkeys(self._scopes(m), none) for m in MEASURES}
         evoked = evoked_absent(self._bands, why, n)
         return Scores(

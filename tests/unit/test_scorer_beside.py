@@ -54,7 +54,7 @@ def test_everything_is_there_with_an_error_or_its_reason_in_words(scorer):
 def test_the_numbers_are_those_of_the_twins_on_the_same_trials(scorer):
     re, im, _ = scorer._connectivity.kept()
     a = re.astype(float) + 1j * im
-    w = scorer._used(14)[2][:2]
+    w = scorer.used()[2][:2]
     found = scorer.beside().connectivity
     twins = {
         "dwpli2_shift": naive_measures.shift_predictor(a),
