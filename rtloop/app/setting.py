@@ -16,6 +16,7 @@ from rtloop.app.config import Site, load_site, simulated_at
 from rtloop.app.dose import earlier_of
 from rtloop.app.resumed import Run
 from rtloop.app.site_unit import driver_options, simulated_options
+from rtloop.app.stages import stages_of
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, new_run_id
 from rtloop.clock import WALL, Clock
 from rtloop.dsp.spec import ChainSpec
@@ -236,26 +237,19 @@ def refuse_uncovered(covering: Covered) -> None:
         )  # fmt: skip
 
 
+def _seconds(span_ms: tuple[float, float]) -> tuple[float, float]:
+    return span_ms[0] * 1e-3, span_ms[1] * 1e-3
+
+
 def chain_of(plan: Plan) -> ChainSpec:
     """The cleaning chain's settings that the plan asks for."""
-    signal = plan.signal
-    stages = {k: v for k, v in signal.stages.model_dump().items() if v is not None}
-    renamed = {"reference": "average_reference"}
-    wrong = [
-        k for k, v in stages.items() if not isinstance(v, bool) and not (k == "reference" and v == "average")
-    ]
-    if wrong:
-        raise ValidationProblem(
-            "a stage of the chain has a setting that does not exist", expected='true or false (reference: also "average")',
-            found=", ".join(f"{k} = {stages[k]!r}" for k in wrong), todo="correct [signal.stages]",
-        )  # fmt: skip
-    quality = plan.quality or Quality()
+    signal, quality = plan.signal, plan.quality or Quality()
     hold = dict(zip(("hold_bad_trials", "hold_of_last", "hold_good_trials"), quality.hold, strict=True))
     whole = {"min_channels": int(quality.reject["min_channels"])} if "min_channels" in quality.reject else {}
-    gap_s = (signal.gap_ms[0] * 1e-3, signal.gap_ms[1] * 1e-3)
     return ChainSpec.from_dict(
-        {"gap_s": gap_s, "window_s": (signal.window_ms[0] * 1e-3, signal.window_ms[1] * 1e-3)}
-        | {renamed.get(k, k): (v if isinstance(v, bool) else True) for k, v in stages.items()}
+        {"gap_s": _seconds(signal.gap_ms), "window_s": _seconds(signal.window_ms)}
+        | ({} if signal.recharge_gap_ms is None else {"recharge_gap_s": _seconds(signal.recharge_gap_ms)})
+        | stages_of(signal.stages)
         | {k: float(v) for k, v in quality.reject.items()} | whole | hold
         | {"rebuild": quality.rebuild, "max_still_s": quality.still_ms * 1e-3}
     )  # fmt: skip

@@ -1,10 +1,10 @@
 """Owns the order of the cleaning stages, raw epoch in, clean trial out; owns no stage and no sum over trials.
 
 Order: load -> decay -> bridge -> decimate -> detrend -> judge channels -> average reference -> spatial stage (if
-switched on) -> judge trial -> analytic signal. The decay is fitted on samples outside the gap only, so that the
-bridge can rest on what is left; no filter ever sees the raw pulse. Up to the reference all of it is linear once the
-decay is known, so the epoch is bridged and decimated as it is and the decay, bridged and decimated beforehand, is
-subtracted at the low rate with the line.
+switched on; with ``decay_first`` the decay of trials that it cannot clean) -> judge trial -> analytic signal. The decay
+is fitted on samples outside the gap only, so that the bridge can rest on what is left; no filter ever sees the raw
+pulse. Up to the reference all of it is linear once the decay is known, so the epoch is bridged and decimated as it is
+and the decay, bridged and decimated beforehand, is subtracted at the low rate with the line.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class Chain:
         self._usable[list(bad)] = False
         back_ms = self._settling.back_ms(x, self._usable)
         mark("load")
-        removed, residual = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
+        removed = np.zeros(n, dtype=np.float32)
+        decay_uv: tuple[F32, F32] | None = None
         amounts = self._amounts[:2]
         if spec.decay:
             removed, residual, which = self._decay.fit(x, self._usable)
@@ -150,7 +151,8 @@ class Chain:
                 amounts = self._amounts
                 amounts[2:] = 0.0
                 amounts[2 + which[opened], opened] = removed[opened]
-            removed, residual = removed[:n].copy(), residual[:n].copy()
+            removed = removed[:n].copy()
+            decay_uv = removed, residual[:n].copy()
         mark("decay")
         if spec.bridge:
             for bridge in self._bridges:
@@ -175,11 +177,13 @@ class Chain:
         own = {c: w for c, w in bad.items() if c not in held and c not in known_bad}
         if self.spatial is not None:
             mark("reference")
-            self._clean_in_space(self.spatial, y, good, bad)
+            if not self._clean_in_space(self.spatial, y, good, bad) and spec.decay_first:
+                removed, residual = self._without_filter(x, y, good)
+                decay_uv = removed, residual
             mark("spatial")
-        verdict = self._judge.trial(y, good, removed_uv=removed, residual_uv=residual, back_ms=back_ms)
+        verdict = self._judge.trial(y, good, decay_uv=decay_uv, back_ms=back_ms)
         if self.spatial is not None:
-            verdict = replace(verdict, numbers={**verdict.numbers, **self.spatial.numbers()})
+            verdict = self.spatial.told(verdict)
             self.spatial.learn(verdict)
             verdict = replace(verdict, numbers={**verdict.numbers, **self._added.count(verdict.accepted)})
         if memory is not None and verdict.numbers["bad_channels_pct"] <= spec.max_bad_channels_pct:
@@ -197,16 +201,35 @@ class Chain:
             bad_channels=bad, stage_s={b[0]: b[1] - a[1] for a, b in pairwise(marks)},
         )  # fmt: skip
 
-    def _clean_in_space(self, stage: SpatialStage, y: F32, good: Bool, bad: dict[int, str]) -> None:
-        """The spatial stage; channels that it cannot clean join ``bad``."""
+    def _clean_in_space(self, stage: SpatialStage, y: F32, good: Bool, bad: dict[int, str]) -> bool:
+        """The spatial stage; channels that it cannot clean join ``bad``. False: there is no filter."""
         stage.hold(y, good)
         for c in np.flatnonzero(stage.strangers(good)):
             bad[int(c)] = f"good in fewer than {self.spec.spatial_first} trials before: cannot be cleaned yet"
             good[c] = False
             y[:, c] = 0.0
         before = self._added.phasors(y)
-        if stage.apply(y, good):
-            self._added.note(before, self._added.phasors(y), good)
+        if not stage.apply(y, good):
+            return False
+        self._added.note(before, self._added.phasors(y), good)
+        return True
+
+    def _without_filter(self, x: F32, y: F32, good: Bool) -> tuple[F32, F32]:
+        """The decay of a trial that no filter cleans, taken out of its referenced rows after the stage has noted them;
+        amounts removed and left, float32[n_channels] µV. The same as with ``decay`` up to rounding."""
+        n, keep = self.montage.n_channels, np.zeros(y.shape[1], dtype=np.float32)
+        keep[:n] = good
+        removed, residual, which = self._decay.fit(x, self._usable)
+        opened = np.flatnonzero(removed * keep)
+        if opened.size:
+            amounts = self._amounts
+            amounts[2:] = 0.0
+            amounts[2 + which[opened], opened] = removed[opened]
+            amounts[:2] = -(self._overlap @ amounts[2:])
+            np.matmul(self._taken, amounts, out=self._correction)
+            refer(self._correction, self._correction @ (keep / keep.sum()), keep)
+            y -= self._correction
+        return removed[:n].copy(), residual[:n].copy()
 
     def _flat(self, epoch: Epoch) -> tuple[F32, int]:
         """The samples of an epoch one after the other, and how far it is from one instant to the next."""

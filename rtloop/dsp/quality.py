@@ -83,10 +83,10 @@ class Judge:
         return reasons, mean, passed
 
     def trial(
-        self, x: F32, good: Bool, *, removed_uv: F32, residual_uv: F32, back_ms: float = math.nan
+        self, x: F32, good: Bool, *, decay_uv: tuple[F32, F32] | None = None, back_ms: float = math.nan
     ) -> Verdict:
         """All numbers and the reasons for a referenced trial float32[n_times, n_channels or more] (bad channels
-        zero); the numbers are recorded for accepted trials too."""
+        zero); the numbers are recorded for accepted trials too. ``decay_uv``: removed and left, None: not fitted."""
         spec, n = self._spec, self._n
         bad_pct = 100.0 * float(np.count_nonzero(~good)) / n
         numbers = {"bad_channels_pct": bad_pct, "good_channels": float(np.count_nonzero(good))}
@@ -109,8 +109,9 @@ class Judge:
         numbers |= {name: value for name, value in more.items() if math.isfinite(value)}
         numbers["muscle_pre_uv"] = float(fast(x, self._pre)) / self._gain
         numbers["muscle_post_uv"] = float(fast(x, self._muscle)) / self._gain
-        numbers["removed_decay_uv"] = float(np.abs(removed_uv[good]).max())
-        numbers["residual_decay_uv"] = float(residual_uv[good].max())
+        if decay_uv is not None:
+            numbers["removed_decay_uv"] = float(np.abs(decay_uv[0][good]).max())
+            numbers["residual_decay_uv"] = float(decay_uv[1][good].max())
         frontal = self._frontal[good[self._frontal]]
         if frontal.size:
             summed = np.cumsum(x[:, frontal].mean(axis=1), dtype=np.float64)

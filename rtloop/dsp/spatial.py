@@ -10,7 +10,7 @@ result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from rtloop.model.montage import Montage
 from rtloop.model.samples import F32, F64, Bool
 
 #: reasons after which a trial still teaches: what they name is what this stage is there for
-TEACHES_DESPITE = ("peak to peak post pulse", "fast activity after the pulse", "residual decay")
+NO_FILTER = "no artifact filter yet, trials learnt"
+TEACHES_DESPITE = ("peak to peak post pulse", "fast activity after the pulse", "residual decay", NO_FILTER)
 #: cosine flanks of the stretch in which patterns are taken out: the first ends where the gap begins
 FLANK_S = 0.008
 
@@ -108,6 +109,15 @@ class SpatialStage:
             "spatial_trials": float(used.trials) if used else 0.0,
             "spatial_patterns": float(used.ratios.size) if used else 0.0,
         }
+
+    def told(self, verdict: Verdict) -> Verdict:
+        """The verdict of the last trial with the stage's numbers, and with the reason where it does not count because
+        no filter was there yet (``ChainSpec.leave_out_first``)."""
+        verdict = replace(verdict, numbers={**verdict.numbers, **self.numbers()})
+        if self._spec.leave_out_first and self.used is None and self.trials < self._spec.spatial_first:
+            first = (NO_FILTER, float(self.trials), float(self._spec.spatial_first), "")
+            verdict = replace(verdict, accepted=False, reasons=(*verdict.reasons, first))
+        return verdict
 
     def strangers(self, good: Bool) -> Bool:
         """bool[n_channels]: channels good now that were good too rarely before to be cleaned; none before the stage

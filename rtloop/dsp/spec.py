@@ -47,7 +47,10 @@ class ChainSpec:
     sound_lambda0: float = 0.1  # Mutanen 2018
     sound_rounds: int = 8
     # patterns of muscle and decay, the evoked response allowed for (rtloop.dsp.muscle); needs no per-trial decay fit:
-    # that breaks up across channels and trials what is one pattern (decay=False with it: docs/decisions/0014)
+    # that breaks up across channels and trials what is one pattern (decay=False with it: docs/decisions/0014);
+    # decay_first: the fit serves trials that no filter cleans (the first ones), and teaches nothing
+    decay_first: bool = False
+    leave_out_first: bool = False  # trials before the first filter are kept, but do not count
     muscle: bool = False
     muscle_fast: bool = True  # look first in the second difference, where an evoked response hardly appears
     muscle_allowance: float = 10.0  # power of an evoked response over that of ongoing EEG, in either look
@@ -127,6 +130,12 @@ class ChainSpec:
                 f"average reference {self.average_reference}",
                 todo="correct them, or switch sound and muscle off",
             )
+        if self.decay_first and (self.decay or not (self.sound or self.muscle)):
+            raise ValidationProblem(
+                "the decay fit for the first trials contradicts the other stages",
+                expected="decay off, and sound or muscle on", found=f"decay {self.decay}, sound {self.sound}, "
+                f"muscle {self.muscle}", todo="switch decay_first off, or the decay",
+            )  # fmt: skip
 
     def _spatial_fits(self) -> bool:
         return (

@@ -27,6 +27,7 @@ from rtloop.plan.schema import (
     Timing,
     Unit,
 )
+from rtloop.plan.stage_checks import stage_problems
 from rtloop.quality.limits import RECORDING, REJECTING, TRIAL, limits_wrong
 
 _MASTOIDS = {"M1": "TP9", "M2": "TP10", "A1": "T9", "A2": "T10"}
@@ -56,8 +57,8 @@ def contradictions(tables: Mapping[str, Any]) -> list[Problem]:
     out += _signal(tables.get("signal"), targets)
     out += _order(tables.get("order"))
     out += _quality(tables.get("quality"))
-    return out
     out += decision_wrong(tables, [t for _, t in targets], kind)
+    return out
 
 
 def _names(targets: list[tuple[str, Target]]) -> Iterator[Problem]:
@@ -260,9 +261,9 @@ def _powers(tables: Mapping[str, Any], targets: list[tuple[str, Target]]) -> Ite
                     found=f"{power} % MSO", todo="lower the intensity; it is never lowered for you",
                 )  # fmt: skip
     total = sum(t.pulses_most for _, t in targets)
-    if total > caps.pulses_total_max:
     if (decision := tables.get("decision")) is not None:
         total += pulses_of_returns(decision, len(targets), tables.get("comparability"))
+    if total > caps.pulses_total_max:
         yield Problem(
             where="caps.pulses_total_max", what="the plan may give more pulses than its own cap",
             expected=f"at most {caps.pulses_total_max} pulses", found=f"{total} pulses",
@@ -301,6 +302,7 @@ def _signal(signal: Signal | None, targets: list[tuple[str, Target]]) -> Iterato
                 expected=f"a start at or after {gap[1]:g} ms", found=f"{signal.window_ms[0]:g} ms",
                 todo="start the window where the gap ends; samples in the gap are missing data",
             )  # fmt: skip
+    yield from stage_problems(signal)
 
 
 def _order(order: Order | None) -> Iterator[Problem]:

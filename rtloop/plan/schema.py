@@ -181,24 +181,55 @@ Setting = str | bool | float
 Stage = str | bool | dict[str, Setting]
 
 
+class Sound(_Table):
+    """``sound = { lambda0 = 0.1 }``: SOUND with another regularisation."""
+
+    lambda0: Annotated[float, Field(gt=0, le=10)] | None = None
+
+
+class Muscle(_Table):
+    """``muscle = { most = 8, ... }``: what ``rtloop.dsp.spec`` calls muscle_most, muscle_ratio, muscle_allowance,
+    muscle_until_s, spatial_first, spatial_every, spatial_memory, spatial_channels."""
+
+    most: Annotated[int, Field(ge=1, le=32)] | None = None
+    ratio: Annotated[float, Field(gt=1, le=1000)] | None = None
+    allowance: Annotated[float, Field(ge=0, le=1000)] | None = None
+    until_ms: Annotated[float, Field(ge=31, le=500)] | None = None
+    first: Annotated[int, Field(ge=4, le=100)] | None = None
+    every: Annotated[int, Field(ge=1, le=100)] | None = None
+    memory: Annotated[int, Field(ge=0, le=10000)] | None = None
+    channels: Annotated[int, Field(ge=4, le=256)] | None = None
+
+
 class Stages(_Table):
     """``[signal.stages]``: switches of the cleaning chain; what each may be is checked by the chain
-    itself."""
+    itself.
+
+    ``decay``: true, false, or "first": fitted only in trials that the spatial stage cannot clean yet (the default where
+    ``muscle`` is on). ``sound``, ``muscle``: off unless true, or a table of their settings. ``first_trials``: before
+    there is a filter they "count" as the fast chain leaves them, or are "leave_out".
+    """
 
     bridge: Stage | None = None
     decay: Stage | None = None
     detrend: Stage | None = None
     reference: Stage | None = None
+    quality: bool | None = None
+    sound: bool | Sound | None = None
+    muscle: bool | Muscle | None = None
+    first_trials: Literal["count", "leave_out"] = "count"
 
 
 class Signal(_Table):
     """``[signal]``: score window and gap (missing data around the pulse), ms from the pulse.
 
     ``limits``: "fixed" rejection limits, or raised "to_recording" where the ongoing EEG itself exceeds them.
+    ``recharge_gap_ms``: a second gap, at the unit's recharge spike.
     """
 
     window_ms: Range
     gap_ms: Range
+    recharge_gap_ms: Range | None = None
     limits: Literal["fixed", "to_recording"] = "fixed"
     stages: Stages = Stages()
 
@@ -234,37 +265,6 @@ class Arm(_Table):
     blinded: bool = False
 
 
-class Order(_Table):
-    """``[order]``: of the targets."""
-
-    kind: Literal["as_listed", "random"]
-    seed: Seed | None = None
-
-
-class Plan(_Table):
-    """A whole plan. Making one runs every check between keys, so a ``Plan`` that exists is free of
-    contradictions."""
-
-    plan: Head
-    unit: Unit | None = None
-    threshold: Threshold | None = None
-    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=32)]
-    timing: Timing | None = None
-    caps: Caps | None = None
-    signal: Signal
-    arm: Arm
-    order: Order
-    quality: Quality | None = None
-    _sha256: str = PrivateAttr(default="")
-    _source: bytes = PrivateAttr(default=b"")
-
-    @model_validator(mode="after")
-    def _free_of_contradictions(self) -> Plan:
-        from rtloop.plan.checks import contradictions
-
-        found = contradictions({k: getattr(self, k) for k in type(self).model_fields})
-        if found:
-            raise PydanticCustomError(
 class Decision(_Table):
     """``[decision]``: lets a mapping of the low or the high arm name a target; without it none is named.
 
@@ -296,6 +296,39 @@ class Comparability(_Table):
     rhythm_ratio_max: Annotated[float, Field(ge=1)] = 1.25
 
 
+class Order(_Table):
+    """``[order]``: of the targets."""
+
+    kind: Literal["as_listed", "random"]
+    seed: Seed | None = None
+
+
+class Plan(_Table):
+    """A whole plan. Making one runs every check between keys, so a ``Plan`` that exists is free of
+    contradictions."""
+
+    plan: Head
+    unit: Unit | None = None
+    threshold: Threshold | None = None
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=32)]
+    timing: Timing | None = None
+    caps: Caps | None = None
+    signal: Signal
+    arm: Arm
+    order: Order
+    quality: Quality | None = None
+    decision: Decision | None = None
+    comparability: Comparability | None = None
+    _sha256: str = PrivateAttr(default="")
+    _source: bytes = PrivateAttr(default=b"")
+
+    @model_validator(mode="after")
+    def _free_of_contradictions(self) -> Plan:
+        from rtloop.plan.checks import contradictions
+
+        found = contradictions({k: getattr(self, k) for k in type(self).model_fields})
+        if found:
+            raise PydanticCustomError(
                 "contradiction", "{words}", {"words": " | ".join(p.words() for p in found)}
             )
         return self
@@ -317,8 +350,6 @@ class Comparability(_Table):
     def source(self) -> bytes:
         """The text the plan was loaded from, whose SHA-256 is ``sha256``; empty for a plan made in code."""
         return self._source
-    decision: Decision | None = None
-    comparability: Comparability | None = None
 
     @property
     def in_pct_rmt(self) -> bool:
@@ -344,7 +375,7 @@ SECTIONS: dict[str, type[_Table]] = {
     "arm": Arm,
     "order": Order,
     "quality": Quality,
-}
-REQUIRED = ("plan", "signal", "arm", "order")
     "decision": Decision,
     "comparability": Comparability,
+}
+REQUIRED = ("plan", "signal", "arm", "order")

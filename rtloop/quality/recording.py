@@ -62,6 +62,7 @@ class BlockFacts:
 
 #: why a number is not there, where nobody said it better
 _WHY = {
+    "decay_left_uv": "no decay is fitted in trials that the spatial stage cleans, or that stage is off",
     "early_local_pp_uv": "no average near the coil yet",
     "sensory_ratio": "it needs an early response near the coil and an electrode at the vertex",
     "split_half_r": "too few accepted trials for two halves",

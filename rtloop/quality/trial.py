@@ -23,6 +23,11 @@ _NO_EPOCH = {
     ),
     "another pulse inside the epoch": (BELOW, "lengthen the interval between pulses, or shorten the epoch"),
 }
+#: the rule of rtloop.dsp.spatial for trials that a plan leaves out because they come before the first filter
+_NO_EPOCH["no artifact filter yet, trials learnt"] = (
+    BELOW,
+    "nothing: later trials are cleaned by what these teach",
+)
 _ELSE = (ABOVE, "look at the trial")
 
 
@@ -59,6 +64,8 @@ def judge_trial(
                 "no good channel"
                 if verdict.numbers.get("good_channels") == 0
                 else "no electrode to see it with"
+                if name != "residual_decay_uv"
+                else "no decay is fitted in a trial that the spatial stage cleans, or that stage is off"
             )
             out.append(row.absent(why, (near, limit)))
     out += [

@@ -13,6 +13,7 @@ import numpy as np
 
 from rtloop.clock import WALL
 from rtloop.dsp.spec import ChainSpec
+from rtloop.errors import ValidationProblem
 from rtloop.model.estimate import Scores, Verdict
 from rtloop.model.montage import Montage
 from rtloop.model.pulse import PulseSeen
@@ -23,6 +24,7 @@ from rtloop.ports import SampleSource
 from rtloop.quality.lights import Judgement
 from rtloop.quality.limits import QualityLimits
 from rtloop.quality.recording import TrialFacts
+from rtloop.session.filters import FilterLog
 from rtloop.session.judging import EVERY, facts_of
 from rtloop.session.scorer import TargetScorer
 
@@ -79,7 +81,14 @@ class SignalLine:
         spots: dict[str, Spot],
         limits: QualityLimits | None = None,
     ) -> None:
+        if (spec.sound or spec.muscle) and source.montage.n_channels < spec.spatial_channels:
+            raise ValidationProblem(
+                "too few channels for the spatial stage that the plan asks for",
+                expected=f"at least {spec.spatial_channels} EEG channels", found=str(source.montage.n_channels),
+                todo="write muscle = false (and sound = false) in [signal.stages], or connect more electrodes",
+            )  # fmt: skip
         self._source, self.spec, self._spots = source, spec, spots
+        self.filters = FilterLog(source.montage)
         self.limits = limits or QualityLimits()
         self.channels = spec.memory(source.montage.n_channels)
         self.facts: dict[
@@ -120,9 +129,16 @@ class SignalLine:
             )  # fmt: skip
         return self.scorers[key]
 
+    def prepare(self, target: str, block: str) -> None:
+        """Do what the block's next trial would have to do first: between pulses. Changes no result."""
+        scorer = self.scorers.get(key_of(target, block))
+        if scorer is not None and scorer.chain.spatial is not None:
+            scorer.chain.spatial.prepare()
+
     def restart(self, target: str, block: str) -> None:
         """Forget a block: site, angle or intensity changed. Slow (memory is made) unless nothing was in it yet."""
         key = key_of(target, block)
+        self.filters.forget(key)
         self.facts[key] = {}
         if key in self.scorers and self.scorers[key].seen:
             del self.scorers[key]
@@ -187,6 +203,10 @@ class SignalLine:
         self.facts.setdefault(key_of(label.target, label.block), {})[trial_id] = facts_of(
             trial, self.montage, self._source.rate_hz
         )
+        if clean is not None:
+            self.filters.note(
+                key_of(label.target, label.block), trial_id, self.scorer(label.target, label.block).chain
+            )
         self.trial_block[trial_id] = (
             label,
             replace(trial, clean=None, scores=None),

@@ -399,13 +399,35 @@ SINGLE: list[tuple[str, tuple[tuple[str, str], ...], tuple[str, str, str, str, s
     ),
     (
         "a stage that does not exist",
-        (("[arm]", "[signal.stages]\nsound = true\n[arm]"),),
+        (("[arm]", "[signal.stages]\nica = true\n[arm]"),),
         (
-            "signal.stages.sound",
+            "signal.stages.ica",
             "the key is not known",
             "only known keys",
             "True",
             "remove the key or correct its name",
+        ),
+    ),
+    (
+        "the decay fit of each trial with the muscle patterns",
+        (("[arm]", "[signal.stages]\nmuscle = true\ndecay = true\n[arm]"),),
+        (
+            "signal.stages.decay",
+            "the per-trial decay fit spoils every projection: of one pattern it makes many",
+            '"first" or false where muscle is on',
+            "true",
+            'write decay = "first": it then serves the first trials only',
+        ),
+    ),
+    (
+        "first trials where nothing learns from them",
+        (("[arm]", '[signal.stages]\nfirst_trials = "leave_out"\n[arm]'),),
+        (
+            "signal.stages.first_trials",
+            "there are no first trials where no stage learns from them",
+            '"count" where sound and muscle are off',
+            '"leave_out"',
+            "remove the key",
         ),
     ),
 ]
