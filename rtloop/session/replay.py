@@ -255,6 +255,11 @@ def _judge(out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, afte
         out.differences.append(
             f"trial {d['trial_id']}: recorded {d['words'] or 'accepted'}, replayed {words}"
         )
+    was, now = (n.get("spatial_trials") for n in (d.get("numbers", {}), trial.verdict.numbers))
+    if was != now:
+        out.differences.append(
+            f"trial {d['trial_id']}: cleaned by a filter of {was} trials, replayed with one of {now}"
+        )
     return trial
 
 
