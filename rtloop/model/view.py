@@ -51,6 +51,7 @@ class View:
     )  # by pulse_id; uncommanded by -sample
     ranking: Mapping[str, Any] | None = None
     decision: Mapping[str, Any] | None = None
+    map_look: Mapping[str, Any] | None = None  # newest, while no target of it was restarted
     timings_s: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     ended: Mapping[str, Any] | None = None
     preflight: tuple[Mapping[str, Any], ...] = ()  # name, ok, expected, found, todo
@@ -261,6 +262,10 @@ def fold(view: View, event: Event) -> View:
             return _put(view, replace(_target(view, d["target"], "run"), accepted_by_operator=True))
         case "ranking_made":
             return replace(view, ranking=dict(d))
+        case "map_looked_at":
+            return replace(view, map_look=dict(d))
+        case "map_restarted":
+            return replace(view, map_look=None)
         case "decision_made":
             return replace(view, decision=dict(d))
         case "session_ended":

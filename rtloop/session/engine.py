@@ -28,32 +28,17 @@ from rtloop.session.orders import (
     Note,
     Order,
     Power,
+    Propose,
+    Proposed,
     Restart,
     Said,
     Standing,
-)
+)  # fmt: skip
 
 __all__ = [
-    "AcceptTarget",
-    "Announce",
-    "Ask",
-    "Closed",
-    "Disarm",
-    "Engine",
-    "Enter",
-    "Failed",
-    "Finish",
-    "Give",
-    "Judged",
-    "Looked",
-    "Message",
-    "Note",
-    "Order",
-    "Power",
-    "Restart",
-    "Said",
-    "Standing",
-]
+    "AcceptTarget", "Announce", "Ask", "Closed", "Disarm", "Engine", "Enter", "Failed", "Finish", "Give", "Judged", "Looked",
+    "Message", "Note", "Order", "Power", "Propose", "Proposed", "Restart", "Said", "Standing",
+]  # fmt: skip
 
 #: so many pulses refused or missed in a row pause the plan
 IN_VAIN = 3
@@ -70,6 +55,7 @@ class Engine:
     isi_s : (low, high) uniform inter-pulse interval, seconds, never below the unit's gap (the rehearsal checked)
     seed : of the interval's jitter, recorded
     enough : (n_accepted, n_given, wanted, most) -> whether a run needs no further pulse
+    course : whether something is asked of the map: when the steps are over, the next ones are asked for
     slack_s : a pulse later than this after its due time is missed
     """
 
@@ -84,23 +70,24 @@ class Engine:
         slack_s: float = 0.1,
         first_delay_s: float = 0.3,
         listening: bool = False,
+        course: bool = False,
     ) -> None:
         self._steps, self._places = tuple(steps), places
         self._isi_s, self._rng = isi_s, random.Random(seed)
         self._enough, self._slack_s, self._first_delay_s = enough, slack_s, first_delay_s
-        self._listening = listening
+        self._listening, self._course = listening, course
+        self._proposed = self._waits = False  # the steps were proposed; the next ones were asked for
+        self._left_out = ""
         self._at = 0
         self._entered = False
         self._asked: str | None = None
         self._paused = self._control_placed = False
         self._chosen: dict[str, tuple[int, float | None]] = {}
         self._previewed: dict[str, list[Preview]] = {}  # steps that were looked at, by target
-        self._preview_next: Preview | None = (
-            None  # asked for, not begun: trials of another step are on their way
-        )
-        self._preview_once = (
-            False  # the step under way was asked for: afterwards go / no-go, not the next step
-        )
+        # asked for, not begun: trials of another step are on their way
+        self._preview_next: Preview | None = None
+        # the step under way was asked for: afterwards go / no-go, not the next step
+        self._preview_once = False
         self._trouble = ""
         self._in_vain = 0
         self._given = self._accepted = 0
@@ -129,7 +116,8 @@ class Engine:
         """Why a word would change nothing now; empty when it would be taken. Changes nothing; any thread may ask."""
         step = self.step
         if self.finished or step is None:
-            return "the session is over"
+            over = self.finished or not self._course
+            return "the session is over" if over else "the map is looked at; a moment"
         match said.word:
             case "placed" if not (
                 isinstance(step, Place) or (isinstance(step, Control) and not self._control_placed)
@@ -185,6 +173,10 @@ class Engine:
         if isinstance(message, Failed):
             self._trouble = message.words
             return []
+        if isinstance(message, Proposed):
+            self._steps, self._at, self._course = message.steps, -1, bool(message.steps)
+            self._proposed, self._waits = True, False
+            return self._next()
         return self._said(message, step)
 
     def _said(self, said: Said, step: Step | None) -> list[Order]:
@@ -202,6 +194,7 @@ class Engine:
                 self._paused, self._asked = False, None
                 return []
             case "skip":
+                self._left_out = step.target if self._proposed else ""
                 return [
                     Disarm(reason=f"{step.target} skipped by the operator"),
                     *self._jump_past(step.target),
@@ -268,7 +261,9 @@ class Engine:
 
     def _back_to_place(self, target: str) -> list[Order]:
         first = next(i for i, s in enumerate(self._steps) if s.target == target)
-        self._at = first - 1
+        self._at = (
+            len(self._steps) if self._proposed else first
+        ) - 1  # the course knows what is to be repeated
         self._next()
         self._previewed.pop(target, None)
         self._chosen.pop(target, None)
@@ -296,10 +291,12 @@ class Engine:
 
     def _go_on(self, now_s: float, standing: Standing) -> list[Order]:
         step = self.step
-        if step is None:
+        if step is None and not self._course:
             return self._finish("the plan is complete", complete=True)
         if standing.lamp is Lamp.TRIPPED:
             return self._finish("the interlock tripped", complete=False)
+        if step is None:
+            return self._propose(standing)
         if self._paused or self._trouble:
             words = self._trouble or "paused by the operator"
             ask = self._ask("paused", f"{words}; the unit is disarmed", "resume", "skip")
@@ -322,17 +319,27 @@ class Engine:
             return self._ask("listen", words, "next", "skip")
         return self._pulses(now_s, step, standing)
 
+    def _propose(self, standing: Standing) -> list[Order]:
+        if self._waits:
+            return []
+        self._waits = True
+        armed = standing.lamp in (Lamp.ARMED, Lamp.HELD)
+        before: list[Order] = [Disarm(reason="between blocks the unit is disarmed")] if armed else []
+        return [*before, Propose(left_out=self._left_out)]
+
     def _question(self, step: Place | GoNoGo | Review | Control) -> list[Order]:
         if isinstance(step, Control):
             words = f"control block ({step.kind}) for {step.target}: place the coil for it"
             return self._ask("place_control", words, "placed", "skip")
         if isinstance(step, Place):
             where = self._places.get(step.target, "as planned")
-            return self._ask("place", f"place the coil at {step.target} ({where})", "placed", "skip")
+            why = f": {step.why}" if step.why else ""
+            return self._ask("place", f"place the coil at {step.target} ({where}){why}", "placed", "skip")
         if isinstance(step, GoNoGo):
             words = f"{step.target}: look at the preview; go (at the plan's intensity, or: go POWER as previewed)?"
             return self._ask("go", words, "go", "preview", "redo", "skip")
-        return self._ask("review", f"{step.target}: accept this block, or do it again?", "accept", "redo")
+        words = step.question or f"{step.target}: accept this block, or do it again?"
+        return self._ask("review", words, "accept", "redo")
 
     def _pulses(self, now_s: float, step: Preview | Run | Control, standing: Standing) -> list[Order]:
         if self._preview_next is not None:
@@ -344,7 +351,8 @@ class Engine:
         orders: list[Order] = []
         if not self._entered:
             self._entered = True
-            orders.append(Restart(target=step.target, block=self._block))
+            if not (isinstance(step, Run) and step.adds):
+                orders.append(Restart(target=step.target, block=self._block))
         power_pct_mso, _ = self._power(step)
         if standing.power_pct_mso != power_pct_mso:
             self._asked = None
@@ -377,15 +385,11 @@ class Engine:
         self._pulse_id += 1
         late = now_s > due_s + self._slack_s  # e.g. after a hold: a new instant, never a late pulse
         due_s = now_s if late else due_s
+        power_pct_mso, power_pct_rmt = self._power(step)
         self._in_flight = Pulse(
-            pulse_id=self._pulse_id,
-            target=step.target,
-            purpose=step.purpose,
-            power_pct_mso=self._power(step)[0],
-            power_pct_rmt=self._power(step)[1],
-            due_s=due_s,
-            deadline_s=due_s + self._slack_s,
-        )
+            pulse_id=self._pulse_id, target=step.target, purpose=step.purpose, power_pct_mso=power_pct_mso,
+            power_pct_rmt=power_pct_rmt, due_s=due_s, deadline_s=due_s + self._slack_s,
+        )  # fmt: skip
         return self._in_flight
 
     def _done(self, step: Preview | Run | Control) -> bool:

@@ -26,6 +26,7 @@ from rtloop.quality.limits import QualityLimits
 from rtloop.quality.recording import TrialFacts
 from rtloop.session.filters import FilterLog
 from rtloop.session.judging import EVERY, facts_of
+from rtloop.session.ongoing import Ongoing
 from rtloop.session.scorer import TargetScorer
 
 #: exact standard errors after every trial up to so many, then at every so-manieth (in between: the last, scaled)
@@ -89,6 +90,7 @@ class SignalLine:
             )  # fmt: skip
         self._source, self.spec, self._spots = source, spec, spots
         self.filters = FilterLog(source.montage)
+        self.ongoing: Ongoing | None = None  # kept where a question is asked of the map
         self.limits = limits or QualityLimits()
         self.channels = spec.memory(source.montage.n_channels)
         self.facts: dict[
@@ -140,6 +142,8 @@ class SignalLine:
         key = key_of(target, block)
         self.filters.forget(key)
         self.facts[key] = {}
+        if self.ongoing is not None:
+            self.ongoing.forget(key)
         if key in self.scorers and self.scorers[key].seen:
             del self.scorers[key]
         self.scorer(target, block)
@@ -203,6 +207,8 @@ class SignalLine:
         self.facts.setdefault(key_of(label.target, label.block), {})[trial_id] = facts_of(
             trial, self.montage, self._source.rate_hz
         )
+        if clean is not None and self.ongoing is not None and label.block == "run":
+            self.ongoing.add(key_of(label.target, label.block), trial_id, clean)
         if clean is not None:
             self.filters.note(
                 key_of(label.target, label.block), trial_id, self.scorer(label.target, label.block).chain

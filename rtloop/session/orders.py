@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from rtloop.model.pulse import Outcome, Pulse
 from rtloop.model.status import Lamp
-from rtloop.plan.expand import Preview
+from rtloop.plan.expand import Preview, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,14 @@ class Failed:
     words: str
 
 
-Message: TypeAlias = Said | Closed | Judged | Failed
+@dataclass(frozen=True, kw_only=True)
+class Proposed:
+    """What the map asks for next; no steps: nothing more."""
+
+    steps: tuple[Step, ...]
+
+
+Message: TypeAlias = Said | Closed | Judged | Failed | Proposed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +132,18 @@ class AcceptTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Propose:
+    """All steps are over: ask the mapping's course for the next; ``left_out`` is a target whose proposed visit was skipped."""
+
+    left_out: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finish:
     reason: str
     complete: bool
 
 
 Order: TypeAlias = (
-    Ask | Enter | Power | Announce | Give | Disarm | Restart | Note | Looked | AcceptTarget | Finish
+    Ask | Enter | Power | Announce | Give | Disarm | Restart | Note | Looked | AcceptTarget | Propose | Finish
 )

@@ -86,7 +86,7 @@ class TargetScorer:
         self.times_s: F64 = t[self._kept]
         k = self.chain.kernels
         self._bands = k.bands
-        self._connectivity = RunningConnectivity(
+        self.connectivity = self._connectivity = RunningConnectivity(
             montage.n_channels, k.slices, capacity=capacity, dtype=np.float64 if exact else np.float32
         )
         self._evoked = RunningEvoked(
