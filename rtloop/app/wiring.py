@@ -98,7 +98,9 @@ def connected(
             expected_channels=stream.channels,
         )  # fmt: skip
         say(f"stream: {found.listing.words()}")
-        markers = [find_stream(name=stream.markers, kind="Markers")] if stream.markers else []
+        markers = (
+            [find_stream(name=stream.markers, kind="Markers", seen=found.seen)] if stream.markers else []
+        )
         if short := runtime.make_room(found.listing.n_channels, found.listing.rate_hz):
             say(short)
         source = EegSource.from_lsl(found, runtime.ring, markers=markers)

@@ -9,7 +9,7 @@ import ctypes
 import os
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,7 @@ class FoundStream:
     listing: StreamListing
     layout: Layout | None
     assume_unit: str = ""  # what stood in where the description gave no unit
+    seen: tuple[StreamListing, ...] = ()  # everything that was visible in the look that found it
 
     @property
     def same_host(self) -> bool:
@@ -125,24 +126,23 @@ def find_stream(
     expected_channels: int | None = None,
     wait_s: float = 3.0,
     assume_unit: str = "",
+    seen: tuple[StreamListing, ...] = (),
 ) -> FoundStream:
     """The one outlet that fits; matches are collected for >= 1 s; all else is an error in words.
 
-    ``assume_unit`` stands in where the description gives no unit. Raises NotReady (none, several, wrong
-    rate or count) or ValidationProblem (names, units, positions).
+    ``assume_unit`` stands in where the description gives no unit; ``seen``, from a look just now, saves a look when it holds
+    a match. Raises NotReady (none, several, wrong rate or count) or ValidationProblem (names, units, positions).
     """
     deadline_s = WALL.now_s() + wait_s
     wanted = f"one {kind} stream" + (f" named '{name}'" if name else "")
     wanted += f" with source_id '{source_id}'" if source_id else ""
+    everything = list(seen) or list_streams()
     while True:
-        everything = list_streams()
-        fits = [
-            s
-            for s in everything
-            if s.kind.lower() == kind.lower() and name in (None, s.name) and source_id in (None, s.source_id)
-        ]
-        if fits or not WALL.now_s() < deadline_s:
+        alike = [s for s in everything if s.kind.lower() == kind.lower()]
+        fits = [s for s in alike if name in (None, s.name) and source_id in (None, s.source_id)]
+        if fits or not (seen or WALL.now_s() < deadline_s):
             break
+        everything, seen = list_streams(), ()
     if not fits:
         raise NotReady(
             "the stream was not found",
@@ -157,7 +157,8 @@ def find_stream(
             found="; ".join(s.words() for s in fits),
             todo="stop the others, or say which one by name or source_id",
         )
-    return pin_stream(fits[0], kind, expected_rate_hz, expected_channels, assume_unit)
+    pinned = pin_stream(fits[0], kind, expected_rate_hz, expected_channels, assume_unit)
+    return replace(pinned, seen=tuple(everything))
 
 
 def pin_stream(

@@ -155,7 +155,14 @@ def test_markers_text_and_numbers_reach_the_finder(tmp_path):
     text = pylsl.StreamOutlet(pylsl.StreamInfo("m1", "Markers", 1, 0, "string", "m1"))
     number = pylsl.StreamOutlet(pylsl.StreamInfo("m2", "Markers", 1, 0, "int32", "m2"))
     with running():
-        found = [lsl.find_stream(name=n, kind="Markers") for n in ("m1", "m2")]
+        first = lsl.find_stream(name="m1", kind="Markers")
+        began_s = WALL.now_s()
+        found = [first, lsl.find_stream(name="m2", kind="Markers", seen=first.seen)]
+        assert (
+            WALL.now_s() - began_s < 0.5 * lsl.RESOLVE_S
+        )  # the look that found the first has seen the other, too
+        with pytest.raises(NotReady, match="2 streams match"):
+            lsl.find_stream(kind="Markers", seen=first.seen)
         source = opened(tmp_path / "ring", markers=found)
         assert until(lambda: source.head() > 200)
         sent_s = WALL.now_s()
