@@ -54,6 +54,7 @@ from rtloop.safety.interlock import FAULTS, Action, Interlock
 from rtloop.safety.locked import Watch, lock
 from rtloop.safety.rules import MotorThreshold, Rig, Situation
 from rtloop.session.accounts import Accounts
+from rtloop.session.course import course_of
 from rtloop.session.display import decision_dict
 from rtloop.session.ends import Ends
 from rtloop.session.engine import Engine, Finish
@@ -139,13 +140,8 @@ class Sitting:
         self._ending = ending
         self._server: LinkServer | None = None
         self._seated_ns = 0
-        self.setting, self.folder, self.journal, self.bench, self.clock = (
-            setting,
-            folder,
-            journal,
-            bench,
-            clock,
-        )
+        self.setting, self.folder, self.journal = setting, folder, journal
+        self.bench, self.clock = bench, clock
         plan, limits = setting.plan, setting.limits
         self.lock = Watch(setting.site.data_dir, setting.participant)
         self.record = self._record()
@@ -169,6 +165,7 @@ class Sitting:
         self.operator = self._operator()
         self.results = Results.open(bench.pages, self.line, bench.source)
         self.steps = expand(plan)
+        self.course = course_of(plan, self.line)
         timing = plan.timing
         self.loop = Loop(
             clock=clock,
@@ -183,6 +180,7 @@ class Sitting:
                 first_delay_s=0.0 if timing is None else timing.lead_s,
                 enough=_enough,
                 listening=listening,
+                course=self.course is not None,
             ),
             line=self.line,
             vigil=self.vigil,
@@ -192,6 +190,7 @@ class Sitting:
             results=self.results,
             locked=self.lock.why,
             loopback=Loopback(self.band),
+            course=self.course,
         )
         self.hearing = Hearing(
             self.loop, self.interlock, self.vigil, bench, self.progress.say, person=self.operator is None,
@@ -313,7 +312,8 @@ class Sitting:
         if plan.kind is Kind.MAP:
             wanted = {t.name: (t.pulses_wanted, t.pulses_max or t.pulses_wanted) for t in plan.targets}
             try:
-                decision = decision_dict(self.loop.view, plan.arm.question.value, wanted)
+                plain = decision_dict(self.loop.view, plan.arm.question.value, wanted)
+                decision = plain if self.course is None else self.course.decision()
             except Exception as err:  # the last record comes in any case
                 clean, words = False, f"{words}; no decision could be made: {type(err).__name__}: {err}"
             else:
@@ -339,6 +339,7 @@ class Sitting:
             seed=setting.request.seed, scene=setting.request.scene if setting.request.simulate else None,
             limits={r.name: r.value for r in setting.limits.rows}, waivers=[w.data() for w in setting.waivers],
             blinded=setting.plan.arm.blinded, answered_by=self._answered_by(), steps=steps_dict(self.steps),
+            decision=None if self.course is None else self.course.fixed(),
             criteria=criteria_of(setting.plan), places=places_of(setting.plan),
             session_id=self.session_id, loopback=self.band.data(),
             dose_before=dose_before(setting.ledger, self.clock.utc()[:10], self.session_id, setting.spots),

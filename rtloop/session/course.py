@@ -20,6 +20,7 @@ from rtloop.decide.recorded import event_dict, score_dict
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.model.view import key_of
+from rtloop.plan.decision import prescription_of
 from rtloop.plan.expand import Review, Step, visit_again, visit_anew
 from rtloop.plan.schema import Plan
 from rtloop.record import kinds
@@ -113,6 +114,10 @@ class Course:
         self._over = ""  # why the course ended without its look
         self.emit: Emit = lambda kind, /, *, sync=False, **data: None
 
+    def fixed(self) -> dict[str, Any]:
+        """What the study fixed beforehand, as JSON values, for the record: a replay decides by it."""
+        return self._prescription.to_dict() | {"rig": dict(self._rig)}
+
     def _enter(self, event: Event) -> None:
         self.history.append(event)
         self.emit(KIND_OF[type(event)], **event_dict(event))
@@ -168,7 +173,8 @@ class Course:
         )
         if not _visits(self.history, step.target):
             return visit_anew(self._plan, step.target, step.why)
-        return visit_again(self._plan, step.target, step.pulses, most, step.why)
+        why = step.why if step.move else f"{step.why}; the coil is there already"
+        return visit_again(self._plan, step.target, step.pulses, most, why)
 
     def _remedy(self) -> tuple[Step, ...]:
         """Where the targets are not comparable: whether the worst is recorded from the beginning."""
@@ -219,3 +225,12 @@ class Course:
             (i for i, e in enumerate(reversed(self.history)) if isinstance(e, Look)), len(self.history)
         )
         return any(isinstance(e, Restart) for e in self.history[len(self.history) - since :])
+
+
+def course_of(plan: Plan, line: SignalLine) -> Course | None:
+    """The course of a session by this plan; None where it asks nothing of the map, or names no target from it."""
+    prescription = prescription_of(plan)
+    if prescription is None:
+        return None
+    rig = {} if plan.unit is None else {"coil": plan.unit.coil, "waveform": plan.unit.waveform}
+    return Course(plan, prescription, line, rig)

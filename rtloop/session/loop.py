@@ -23,6 +23,7 @@ from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
 from rtloop.session import engine as e
 from rtloop.session.accounts import Account, Accounts
+from rtloop.session.course import Course
 from rtloop.session.display import ranking_dict
 from rtloop.session.ends import Append, Ends, Told
 from rtloop.session.judging import block_judged, trial_judged
@@ -49,6 +50,7 @@ class Loop:
     results : writes the pages that a window reads
     show : called with each event after it was journalled (screen, simulated operator); must return at once
     loopback : the delay from command to EEG that is expected
+    course : what a mapping visits next, where the plan asks a question of the map
     locked : why the participant is locked after an emergency; empty when not. Asked at each step of arming
     """
 
@@ -56,7 +58,7 @@ class Loop:
         self, *, clock: Clock, ends: Ends, append: Append, interlock: Interlock, engine: e.Engine, line: SignalLine,
         vigil: Vigil, accounts: Accounts, show: Callable[[Event, View], None],
         criteria: Mapping[str, Mapping[str, Any]] | None = None, results: Results | None = None,
-        loopback: Loopback | None = None, locked: Callable[[], str] = lambda: "",
+        loopback: Loopback | None = None, locked: Callable[[], str] = lambda: "", course: Course | None = None,
     ) -> None:  # fmt: skip
         self._clock, self._ends, self._append, self._show = clock, ends, append, show
         self._interlock, self._engine, self._line = interlock, engine, line
@@ -70,6 +72,9 @@ class Loop:
         )  # fmt: skip
         self.fault, self._alive = self._watching.fault, self._watching.alive
         line.meanwhile = self._alive
+        self._course = course
+        if course is not None:
+            course.emit = self.emit
         self._blocks = self._tally.blocks
         self._open: set[int] = set()  # fired, not judged yet
         self._heard = 0
@@ -261,6 +266,8 @@ class Loop:
                 self._line.restart(order.target, order.block)
                 self._alive()
                 self.emit("block_restarted", target=order.target, block=order.block)
+                if self._course is not None and order.block == "run":
+                    self._course.restarted(order.target)
                 self._page(order.target, order.block)
             case e.Note():
                 self.emit(kinds.NOTE_WRITTEN, words=order.words, by="engine")
@@ -271,9 +278,14 @@ class Loop:
                 self._quality(step.target, "preview", running=False)
             case e.AcceptTarget():
                 self.emit("target_accepted", target=order.target)
+                if self._course is not None:
+                    self._course.accepted(order.target)
                 self._quality(order.target, "run", running=False)
                 durable = {name: self._ends.board[name] for name in ("durable_sample", "durable_journal")}
                 self.emit(kinds.RECORDING_CHECKED, sync=True, **durable)
+            case e.Propose():  # the unit was disarmed before: a look takes a second or so
+                steps = () if self._course is None else self._course.next(order.left_out)
+                self._messages.append(e.Proposed(steps=steps))
             case e.Disarm():
                 self.disarm(order.reason)
             case e.Power():

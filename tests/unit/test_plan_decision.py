@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from session_tools import tiny
+from decision_plan_tools import DECISION, asking
 
 from rtloop.decide.look import LookSpec
 from rtloop.decide.mapping import Question
@@ -13,26 +13,6 @@ from rtloop.plan.decision import prescription_of
 from rtloop.plan.expand import Place, Review, Run, visit_again
 from rtloop.plan.load import parse_plan
 from rtloop.plan.rehearse import rehearse
-
-DECISION = """
-[decision]
-looks = 2
-n0 = 12
-block = 8
-block_max = 10
-repairs = 1
-
-[comparability]
-accepted_min = 12
-"""
-
-
-def asking(
-    text: str = DECISION, *, question: str = "low", cap: int = 120, wanted: int = 12, kind: str = "map"
-) -> str:
-    plan = tiny("M1", "PSI", wanted=wanted, most=14, kind=kind) + text
-    plan = plan.replace('question = "none"', f'question = "{question}"')
-    return plan.replace("pulses_total_max = 60", f"pulses_total_max = {cap}")
 
 
 def test_a_plan_says_what_the_course_is_fixed_to_and_it_survives_the_record() -> None:

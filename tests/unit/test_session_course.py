@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from test_plan_decision import asking
+from decision_plan_tools import asking
 
 from rtloop.model.status import Lamp
 from rtloop.plan.expand import Place, Preview, Review, Run, visit_again, visit_anew
