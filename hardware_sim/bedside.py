@@ -181,6 +181,8 @@ class Served:
         """Serve one request of the handle."""
         if what == "place":
             self.sampler.place(value)
+        elif what == "place_control":
+            self.sampler.place_control(value)
         elif what == "inject":
             self._inject(value)
         elif what == "discharges":

@@ -76,6 +76,10 @@ class Bedside:
         """Move the coil."""
         self._ask("place", target)
 
+    def place_control(self, target: str) -> None:
+        """Move the coil to the place of the target's control block."""
+        self._ask("place_control", target)
+
     def inject(self, fault: dict[str, Any]) -> None:
         """A fault of the stream (hardware_sim.sampler.FAULTS) or of the unit (hardware_sim.faults), from now
         on.
@@ -186,6 +190,10 @@ class SteppedBench:
     def place(self, target: str) -> None:
         """Move the coil."""
         self.sampler.place(target)
+
+    def place_control(self, target: str) -> None:
+        """As ``Bedside.place_control``."""
+        self.sampler.place_control(target)
 
     def inject(self, fault: dict[str, Any]) -> None:
         """A fault of the stream or of the unit, from now on."""

@@ -91,6 +91,13 @@ class Head:
             self._answers[target] = (answer, artifacts, sensory)
         return self._answers[target]
 
+    def control_of(self, target: str) -> str:
+        """Name of the control block of ``target`` (``Scene.with_control``), which the scene has from now on."""
+        self.scene, name = self.scene.with_control(target)
+        if self._muscle is not None:
+            self._muscle.scene = self.scene
+        return name
+
     def pulse(self, sample_index: int, target: str, power_pct_mso: float) -> int:
         """A pulse whose first affected sample is ``sample_index``; returns the index used.
 

@@ -125,6 +125,10 @@ class Sampler:
         self.head.prepare(target)
         self.target = target
 
+    def place_control(self, target: str) -> None:
+        """Move the coil to the place of the target's control block (a sham coil, or the shoulder)."""
+        self.place(self.head.control_of(target))
+
     def inject(self, fault: dict[str, Any]) -> None:
         """A fault from now on; see FAULTS."""
         self._inbox.append(("fault", checked_fault(fault, self.names)))

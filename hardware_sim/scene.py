@@ -221,6 +221,21 @@ class Scene(_Strict):
         """The targets that a map may rank: all but control blocks."""
         return tuple(name for name, target in self.targets.items() if not target.control_of)
 
+    def with_control(self, target: str) -> tuple[Scene, str]:
+        """A scene that has a control block of ``target``, and its name: the scene's own, else a sham coil that stands
+        where the real one stood, drives no cortex and no muscle, and leaves a fifth of the pulse's artifact.
+        """
+        real = self.target(target)
+        for name, block in self.targets.items():
+            if block.control_of == target:
+                return self, name
+        raw, name = self.model_dump(), f"{target} sham"
+        raw["targets"][name] = {
+            "coil": real.coil, "geometry": real.geometry or target, "control_of": target, "amplitude": 0.0,
+            "muscle_uv": 0.0, "decay_uv": 0.25 * real.decay_uv, "pulse": 0.2,
+        }  # fmt: skip
+        return _checked(raw, f"scene {self.name!r} with a control block of {target}"), name
+
     def varied(self, target: str = "", /, **changes: Any) -> Scene:
         """A checked copy with keys of one target changed, or (``target`` empty) tables of the scene
         merged.

@@ -107,11 +107,10 @@ class Hearing:
         """Hear what happened (supervising thread): the simulated coil goes where a person says that it is."""
         if event.kind == "phase_entered":
             self._phase, self._target = event.data["phase"], event.data["target"]
-        placed = (
-            event.kind == "command_received" and event.data["word"] == "placed" and self._phase == "place"
-        )
-        if placed and self._person and self._bench.bedside is not None:
-            self._errands.put(("place", self._target))
+        placed = event.kind == "command_received" and event.data["word"] == "placed"
+        asked = self._phase in ("place", "place_control")
+        if placed and asked and self._person and self._bench.bedside is not None:
+            self._errands.put((self._phase, self._target))
 
     def work(self) -> None:
         """Do what waits (supervising thread); each errand has its own deadline."""
@@ -128,6 +127,8 @@ class Hearing:
             try:
                 if what == "place":
                     bedside.place(value)
+                elif what == "place_control":
+                    bedside.place_control(value)
                 else:
                     bedside.inject(value)
                     self._note(f"simulated fault: {json.dumps(value)}")

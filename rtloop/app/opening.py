@@ -45,6 +45,11 @@ def criteria_of(plan: Plan) -> dict[str, dict[str, Any]]:
     return {t.name: t.accept.model_dump() for t in plan.targets if t.accept is not None}
 
 
+def controls_of(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Target -> its control block as planned (``kind``, ``pulses``, ``subtract``); targets without one are not in it."""
+    return {t.name: t.control.model_dump() for t in plan.targets if t.control is not None}
+
+
 def places_of(plan: Plan) -> dict[str, str]:
     """Target -> where the coil goes, in words."""
     return {t.name: t.coil_at if isinstance(t.coil_at, str) else "the given point" for t in plan.targets}

@@ -13,7 +13,7 @@ from typing import Any
 
 from rtloop import __version__
 from rtloop.app.config import load_site
-from rtloop.app.opening import criteria_of, places_of
+from rtloop.app.opening import controls_of, criteria_of, places_of
 from rtloop.app.setting import chain_of, quality_of
 from rtloop.app.wiring import new_run_id
 from rtloop.clock import WALL
@@ -199,7 +199,7 @@ def _run(
         "targets": [t.name for t in order], "question": plan.arm.question.value, "ongoing_eeg_uv": looked.ongoing,
         "seed": 0, "scene": None, "limits": {}, "waivers": [], "blinded": plan.arm.blinded, "answered_by": "recording",
         "steps": _steps(plan), "criteria": criteria_of(plan), "places": places_of(plan), "session_id": run_id,
-        "recorded": facts(wanted),
+        "controls": controls_of(plan), "recorded": facts(wanted),
     }  # fmt: skip
     try:
         ran = run_recorded(

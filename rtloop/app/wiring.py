@@ -42,6 +42,10 @@ class SimulatedBedside(Protocol):
         """Move the coil."""
         ...
 
+    def place_control(self, target: str) -> None:
+        """Move the coil to the place of the target's control block."""
+        ...
+
     def inject(self, fault: dict[str, Any]) -> None:
         """A fault of the stream or of the unit, from now on."""
         ...

@@ -108,10 +108,15 @@ class Accept(_Table):
 
 
 class Control(_Table):
-    """``[targets.control]``: a control block after the run, at the intensity of the run."""
+    """``[targets.control]``: a control block after the run, at the intensity of the run.
+
+    ``subtract``: show the average of the run minus that of this block, too. That assumes that what was heard and felt
+    adds to the direct response.
+    """
 
     kind: Literal["sham", "shoulder"]
     pulses: Count
+    subtract: bool = False
 
 
 class Target(_Table):

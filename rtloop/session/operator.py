@@ -25,12 +25,15 @@ class SimulatedOperator:
 
     Parameters
     ----------
-    place : moves the simulated coil to a target
+    place, place_control : move the simulated coil to a target, to the place of its control block
     after_s : how long the operator takes for one answer
     """
 
-    def __init__(self, place: Callable[[str], None], *, after_s: float = 0.3) -> None:
+    def __init__(
+        self, place: Callable[[str], None], *, place_control: Callable[[str], None] | None = None, after_s: float = 0.3
+    ) -> None:  # fmt: skip
         self._place, self._after_s = place, after_s
+        self._place_control = place_control or (lambda target: None)
         self._plans: list[tuple[float, Said]] = []
         self._tries = 0
         self._arming = False
@@ -47,6 +50,7 @@ class SimulatedOperator:
                     self._place(d["target"])
                     self._say(event.t_s, "placed")
                 case "place_control":
+                    self._place_control(d["target"])
                     self._say(event.t_s, "placed")
                 case "arm":
                     self._arm(event.t_s)

@@ -31,6 +31,7 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 from rtloop.record.recorder_loop import NOTES_STREAM
 from rtloop.record.xdf_read import read_xdf
+from rtloop.session.companions import beside_measured, control_compared
 from rtloop.session.line import Label, SignalLine, Spot, Trial
 from rtloop.session.results import Results
 
@@ -223,6 +224,8 @@ def _walk(
             case "trial_reinstated":
                 scored = out.line.reinstate(d["trial_id"]).to_dict()
                 results.block(d["target"], d["block"])
+            case "beside_measured" | "control_compared":
+                out.differences += [f"record {event.n}: {w}" for w in _measured(out, event.kind, d)][:5]
             case kinds.SCORES_UPDATED:
                 out.scores += 1
                 out.differences += [
@@ -238,6 +241,16 @@ def _walk(
     out.differences += [
         f"a pulse was found at sample {s} that the record does not have" for s in extra if s <= last
     ]
+
+
+def _measured(out: Replay, kind: str, d: Mapping[str, Any]) -> Iterator[str]:
+    """What was measured beside the scores, or against a control block, measured anew and compared."""
+    if kind == "beside_measured":
+        yield from _compare("beside", d["scores"], beside_measured(out.line, d["target"])["scores"])
+        return
+    now = control_compared(out.line, d["target"], d)
+    for part in ("real", "control", "difference", "subtracted"):
+        yield from _compare(f"control.{part}", d.get(part), now.get(part))
 
 
 def _judge(out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, after: int) -> Trial | None:
