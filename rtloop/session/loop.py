@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from rtloop.clock import Clock
-from rtloop.dsp.channels import held_words
 from rtloop.errors import RtloopError
 from rtloop.model.event import Event
 from rtloop.model.pulse import Pulse, PulseSeen
@@ -23,15 +22,15 @@ from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
 from rtloop.session import engine as e
 from rtloop.session.accounts import Account, Accounts
+from rtloop.session.companions import pending
 from rtloop.session.course import Course
-from rtloop.session.display import ranking_dict
 from rtloop.session.ends import Append, Ends, Told
-from rtloop.session.judging import block_judged, trial_judged
-from rtloop.session.line import Label, SignalLine, Trial, trial_dict
+from rtloop.session.line import Label, SignalLine, Trial
 from rtloop.session.looking import block_looked_at, early_measured, step_looked_at
 from rtloop.session.loopback import Loopback
 from rtloop.session.results import Results
 from rtloop.session.tally import News, Tally
+from rtloop.session.telling import Teller
 from rtloop.session.vigil import Vigil
 from rtloop.session.watching import Watching
 
@@ -75,6 +74,7 @@ class Loop:
         self._course = course
         if course is not None:
             course.emit = self.emit
+        self._tell = Teller(line, self.emit, lambda: self.view, self._criteria)
         self._blocks = self._tally.blocks
         self._open: set[int] = set()  # fired, not judged yet
         self._heard = 0
@@ -124,6 +124,12 @@ class Loop:
         """SAFE -> READY: everything the plan expects was found in order."""
         self._watching.passed()
 
+    def measure(self) -> None:
+        """What stands beside the scores, and real against control, where it is not known: seconds, with the unit disarmed."""
+        for kind, data in pending(self.view, self._line):
+            self.emit(kind, **data)
+            self._alive()
+
     def disarm(self, reason: str) -> None:
         """Never refused; says whether the unit confirmed."""
         if self._ends.gate is not None:
@@ -155,38 +161,16 @@ class Loop:
 
     def _judged(self, trial: Trial) -> None:
         label = trial.label
-        quality = trial_judged(trial, self._line.spec, self._line.limits)
-        self.emit(kinds.TRIAL_JUDGED, **trial_dict(trial, self._line.montage, quality))
-        if changed := self._line.channels.take_news():
-            held, words = self._line.held_names(), held_words(changed, self._line.montage.names)
-            self.emit("channels_held", held=held, words=words)
-        if trial.scores is not None:
-            self._scored(label.target, label.block, trial.scores.to_dict(), trial.stage_s["scores"])
-        if label.block == "preview" and trial.verdict.accepted:
-            self.emit("early_measured", **early_measured(self.view, self._line, label))
-        if self._line.due_for_quality(label):
-            self._quality(label.target, label.block, running=True)
+        self._tell.trial(trial)
         self._page(label.target, label.block, trial)
         self._settle(label.pulse_id, label.target, label.block, accepted=trial.verdict.accepted)
-
-    def _quality(self, target: str, block: str, *, running: bool) -> None:
-        criteria = self._criteria.get(target, {})
-        judged = block_judged(self.view, self._line, target, block, criteria, running=running)
-        self.emit("quality_judged", **judged)
+        self._line.prepare(label.target, label.block)
 
     def _settle(self, pulse_id: int, target: str, block: str, *, accepted: bool) -> None:
         if not self._accounts.listening and pulse_id not in self._open:
             return  # settled before: found only after it was reported missing
         self._open.discard(pulse_id)
         self._messages.append(e.Judged(target=target, block=block, accepted=accepted))
-
-    def _scored(self, target: str, block: str, scores: Mapping[str, Any], scores_s: float) -> None:
-        self.emit(kinds.SCORES_UPDATED, target=target, block=block, scores=scores, scores_s=scores_s)
-        if (
-            block == "run"
-            and sum(t.block == "run" and t.scores is not None for t in self.view.targets.values()) > 1
-        ):
-            self.emit(kinds.RANKING_MADE, **ranking_dict(self.view))
 
     # -- what is said ------------------------------------------------------------------------------------------
 
@@ -229,7 +213,7 @@ class Loop:
             target=label.target, block=label.block,
             words=f"{said.word} by the operator; the chain said: {trial.verdict.words() or 'good'}",
         )  # fmt: skip
-        self._scored(label.target, label.block, scores.to_dict(), 0.0)
+        self._tell.scores(label.target, label.block, scores.to_dict(), 0.0)
         if label.block == "preview":
             self.emit("early_measured", **early_measured(self.view, self._line, label))
         self._page(label.target, label.block)
@@ -256,9 +240,11 @@ class Loop:
                     criteria = self._criteria.get(order.target, {})
                     looked = block_looked_at(self.view, self._line, order.target, "run", criteria)
                     self.emit("block_looked_at", **looked)
-                    self._quality(order.target, "run", running=False)
+                    self._tell.quality(order.target, "run", running=False)
                 about = {"block": order.block, "power_pct_mso": order.power_pct_mso}
                 self._phase(order.phase, order.target, order.words, *order.options, **about)
+                if order.phase == "review":
+                    self.measure()
             case e.Enter():
                 more = ("preview",) if order.block == "preview" else ()
                 self._phase(order.phase, order.target, "", *more, "pause", "stop", block=order.block)
@@ -275,14 +261,15 @@ class Loop:
                 step = order.step
                 criteria = self._criteria.get(step.target, {})
                 self.emit("block_looked_at", **step_looked_at(self.view, self._line, step, criteria))
-                self._quality(step.target, "preview", running=False)
+                self._tell.quality(step.target, "preview", running=False)
             case e.AcceptTarget():
                 self.emit("target_accepted", target=order.target)
                 if self._course is not None:
                     self._course.accepted(order.target)
-                self._quality(order.target, "run", running=False)
+                self._tell.quality(order.target, "run", running=False)
                 durable = {name: self._ends.board[name] for name in ("durable_sample", "durable_journal")}
                 self.emit(kinds.RECORDING_CHECKED, sync=True, **durable)
+                self.measure()  # where the operator moved a trial since
             case e.Propose():  # the unit was disarmed before: a look takes a second or so
                 steps = () if self._course is None else self._course.next(order.left_out)
                 self._messages.append(e.Proposed(steps=steps))

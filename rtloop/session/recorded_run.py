@@ -12,7 +12,6 @@ from typing import Any
 
 from rtloop.board import Board
 from rtloop.clock import Clock
-from rtloop.dsp.channels import held_words
 from rtloop.dsp.spec import ChainSpec
 from rtloop.eeg.layout import Layout
 from rtloop.eeg.source import EegSource
@@ -27,12 +26,13 @@ from rtloop.record.journal import Journal
 from rtloop.record.recorder_loop import Recording
 from rtloop.record.xdf_write import StreamLayout, XdfWriter
 from rtloop.session.accounts import seen_dict
+from rtloop.session.companions import pending
 from rtloop.session.dealing import Block
-from rtloop.session.display import decision_dict, ranking_dict
-from rtloop.session.judging import block_judged, trial_judged
-from rtloop.session.line import Label, SignalLine, Spot, Trial, trial_dict
+from rtloop.session.display import decision_dict
+from rtloop.session.line import Label, SignalLine, Spot
 from rtloop.session.recorded import Feed, RecordedClock, Wanted
 from rtloop.session.replay import layout_dict, spots_dict
+from rtloop.session.telling import Teller
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def run_recorded(
         recording = _recording(folder, board, source, wanted.layout, clock, rec.path.name)
         stack.callback(recording.close)
         line = SignalLine(source, chain, spots, limits)
-        teller = _Teller(journal.append, line, dealt, started["criteria"])
+        teller = _Listening(journal.append, line, dealt, started["criteria"])
         teller.emit(
             kinds.SESSION_STARTED, rate_hz=rec.rate_hz, chain=_plain(chain.to_dict()), spots=spots_dict(spots),
             local={k: list(s.local) for k, s in spots.items()}, layout=layout_dict(wanted.layout),
@@ -105,7 +105,7 @@ def run_recorded(
     return Ran(view=teller.view, line=line, head_hash=journal.head_hash)
 
 
-def _end(teller: _Teller, recording: Recording, board: Board, words: str, *, clean: bool) -> None:
+def _end(teller: _Listening, recording: Recording, board: Board, words: str, *, clean: bool) -> None:
     recording.turn()
     durable = {name: board[name] for name in ("durable_sample", "durable_journal")}
     teller.emit(kinds.SESSION_ENDED, sync=True, clean=clean, words=words, **durable)
@@ -131,14 +131,15 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
-class _Teller:
+class _Listening:
     """Makes events of what the line finds, as the loop of a listening session does."""
 
     def __init__(
         self, append: Callable[..., Event], line: SignalLine, dealt: Mapping[int, Block | None],
         criteria: Mapping[str, Mapping[str, Any]],
     ) -> None:  # fmt: skip
-        self._append, self._line, self._dealt, self._criteria = append, line, dealt, criteria
+        self._append, self._line, self._dealt = append, line, dealt
+        self._tell = Teller(line, self.emit, lambda: self.view, criteria)
         self._heard = 0
         self._block: Block | None = None
         self._blocks: list[Block] = []
@@ -154,7 +155,7 @@ class _Teller:
         for t_s, value in markers:
             self.emit("marker_received", t_marker_s=t_s, value=value)
         for trial in self._line.trials():
-            self._judged(trial)
+            self._tell.trial(trial)
 
     def _saw(self, seen: PulseSeen) -> None:
         block = self._dealt.get(seen.sample)
@@ -169,38 +170,12 @@ class _Teller:
         self._line.take(seen, Label(pulse_id=self._heard, target=block[0], block=block[1]))
         self.emit(kinds.PULSE_SEEN, pulse_id=self._heard, after_command_s=None, **seen_dict(seen))
 
-    def _judged(self, trial: Trial) -> None:
-        label = trial.label
-        quality = trial_judged(trial, self._line.spec, self._line.limits)
-        self.emit(kinds.TRIAL_JUDGED, **trial_dict(trial, self._line.montage, quality))
-        if changed := self._line.channels.take_news():
-            held, words = self._line.held_names(), held_words(changed, self._line.montage.names)
-            self.emit("channels_held", held=held, words=words)
-        if trial.scores is not None:
-            self._scored(label, trial)
-        if self._line.due_for_quality(label):
-            self._quality((label.target, label.block), running=True)
-
-    def _scored(self, label: Label, trial: Trial) -> None:
-        assert trial.scores is not None
-        self.emit(
-            kinds.SCORES_UPDATED, target=label.target, block=label.block, scores=trial.scores.to_dict(),
-            scores_s=trial.stage_s["scores"],
-        )  # fmt: skip
-        runs = sum(t.block == "run" and t.scores is not None for t in self.view.targets.values())
-        if label.block == "run" and runs > 1:
-            self.emit(kinds.RANKING_MADE, **ranking_dict(self.view))
-
-    def _quality(self, block: Block, *, running: bool) -> None:
-        judged = block_judged(
-            self.view, self._line, *block, self._criteria.get(block[0], {}), running=running
-        )
-        self.emit("quality_judged", **judged)
-
     def over(self) -> None:
         """The recording is over: the lights of every block; pulses whose trial it does not hold to its end are named."""
         for block in self._blocks:
-            self._quality(block, running=False)
+            self._tell.quality(*block, running=False)
+        for kind, data in pending(self.view, self._line):
+            self.emit(kind, **data)
         if cut := sorted(self._line.waiting):
             self.emit(
                 kinds.NOTE_WRITTEN, by="engine",
