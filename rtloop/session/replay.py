@@ -33,6 +33,7 @@ from rtloop.record.recorder_loop import NOTES_STREAM
 from rtloop.record.xdf_read import read_xdf
 from rtloop.session.companions import beside_measured, control_compared
 from rtloop.session.line import Label, SignalLine, Spot, Trial
+from rtloop.session.relooking import OF_A_COURSE, Relooking
 from rtloop.session.results import Results
 
 CHUNK = 250
@@ -127,6 +128,7 @@ def replay(
                     int(started["epoch_after"]),
                     results,
                     each or (lambda share: None),
+                    Relooking(line, started["decision"]) if started.get("decision") else None,
                 )
             finally:
                 results.close()
@@ -191,7 +193,8 @@ class _Feed:
 
 
 def _walk(
-    out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int, results: Results, each: Callable[[float], None]
+    out: Replay, events: tuple[Event, ...], feed: _Feed, epoch_after: int, results: Results, each: Callable[[float], None],
+    course: Relooking | None,
 ) -> None:  # fmt: skip
     recorded: list[int] = []
     seen: dict[int, PulseSeen] = {}
@@ -226,6 +229,9 @@ def _walk(
                 results.block(d["target"], d["block"])
             case "beside_measured" | "control_compared":
                 out.differences += [f"record {event.n}: {w}" for w in _measured(out, event.kind, d)][:5]
+            case kind if kind in OF_A_COURSE and course is not None:
+                was, now = course.again(kind, d)
+                out.differences += [f"record {event.n}: {w}" for w in _compare(kind, was, now)][:5]
             case kinds.SCORES_UPDATED:
                 out.scores += 1
                 out.differences += [
