@@ -17,7 +17,7 @@ from rtloop.app.commissioned import covered
 from rtloop.app.hearing import Hearing
 from rtloop.app.leaving import Sat, close
 from rtloop.app.log import LOGGER, close_log, log_event, open_log
-from rtloop.app.opening import band_of, criteria_of, dose_before, places_of, steps_dict
+from rtloop.app.opening import band_of, controls_of, criteria_of, dose_before, places_of, steps_dict
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
 from rtloop.app.resumed import session_of
@@ -253,7 +253,8 @@ class Sitting:
         request = self.setting.request
         if self.bench.bedside is None or request.ask or request.window:
             return None
-        return SimulatedOperator(self.bench.bedside.place)
+        bedside = self.bench.bedside
+        return SimulatedOperator(bedside.place, place_control=bedside.place_control)
 
     def run(self) -> tuple[Finish, bool]:
         """From pre-flight to the last pulse; the unit is disarmed on every way out."""
@@ -270,7 +271,7 @@ class Sitting:
             with contextlib.suppress(
                 RtloopError
             ):  # it disarms first; a failed journal cannot take the last words
-                self.end(f"{type(err).__name__}: {err}", clean=False)
+                self.end(f"{type(err).__name__}: {err}", clean=False, measured=False)
             raise
         else:
             if finish.reason == TIME_IS_OVER and self.setting.request.seconds is not None:
@@ -303,11 +304,13 @@ class Sitting:
         self.hearing.close()
         self.results.close()
 
-    def end(self, words: str, *, clean: bool) -> None:
-        """Disarm, then say so: the last records of the session."""
+    def end(self, words: str, *, clean: bool, measured: bool = True) -> None:
+        """Disarm, then say so: the last records of the session. ``measured``: with what was not measured in a review."""
         self._ending()
         self.loop.disarm("the session ends")
         self.loop.end_of_pulses()
+        if measured:
+            self.loop.measure()
         plan = self.setting.plan
         if plan.kind is Kind.MAP:
             wanted = {t.name: (t.pulses_wanted, t.pulses_max or t.pulses_wanted) for t in plan.targets}
@@ -340,7 +343,7 @@ class Sitting:
             limits={r.name: r.value for r in setting.limits.rows}, waivers=[w.data() for w in setting.waivers],
             blinded=setting.plan.arm.blinded, answered_by=self._answered_by(), steps=steps_dict(self.steps),
             decision=None if self.course is None else self.course.fixed(),
-            criteria=criteria_of(setting.plan), places=places_of(setting.plan),
+            criteria=criteria_of(setting.plan), places=places_of(setting.plan), controls=controls_of(setting.plan),
             session_id=self.session_id, loopback=self.band.data(),
             dose_before=dose_before(setting.ledger, self.clock.utc()[:10], self.session_id, setting.spots),
         )  # fmt: skip
