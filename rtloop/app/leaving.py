@@ -12,6 +12,7 @@ from rtloop.model.view import View
 from rtloop.plan.schema import Kind
 from rtloop.record.folder import SessionFolder
 from rtloop.record.verify import verify
+from rtloop.session.deciding import decision_lines
 from rtloop.session.display import blinded, decision_words, number, table
 from rtloop.session.earlier import Visit, earlier_probes
 from rtloop.session.line import SignalLine
@@ -54,6 +55,7 @@ def close(
     if checked.ok and code in (0, 6):
         folder.tidy()
     words = [f"{setting.mode}: {finish.reason}", table(view), *decision_words(view)]
+    words += decision_lines(view)
     words += [_visit_words(v) for v in visits if not blinded(view)]
     words += [f"record: {'whole' if checked.ok else 'NOT whole, see rtloop verify'} in {folder.path}"]
     words += [f"report: {result['report'] or 'none'}"]

@@ -11,6 +11,7 @@ from typing import Any
 from rtloop.model.event import Event
 from rtloop.model.view import View
 from rtloop.model.waiver import waiver_words
+from rtloop.session.deciding import look_words, matched_words
 from rtloop.session.display import MASKED, blinded, local_words, number, scores_of
 from rtloop.session.engine import Said
 from rtloop.session.loopback import band_words
@@ -113,6 +114,10 @@ class Progress:
                 | "stream_reopened"
             ):
                 return f"   {d['words']}"
+            case "map_looked_at":
+                return f"== {look_words(d, view)}"
+            case "targets_matched":
+                return "\n".join(f"   {line}" for line in matched_words(d, view))
             case "quality_judged" if not d["running"]:
                 return self._quality(d)
             case "hold_lasts":

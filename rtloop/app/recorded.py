@@ -29,6 +29,7 @@ from rtloop.record.read_layout import layout_for
 from rtloop.record.read_open import OpenRecording, open_recording
 from rtloop.record.verify import verify
 from rtloop.session.dealing import BlockMap, block_of, deal, read_block_map, told
+from rtloop.session.deciding import decision_lines
 from rtloop.session.display import decision_words, table
 from rtloop.session.outcome import result_dict, write_report
 from rtloop.session.recorded import Looked, RecordedClock, Wanted, facts, look, refuse_unit, settled_chain
@@ -217,7 +218,7 @@ def _run(
     folder.result.write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
     if checked.ok:
         folder.tidy()
-    words = [table(ran.view), *decision_words(ran.view)]
+    words = [table(ran.view), *decision_words(ran.view), *decision_lines(ran.view)]
     words += [n["words"] for n in ran.view.notes if n["words"] not in notes]
     words += [f"record: {'whole' if checked.ok else 'NOT whole, see rtloop verify'} in {folder.path}"]
     words += [f"report: {folder.report}"]

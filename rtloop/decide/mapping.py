@@ -1,7 +1,7 @@
 """Owns the place where a map becomes a choice of target, or says why it does not; owns no score.
 
-In this version naming a target for the low or the high arm is switched off: the noise-matched score, the
-comparability test and the stopping boundary that it needs are not here (design note DECISION sections 1-3).
+Without the noise-matched score, the comparability test and the stopping boundary naming a target for the low or the
+high arm is switched off; with them ``rtloop.decide.look`` answers (design note DECISION sections 1-3).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from rtloop.decide.ranking import Ranking, rank
 #: belongs to every text about choosing a target by the map
 TRIAL_NOTE = "In the trial (n = 90) choosing the target by this map brought no benefit over classic M1."
 SWITCHED_OFF = (
-    "Naming a target from the map is switched off in this version. The raw ranking follows recording "
+    "Naming a target from the map is switched off: the plan has no table [decision]. The raw ranking follows recording "
     "quality: a target with 80 % of the evoked amplitude and equal coupling comes out lowest in most draws "
-    "(simulated). A choice needs the noise-matched score, the comparability test and the stopping boundary."
+    "(simulated). A choice needs the noise-matched score, the comparability test and the stopping boundary: "
+    "to switch them on, add [decision] with looks, block and block_max to the plan."
 )
 
 

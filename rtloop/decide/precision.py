@@ -14,7 +14,7 @@ from rtloop.model.estimate import Estimate
 #: judging a share of rejected pulses on fewer is noise; SCIENCE section 4 looks at averages of 10-30
 SHARE_FROM = 10
 NO_SCORE = Estimate.absent("no accepted trial yet")
-NOT_MATCHED = Estimate.absent("the noise-matched score is not computed in this version")
+NOT_MATCHED = Estimate.absent("the noise-matched score is made at a declared look only")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,6 +118,8 @@ class ReportInput:
     ranking: tuple[RankRow, ...] = ()
     ranking_words: str = ""
     decision_words: tuple[str, ...] = ()
+    # (caption, rows with the head first)
+    decision_tables: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = ()
     trial_note: str = ""
     pulses: tuple[PulseRow, ...] = ()
     timings: tuple[TimingRow, ...] = ()

@@ -27,6 +27,7 @@ from rtloop.record.report_input import (
     TimingRow,
 )
 from rtloop.record.verify import verify
+from rtloop.session.deciding import decision_tables
 from rtloop.session.display import blinded, decision_words, number, scores_of
 from rtloop.session.earlier import Visit
 from rtloop.session.line import SignalLine
@@ -105,6 +106,7 @@ def report_input(
         ),
         ranking_words=f"Lowest GLOBAL score first, as displayed. P(lowest) and P(highest): {SAMPLING_ONLY}." if is_map else "",
         decision_words=tuple(decision_words(view)[:1]),
+        decision_tables=decision_tables(view),
         trial_note=TRIAL_NOTE if is_map else "",
         pulses=tuple(_pulse(p) for p in view.pulses.values()),
         timings=tuple(_timings(_with_loopback(view))),
