@@ -12,6 +12,7 @@ from rtloop.model.view import View
 from rtloop.plan.schema import Kind
 from rtloop.record.folder import SessionFolder
 from rtloop.record.verify import verify
+from rtloop.session.beside_rows import contrast_line
 from rtloop.session.deciding import decision_lines
 from rtloop.session.display import blinded, decision_words, number, table
 from rtloop.session.earlier import Visit, earlier_probes
@@ -54,7 +55,7 @@ def close(
     _keep_result(folder, result, say)
     if checked.ok and code in (0, 6):
         folder.tidy()
-    words = [f"{setting.mode}: {finish.reason}", table(view), *decision_words(view)]
+    words = [f"{setting.mode}: {finish.reason}", table(view), *contrast_line(view), *decision_words(view)]
     words += decision_lines(view)
     words += [_visit_words(v) for v in visits if not blinded(view)]
     words += [f"record: {'whole' if checked.ok else 'NOT whole, see rtloop verify'} in {folder.path}"]

@@ -13,7 +13,10 @@ from rtloop.record.report_input import ReportInput
 
 ABSENT = "–"
 RANK_LABEL = "sampling error only, not a decision"
-SENSORY = "Sensory responses cannot be separated from direct ones without a control condition."
+SENSORY = (
+    "Sensory responses cannot be separated from direct ones without a control condition. That holds above all for "
+    "components after 80 ms (N100-P180), which click and tap alone evoke."
+)
 MEASURE_NAMES = {"dwpli2": "dwPLI²", "wpli": "wPLI", "plv": "PLV", "ppc": "PPC"}
 BAND_NAMES = {
     **{b: f"{b.replace('_', ' ')} {lo:g}–{hi:g} Hz" for b, (lo, hi) in BANDS_HZ.items()},
@@ -47,6 +50,20 @@ def estimate(e: Estimate | None) -> str:
     if not (math.isfinite(e.low) and math.isfinite(e.high)):
         return f"{number(e.value)}{unit} (no interval)"
     return f"{number(e.value)}{unit} [{number(e.low)}, {number(e.high)}]"
+
+
+def with_error(e: Estimate | None) -> str:
+    """Value ± SE and unit, or the reason why there is none."""
+    if e is None:
+        return ABSENT
+    if not e.present or not math.isfinite(e.value):
+        return f"{ABSENT} ({e.why_absent or 'no number'})"
+    error = (
+        f" ± {number(e.se, 3)}"
+        if math.isfinite(e.se)
+        else " (no interval: the trials give no standard error)"
+    )
+    return f"{number(e.value)}{error}" + (f" {e.unit}" if e.unit else "")
 
 
 def evoked_name(name: str) -> str:
@@ -93,6 +110,9 @@ def render_report(given: ReportInput) -> str:
             "bands": _bands(t.scores),
             "measures": _measures(t.scores),
             "figure": None if t.evoked is None else evoked_figure(t.evoked),
+            "less": None
+            if t.subtracted_evoked is None or given.masked
+            else evoked_figure(t.subtracted_evoked),
             "n": t.scores.n_accepted + t.scores.n_rejected,
         }
         for t in given.targets
@@ -104,12 +124,13 @@ def render_report(given: ReportInput) -> str:
         ranking_figure=ranking_figure(shown_ranking) if shown_ranking else None,
         pulse_counts=_pulse_counts(given),
         estimate=estimate,
+        with_error=with_error,
         number=number,
         evoked_name=evoked_name,
         measure_names=MEASURE_NAMES,
         band_names=BAND_NAMES,
         rank_label=RANK_LABEL,
-        sensory=SENSORY,
+        sensory="" if given.targets and all(t.contrast for t in given.targets if t.asks_control) else SENSORY,
         mode_words=MODE_WORDS[given.mode.value],
     )
 

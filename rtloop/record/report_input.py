@@ -33,6 +33,26 @@ class Evoked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BesideRow:
+    """One measure beside the scores in one scope: band (or "") -> estimate."""
+
+    measure: str
+    where: str
+    values: Mapping[str, Estimate]
+    definition: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastRow:
+    """A number of the run, of its control block, and their difference."""
+
+    what: str
+    real: Estimate
+    control: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
 class TargetReport:
     """One target. ``facts`` are shown as they are (intensity, coil, angle, early response, muscle ...)."""
 
@@ -44,6 +64,11 @@ class TargetReport:
         default_factory=dict
     )  # shift predictor, evoked-subtracted, ...
     words: tuple[str, ...] = ()  # remarks, e.g. why the target is not comparable
+    beside: tuple[BesideRow, ...] = ()
+    asks_control: bool = True  # False: it is a control block itself
+    contrast: tuple[ContrastRow, ...] = ()
+    subtracted: Mapping[str, Estimate] = field(default_factory=dict)  # of the average of run minus control
+    subtracted_evoked: Evoked | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

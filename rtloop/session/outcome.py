@@ -27,6 +27,15 @@ from rtloop.record.report_input import (
     TimingRow,
 )
 from rtloop.record.verify import verify
+from rtloop.session.beside_rows import (
+    beside_result,
+    beside_rows,
+    beside_words,
+    contrast_rows,
+    contrast_words,
+    subtracted_evoked,
+    subtracted_rows,
+)
 from rtloop.session.deciding import decision_tables
 from rtloop.session.display import blinded, decision_words, number, scores_of
 from rtloop.session.earlier import Visit
@@ -54,7 +63,7 @@ def result_dict(view: View, reason: str, head_hash: str) -> dict[str, Any]:
         "journal_head": head_hash, "reason": reason,
         "targets": {
             key: {"n_accepted": t.n_accepted, "n_rejected": t.n_rejected, "rejected_for": dict(t.reasons), "scores": t.scores,
-                  "quality": t.quality}
+                  "quality": t.quality, **beside_result(view, t)}
             for key, t in view.targets.items()
         },
         "ranking": view.ranking, "decision": view.decision,
@@ -93,7 +102,7 @@ def report_input(
         }.get(started.get("kind", ""), "Session"),
         ended_words=str((view.ended or {}).get("words", "the session did not end in order")),
         targets=tuple(
-            _target(t, line, () if blinded(view) else earlier)
+            _target(t, view, line, () if blinded(view) else earlier)
             for t in view.targets.values()
             if t.scores is not None and t.block != "preview"
         ),
@@ -124,7 +133,7 @@ def _utc(view: View, *, first: bool) -> str:
     return (stamps[0] if first else stamps[-1]) if stamps else datetime.min.isoformat()
 
 
-def _target(t: TargetView, line: SignalLine, earlier: tuple[Visit, ...]) -> TargetReport:
+def _target(t: TargetView, view: View, line: SignalLine, earlier: tuple[Visit, ...]) -> TargetReport:
     scores = scores_of(t)
     assert scores is not None
     key = key_of(t.name, t.block)
@@ -155,7 +164,12 @@ def _target(t: TargetView, line: SignalLine, earlier: tuple[Visit, ...]) -> Targ
         evoked=evoked,
         rejected_for=t.reasons,
         facts=facts | quality_facts(t),
-        words=quality_words(t),
+        words=(*quality_words(t), *contrast_words(view, t), *(() if blinded(view) else beside_words(t))),
+        beside=beside_rows(t),
+        asks_control=t.block == "run",
+        contrast=contrast_rows(t),
+        subtracted=subtracted_rows(t),
+        subtracted_evoked=subtracted_evoked(t, line, evoked),
     )
 
 
