@@ -74,6 +74,8 @@ def question(phase: str, target: str, block: str, power_pct_mso: int | None, eng
         case "arm" if power_pct_mso is not None:
             what = f"Arm for {target} {block} at {power_pct_mso} % MSO"
             return what, f"{called('arm')}, then {called('confirm')}"
+        case "review" if engines and not engines.endswith("accept this block, or do it again?"):
+            return engines, f"{called('accept')} or {called('redo')}"  # a visit that the map asked for
         case "review":
             return f"{target}: the block is complete", f"{called('accept')} or {called('redo')}"
         case "paused":

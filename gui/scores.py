@@ -48,7 +48,7 @@ def scores_shown(view: View, band: str, role: str) -> Scores:
     return Scores(
         masked="", band=band, bands=BANDS, global_=_series(paths, order, "global", band),
         local=_series(paths, order, "local", band),
-        table=table, words=_words(view.started, view.ranking, view.decision, view.targets, band),
+        table=table, words=_words(view.started, view.ranking, view.decision or view.map_look, view.targets, band),
         wanted=max((_wanted(view.started, k, "run") or 0 for k in order), default=0),
     )  # fmt: skip
 
@@ -211,6 +211,10 @@ def _masked_words(view: View) -> tuple[Line, ...]:
                     text="undecided" if more is None else f"undecided: {more} more pulses",
                     tone=Tone.ATTENTION,
                 )
+            )
+        elif d.get("kind") == "not_comparable":
+            lines.append(
+                Line(text="not comparable; what to do is in the quality of the targets", tone=Tone.ATTENTION)
             )
         else:
             lines.append(Line(text="the map is complete; what it says is in the record"))
