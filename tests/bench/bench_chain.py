@@ -11,12 +11,15 @@ import os
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import resource
 import time
+from dataclasses import replace
 
 import numpy as np
 
+from rtloop.dsp.chain import Chain
 from rtloop.dsp.spec import ChainSpec
-from rtloop.model.montage import Montage, names_for
+from rtloop.model.montage import HEAD_RADIUS_M, Montage, names_for
 from rtloop.model.samples import Epoch
 from rtloop.session.scorer import TargetScorer
 
@@ -69,6 +72,68 @@ def mne_chain(x, rate_hz, pulse, montage):
 def quantiles_ms(spent) -> str:
     p50, p95 = 1e3 * np.percentile(spent, [50, 95])
     return f"{p50:9.2f} {p95:9.2f}"
+
+
+def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0) -> None:
+    """The chain of the shipped plans (patterns of muscle and decay learnt and taken out), each filter made between
+    pulses, and the same with SOUND; ratios to the fast chain on the same pulses. CPU time:
+    a machine that does other things as well does not blur it."""
+    montage = Montage.from_names(names_for(channels)) if channels <= 128 else _ring(channels)
+    rng = np.random.default_rng(1)
+    muscle = ChainSpec(muscle=True, decay=False, decay_first=True)
+    medians = {}
+    for name, spec in (
+        ("fast", ChainSpec()),
+        ("full", muscle),
+        ("full + SOUND", replace(muscle, sound=True)),
+    ):
+        chain = Chain(spec, rate_hz=rate_hz, montage=montage)
+        n = chain.before + chain.after + 1
+        smooth = np.cumsum(rng.standard_normal((channels, n)), axis=1) * 0.3
+        x = (smooth + rng.standard_normal((channels, n))).astype(np.float32)
+        t = (np.arange(n) - chain.before) / rate_hz
+        fields = rng.standard_normal((channels, 3)) * 100
+        shapes = (
+            np.exp(-np.maximum(t, 0) / 0.01)
+            * np.sin(2 * np.pi * np.array([[120], [180], [250]]) * t)
+            * (t > 0)
+        )
+        spent, made, size_kb = [], [], 0
+        for i in range(n_pulses):
+            burst = (fields * rng.lognormal(0, 0.4, 3)) @ shapes
+            data = np.ascontiguousarray((np.roll(x, 37 * i, axis=1) + burst).astype(np.float32).T).T
+            start = time.thread_time()
+            trial = chain.process(Epoch(data=data, rate_hz=rate_hz, pulse_sample=chain.before), trial_id=i)
+            spent.append(time.thread_time() - start)
+            if chain.spatial is not None:
+                learnt = chain.spatial.trials
+                start = time.thread_time()
+                chain.spatial.prepare()
+                if learnt >= 10 and learnt % spec.spatial_every == 0:
+                    made.append(time.thread_time() - start)
+            if i == n_pulses // 4:
+                size_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - size_kb) / 1024
+        tail = spent[20:]
+        half = len(tail) // 2
+        medians[name] = float(np.median(tail))
+        p99, ratio = 1e3 * np.percentile(tail, 99), medians[name] / medians["fast"]
+        drift = np.median(tail[half:]) / np.median(tail[:half])
+        patterns = trial.verdict.numbers.get("spatial_patterns", 0)
+        print(
+            f"{channels} ch {name:13s} {n_pulses} pulses: CPU p50 {1e3 * medians[name]:.2f} p99 {p99:.2f} ms, "
+            f"{ratio:.2f} x fast; second half over first {drift:.2f}; peak memory +{grown_mb:.1f} MB; {patterns:.0f} patterns"
+            + (f"; a new filter p50 {1e3 * np.median(made):.1f} max {1e3 * max(made):.1f} ms" if made else "")
+        )
+
+
+def _ring(channels: int) -> Montage:
+    """So many electrodes evenly over the upper head: there are not so many names."""
+    i = np.arange(channels) + 0.5
+    z, turn = 1.0 - 1.2 * i / channels, np.pi * (1.0 + np.sqrt(5.0)) * i
+    ring = np.sqrt(1.0 - z * z)
+    where = HEAD_RADIUS_M * np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
+    return Montage(names=tuple(f"E{k}" for k in range(channels)), positions_m=where)
 
 
 def main() -> None:
@@ -124,6 +189,8 @@ def main() -> None:
             print(
                 f"     exact jackknife of all, N = {n_pulses}: {1e3 * (time.perf_counter() - start):.1f} ms"
             )
+    for channels, n_pulses in ((64, 1200), (128, 200), (256, 60)):
+        full_chain(channels, n_pulses)
 
 
 if __name__ == "__main__":

@@ -220,3 +220,34 @@ def test_contradictions_and_old_records():
     old = {k: v for k, v in old.items() if k != "muscle"} | {"muscle_s": (0.012, 0.060)}
     assert ChainSpec.from_dict(old) == ChainSpec()
     assert ChainSpec.from_dict(SPEC.to_dict()) == SPEC
+
+
+def test_until_there_is_a_filter_the_decay_is_fitted_and_teaches_nothing():
+    t = np.maximum(TIMES, 0.0)
+    decay = np.linspace(-300, 300, N)[:, None] * (1 + t / 0.008) ** -2 * (TIMES > 0)
+    data = (noisy(8, 5) + decay).astype(np.float32)
+    off = ChainSpec.from_dict({**SPEC.to_dict(), "sound": False})
+    spec = ChainSpec.from_dict({**off.to_dict(), "decay_first": True})
+    fitted, plain, ours = (run(data, s) for s in (ChainSpec(quality=False), off, spec))
+    for i in range(4):
+        assert np.abs(fitted[i].decay_uv).max() > 30
+        np.testing.assert_allclose(ours[i].eeg_uv, fitted[i].eeg_uv, atol=1e-3)
+        np.testing.assert_allclose(ours[i].decay_uv, fitted[i].decay_uv, rtol=1e-5)
+        assert ours[i].verdict.numbers["residual_decay_uv"] == pytest.approx(
+            fitted[i].verdict.numbers["residual_decay_uv"], rel=1e-4
+        )
+    for i in range(4, 8):  # learnt from what the pulse left, not from what the fit left
+        np.testing.assert_array_equal(ours[i].eeg_uv, plain[i].eeg_uv)
+        assert "residual_decay_uv" not in ours[i].verdict.numbers
+    for wrong in ({"decay": True}, {"sound": False, "muscle": False}):
+        with pytest.raises(ValidationProblem, match="decay fit for the first trials"):
+            ChainSpec.from_dict({**spec.to_dict(), **wrong})
+
+
+def test_left_out_first_trials_teach_like_any_other():
+    spec = ChainSpec.from_dict({**SPEC.to_dict(), "leave_out_first": True})
+    ours = run(DATA[:7], spec)
+    assert [t.verdict.accepted for t in ours] == [False] * 4 + [True] * 3
+    assert ours[2].verdict.reasons == (("no artifact filter yet, trials learnt", 2.0, 4.0, ""),)
+    for a, b in zip(ours, USUAL, strict=False):
+        np.testing.assert_array_equal(a.eeg_uv, b.eeg_uv)

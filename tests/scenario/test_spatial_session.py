@@ -1,0 +1,71 @@
+"""A whole stepped session with the spatial stage on: what is told of it, and that a replay says the very same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from session_tools import Held, hold_tiny, tiny
+
+from rtloop.errors import ValidationProblem
+from rtloop.session.replay import replay
+
+STAGES = '\n[signal.stages]\nmuscle = { first = 4, every = 2, channels = 8 }\nfirst_trials = "leave_out"\n'
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Held:
+    return hold_tiny(
+        tmp_path_factory.mktemp("spatial"),
+        plan=tiny("M1", wanted=4, most=10) + STAGES,
+        scene="extreme_muscle",
+    )
+
+
+def test_the_first_trials_do_not_count_and_the_later_ones_say_what_cleaned_them(held: Held) -> None:
+    assert held.sat is not None
+    assert held.sat.exit_code == 0
+    run = [d for d in held.kinds("trial_judged") if d["block"] == "run"]
+    by = [d["numbers"]["spatial_trials"] for d in run]
+    assert by[:5] == [0, 0, 0, 0, 4]
+    assert by == sorted(by)
+    assert set(by) == {0, 4, 6}
+    assert (
+        sum(d["accepted"] for d in run[4:]) == 4
+    )  # as many as the plan wants; without the stage none would be
+    assert not any(d["accepted"] for d in run[:4])
+    assert run[0]["words"].endswith("no artifact filter yet, trials learnt: 0  (limit 4)")
+    assert "later trials are cleaned by what these teach" in str(run[0]["quality"])
+    assert "residual_decay_uv" in run[0]["numbers"]  # fitted, as no filter was there
+    assert "residual_decay_uv" not in run[4]["numbers"]
+
+
+def test_each_new_filter_is_in_the_journal_with_its_first_trial(held: Held) -> None:
+    run = [d for d in held.kinds("trial_judged") if d["block"] == "run"]
+    first = {d["numbers"]["spatial_trials"]: d["trial_id"] for d in reversed(run)}
+    told = held.kinds("filter_changed")
+    assert [(d["from_trial"], d["trials_learnt"]) for d in told] == [(first[4], 4), (first[6], 6)]
+    for d in told:
+        assert len(d["fields"]) == len(d["ratios"]) == d["patterns"] > 0
+        assert d["uncleaned_before"] == 4
+        for field in d["fields"]:
+            assert len(field) == 8
+            assert np.linalg.norm(field) == pytest.approx(1.0, abs=0.01)
+    report = held.folder.report.read_text()
+    assert f"from trial {first[4]} on; 4 before that did not count" in report
+    assert "artifact pattern" in report
+
+
+def test_a_replay_gives_the_same_bits(held: Held) -> None:
+    again = replay(held.folder)
+    assert again.differences == []
+    live = held.sitting.line.scorers["M1"]
+    replayed = again.line.scorers["M1"]
+    np.testing.assert_array_equal(replayed.average(), live.average())
+    np.testing.assert_array_equal(replayed.lagged_pairs(), live.lagged_pairs())
+    assert replayed.scores().to_dict() == live.scores().to_dict()
+    assert again.scores == len(held.kinds("scores_updated")) > 0
+
+
+def test_too_few_channels_are_told_before_anything_is_armed(tmp_path) -> None:
+    with pytest.raises(ValidationProblem, match=r"too few channels for the spatial stage.*at least 16.*8"):
+        hold_tiny(tmp_path, plan=tiny("M1") + "\n[signal.stages]\nmuscle = true\n")
