@@ -2,11 +2,13 @@
 
     python tests/bench/validate_signal.py --out DIR [--scenes default/M1 ...] [--methods fast ...] [--seeds 3] [--pulses 100]
         [--channels 63] [--rate 5000] [--jobs 1] [--no-dipole]
+    python tests/bench/validate_signal.py --out DIR --join A/recordings.jsonl B/recordings.jsonl
 
 Raw trials and their truth come from ``hardware_sim.trials.TrialSource``. Online methods are the product's own chain, one
 trial after the other, past pulses only; offline peers get all blanked trials at once. The first 10 trials are cleaned but
 not judged. Writes signal.json (every recording and the summary), signal.md (tables) and figures (SVG) to DIR and prints the
-overview; recordings.jsonl in DIR lets a broken-off run go on. Asserts nothing. Every number follows from the arguments.
+overview; recordings.jsonl in DIR lets a broken-off run go on; ``--join`` makes the tables of several runs of the same trials,
+each with methods of its own. Asserts nothing. Every number follows from the arguments.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import multiprocessing
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,7 @@ from typing import Any
 from methods.listed import methods
 from validate_signal_figures import figures
 from validate_signal_recording import FROM_PULSE, Task, record
-from validate_signal_tables import overview, summarised, tables
+from validate_signal_tables import joined, overview, summarised, tables
 
 from hardware_sim.scene import load_scene, scene_names
 from rtloop.errors import ValidationProblem
@@ -142,6 +145,14 @@ def written(found: dict[str, Any], folder: Path) -> str:
     return short
 
 
+def together(files: Sequence[Path]) -> dict[str, Any]:
+    """One result of the kept recordings of several runs; each run's commit and date are the caller's to state."""
+    parts = [[*_kept(file).values()] for file in files]
+    recordings = sorted(joined(parts), key=lambda r: r["seed"])
+    about = {"joined": [str(f) for f in files], "recordings": [len(p) for p in parts]}
+    return {"about": about, "summary": summarised(recordings), "recordings": recordings}
+
+
 def main(argv: list[str] | None = None) -> None:
     ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     there = [s for s in SCENES if s.partition("/")[0] in scene_names()]
@@ -154,8 +165,14 @@ def main(argv: list[str] | None = None) -> None:
     ask.add_argument("--rate", type=float, default=5000.0)
     ask.add_argument("--jobs", type=int, default=1)
     ask.add_argument("--no-dipole", action="store_true", help="leave the injected dipole out: half the time")
+    ask.add_argument(
+        "--join", type=Path, nargs="+", help="recordings.jsonl of earlier runs: nothing is made anew"
+    )
     a = ask.parse_args(argv)
     a.out.mkdir(parents=True, exist_ok=True)
+    if a.join:
+        print(written(together(a.join), a.out))
+        return
     found = run(
         tuple(a.scenes), tuple(a.methods), seeds=a.seeds, pulses=a.pulses, channels=a.channels, rate_hz=a.rate,
         dipole=not a.no_dipole, jobs=a.jobs, keep=a.out / "recordings.jsonl",

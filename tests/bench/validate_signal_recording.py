@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import validate_signal_metrics as metrics
 from methods.kinds import Batch, Method
 from methods.listed import BLANK, lacking
@@ -42,8 +43,9 @@ class Task:
     rate_hz: float
 
 
-def injected(scene: Scene, target: str, montage: Montage, seed: int) -> F64:
-    """Map of the injected dipole float64[n_channels], µV, average reference: radial, 72 mm deep, near the coil by chance."""
+def injected(scene: Scene, target: str, montage: Montage, seed: int, size_uv: float = DIPOLE_UV) -> F64:
+    """Map of the injected dipole float64[n_channels], µV, average reference: radial, 72 mm from the centre, near the coil
+    by chance; ``size_uv`` at the largest electrode."""
     coil = position_of(scene.target(target).coil)
     assert coil is not None
     aside = np.random.default_rng([seed, 35]).standard_normal(3)
@@ -52,7 +54,7 @@ def injected(scene: Scene, target: str, montage: Montage, seed: int) -> F64:
     where = np.cos(angle) * coil + np.sin(angle) * aside / np.linalg.norm(aside)
     field = leadfield(montage.positions_m, 0.072 * where[None])[:, 0]
     field = field - field.mean()
-    return np.asarray(DIPOLE_UV * field / np.abs(field).max())
+    return np.asarray(size_uv * field / np.abs(field).max())
 
 
 class Recording:
@@ -69,28 +71,34 @@ class Recording:
         self.raw: list[Epoch] = []
         self.brain: F32 = np.empty((task.pulses, task.channels, self.times_s.size), np.float32)
         answer = np.zeros((task.channels, source.n_samples))
-
-        def seen(data: F32) -> F32:
-            epoch = Epoch(
-                data=data.astype(np.float32), rate_hz=task.rate_hz, pulse_sample=source.pulse_sample
-            )
-            return view.process(epoch, trial_id=0).eeg_uv
-
+        self._view, self._pulse_sample = view, source.pulse_sample
         for k, trial in enumerate(source.trials(task.pulses)):
             self.raw.append(trial.epoch)
-            self.brain[k] = seen(trial.brain_uv)
+            self.brain[k] = self.seen(trial.brain_uv)
             if k >= FROM_PULSE:
                 answer += trial.answer_uv
-        self.answer: F32 = seen(answer / max(1, task.pulses - FROM_PULSE))
-        course = np.exp(-0.5 * ((trial.times_s - DIPOLE_AT_S) / DIPOLE_SD_S) ** 2)
-        self._dipole = np.outer(injected(scene, task.target, self.montage, task.seed), course).astype(
-            np.float32
-        )
-        self.dipole: F32 = seen(self._dipole)
+        self.answer: F32 = self.seen(answer / max(1, task.pulses - FROM_PULSE))
+        self._scene, self._times_s = scene, trial.times_s
+        self.dipole: F32 = self.seen(self.raw_dipole())
 
-    def with_dipole(self) -> list[Epoch]:
-        """The same raw trials, the dipole in each of them."""
-        return [replace(e, data=e.data + self._dipole) for e in self.raw]
+    def seen(self, data: npt.NDArray[np.floating]) -> F32:
+        """A noise-free part of a trial as the chain's linear steps show it: float32[n_channels, n_times]."""
+        epoch = Epoch(
+            data=data.astype(np.float32), rate_hz=self.task.rate_hz, pulse_sample=self._pulse_sample
+        )
+        return self._view.process(epoch, trial_id=0).eeg_uv
+
+    def raw_dipole(self, size_uv: float = DIPOLE_UV, at_s: float = DIPOLE_AT_S) -> F32:
+        """The dipole of one trial at the amplifier's rate, float32[n_channels, n_samples]; the place is the seed's."""
+        course = np.exp(-0.5 * ((self._times_s - at_s) / DIPOLE_SD_S) ** 2)
+        field = injected(self._scene, self.task.target, self.montage, self.task.seed, size_uv)
+        return np.outer(field, course).astype(np.float32)
+
+    def with_dipole(self, dipole: F32 | None = None, present: Bool | None = None) -> list[Epoch]:
+        """The same raw trials with the dipole in each of them, or where ``present`` bool[n_trials] says."""
+        more = self.raw_dipole() if dipole is None else dipole
+        there = np.ones(len(self.raw), dtype=np.bool_) if present is None else present
+        return [replace(e, data=e.data + more) if p else e for e, p in zip(self.raw, there, strict=True)]
 
 
 class Phases:

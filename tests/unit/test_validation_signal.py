@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 import validate_signal as validation
+import validate_signal_dipole as dipoles
 import validate_signal_metrics as metrics
 import validate_signal_recording as recordings
 import validate_signal_scores as scores
@@ -229,6 +230,54 @@ def test_goals_missed_are_said_in_words_and_met_ones_are_not():
     text = tables.tables(summary, {})
     assert "50 % of the injected dipole survives" in text
     assert "Absent: not there." in text
+
+    line = tables.goals(summary, "fast").splitlines()[2:]
+    assert line[0].startswith("| a/M1 | 0.900 (+0.050) | 0.900 (+0.050) | 95 % |")
+    assert "**" not in line[0]
+    assert line[1].count("**") == 2 * (2 + 1 + 3 + 1)
+
+
+def test_runs_of_the_same_trials_are_joined_and_compared_where_both_went():
+    def one(r: float) -> dict:
+        return {"single": {w: {"r": r} for w in tables.WINDOWS}}
+
+    ours = [{"case": "a/M1", "seed": s, "methods": {"full": one(r)}} for s, r in ((1, 0.5), (2, 0.9))]
+    theirs = [{"case": "a/M1", "seed": 2, "methods": {"ica_sound": one(0.8)}}]
+    both = tables.joined([ours, theirs])
+    assert [list(r["methods"]) for r in both] == [["full"], ["full", "ica_sound"]]
+    found = tables.summarised(both)["a/M1"]["full"]["single"]["12-50"]
+    assert found["r"]["mean"] == pytest.approx(0.7)
+    assert found["less_best"] == {"mean": pytest.approx(0.1), "sd": 0.0, "n": 1}  # not .7 - .8
+
+
+def test_a_dipole_in_some_trials_is_followed_into_the_others(small):
+    """Blanking leaves it where it was; a method that moves it shows how much, in which trials."""
+    assert dipoles.present_in(30, 1.0, 1).all()
+    present = dipoles.present_in(30, 0.5, 1)
+    assert (present[:10].sum(), present[10:].sum()) == (5, 10)
+    raw = small.raw_dipole(3.0, 0.020)
+    dipole = small.seen(raw)
+    assert np.abs(raw).max() == pytest.approx(3.0, rel=1e-3)
+    takes = [
+        recordings.cleaned(methods()["blank"], epochs, _no_batch(small))[0]
+        for epochs in (small.with_dipole(raw, present), small.raw)
+    ]
+    found = dipoles.left_of(small, *takes, dipole, present)
+    assert found == pytest.approx({"left": 1.0, "bled": 0.0, "r": 1.0}, abs=1e-3)
+    moved = takes[1] + dipole * np.where(present, 0.6, -0.3)[:, None, None]
+    assert dipoles.left_of(small, moved, takes[1], dipole, present) == pytest.approx(
+        {"left": 0.6, "bled": -0.3, "r": 1.0}, abs=1e-3
+    )
+    row = {
+        "case": "a/M1",
+        "method": "full",
+        "part": 0.5,
+        "size_uv": 3.0,
+        "latency_ms": 20.0,
+        "left": 0.6,
+        "bled": -0.3,
+    }
+    assert "| 60 (60) -30 |" in dipoles.tables([row])
 
 
 def test_everything_once_with_every_method_there_is(tmp_path):

@@ -1,0 +1,156 @@
+"""How much of an injected early dipole each online method leaves, by its size, its latency and how many trials have it.
+
+    python tests/bench/validate_signal_dipole.py --out FILE.json [--scenes lateral ...] [--methods full ...] [--seeds 2]
+        [--pulses 70] [--sizes 2 5 10] [--latencies 15 25 40] [--parts 1 0.5] [--channels 63] [--rate 5000]
+
+The place is that of ``validate_signal``: radial, 30 mm from the coil, by the seed; sizes are µV at the largest electrode,
+latencies ms. Each method runs again on all raw trials for every dipole, past pulses only; the first 10 trials do not count.
+``left``: slope of the change of the average on the dipole, over the trials that have it; ``bled``: the same over those that do
+not (0 is right). Asserts nothing; every number follows from the arguments.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402
+import os
+
+for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import validate_signal_metrics as metrics
+from methods.kinds import Batch
+from methods.listed import methods
+from ranking_statistics import table
+from validate_signal import case_of
+from validate_signal_recording import FROM_PULSE, Recording, Task, cleaned
+
+from rtloop.errors import ValidationProblem
+from rtloop.model.samples import F32, Bool
+
+
+def present_in(pulses: int, part: float, seed: int) -> Bool:
+    """bool[pulses]: which trials have the dipole; of the judged ones exactly this part, by chance of the seed."""
+    out = np.zeros(pulses, dtype=np.bool_)
+    chance = np.random.default_rng([seed, 36])
+    for a, b in ((0, FROM_PULSE), (FROM_PULSE, pulses)):
+        out[a + chance.permutation(b - a)[: round(part * (b - a))]] = True
+    return out
+
+
+def left_of(recording: Recording, with_it: F32, without: F32, dipole: F32, present: Bool) -> dict[str, float]:
+    """Shares ``left`` and ``bled`` in 12-50 ms, and ``r`` of what is left with the dipole.
+
+    with_it, without : float32[n_trials, n_channels, n_times]; dipole : float32[n_channels, n_times] as it was injected
+    """
+    first, last = metrics.WINDOWS_S["12-50"]
+    at = recording.valid & (recording.times_s >= first) & (recording.times_s <= last)
+    judged = np.arange(len(present)) >= FROM_PULSE
+    true = metrics.referred(dipole, recording.good)[:, at]
+    out = {}
+    for name, some in (("left", present & judged), ("bled", ~present & judged)):
+        if not some.any():
+            continue
+        a, b = (metrics.referred(x[some], recording.good).mean(axis=0)[:, at] for x in (with_it, without))
+        found = metrics.survival(a, b, true)
+        out[name] = found["share"]
+        if name == "left":
+            out["r"] = found["r"]
+    return out
+
+
+def run(
+    cases: Sequence[str], names: Sequence[str], *, seeds: int, pulses: int, sizes_uv: Sequence[float],
+    latencies_ms: Sequence[float], parts: Sequence[float], channels: int = 63, rate_hz: float = 5000.0,
+) -> dict[str, Any]:  # fmt: skip
+    """Every dipole through every method; ValidationProblem for a method that is not online."""
+    known = {n: m for n, m in methods().items() if m.spec is not None}
+    if unknown := [n for n in names if n not in known]:
+        raise ValidationProblem("no online method", expected=", ".join(known), found=", ".join(unknown))
+    rows: list[dict[str, Any]] = []
+    for seed in range(1, seeds + 1):
+        for scene, target in map(case_of, cases):
+            task = Task(
+                scene=scene, target=target, seed=seed, pulses=pulses, channels=channels, rate_hz=rate_hz
+            )
+            recording = Recording(task)
+            batch = Batch(
+                blanked_uv=np.empty((0, 0, 0), np.float32), times_s=recording.times_s, rate_hz=1000.0,
+                montage=recording.montage, seed=seed,
+            )  # fmt: skip
+            without = {n: cleaned(known[n], recording.raw, batch)[0] for n in names}
+            for size in sizes_uv:
+                for latency in latencies_ms:
+                    raw = recording.raw_dipole(size, 1e-3 * latency)
+                    dipole = recording.seen(raw)
+                    rms = float(np.sqrt(np.mean(raw.astype(np.float64) ** 2, axis=0).max()))
+                    for part in parts:
+                        present = present_in(pulses, part, seed)
+                        epochs = recording.with_dipole(raw, present)
+                        for n in names:
+                            found = left_of(
+                                recording, cleaned(known[n], epochs, batch)[0], without[n], dipole, present
+                            )
+                            rows.append({
+                                "case": f"{scene}/{target}", "seed": seed, "method": n, "size_uv": size, "rms_uv": rms,
+                                "latency_ms": latency, "part": part, **found,
+                            })  # fmt: skip
+            print(f"{scene}/{target}, seed {seed}", file=sys.stderr, flush=True)
+    about = {
+        "seeds": f"1..{seeds}", "pulses": pulses, "channels": channels, "rate_hz": rate_hz,
+        "settings": {n: known[n].settings for n in names},
+    }  # fmt: skip
+    return {"about": about, "rows": rows}
+
+
+def tables(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: cases, methods and parts down, dipoles across; mean share left (least of the seeds), what bled after it."""
+    dipoles = list(dict.fromkeys((r["size_uv"], r["latency_ms"]) for r in rows))
+    lines = []
+    for case, name, part in dict.fromkeys((r["case"], r["method"], r["part"]) for r in rows):
+        cells = []
+        for size, latency in dipoles:
+            own = [
+                r for r in rows
+                if (r["case"], r["method"], r["part"], r["size_uv"], r["latency_ms"]) == (case, name, part, size, latency)
+            ]  # fmt: skip
+            left = [100 * r["left"] for r in own]
+            text = f"{np.mean(left):.0f} ({min(left):.0f})"
+            if "bled" in own[0]:
+                text += f" {100 * np.mean([r['bled'] for r in own]):+.0f}"
+            cells.append(text)
+        lines.append([case, name, f"{100 * part:g} %", *cells])
+    head = ["scene / target", "method", "trials with it", *(f"{s:g} µV, {at:g} ms" for s, at in dipoles)]
+    return table(head, lines)
+
+
+def main(argv: list[str] | None = None) -> None:
+    ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    ask.add_argument("--out", type=Path, required=True)
+    ask.add_argument("--scenes", nargs="+", default=["lateral", "midline", "extreme_muscle"])
+    ask.add_argument("--methods", nargs="+", default=["full"])
+    ask.add_argument("--seeds", type=int, default=2)
+    ask.add_argument("--pulses", type=int, default=70)
+    ask.add_argument("--sizes", type=float, nargs="+", default=[2.0, 5.0, 10.0])
+    ask.add_argument("--latencies", type=float, nargs="+", default=[15.0, 25.0, 40.0])
+    ask.add_argument("--parts", type=float, nargs="+", default=[1.0, 0.5], help="of the trials have it")
+    ask.add_argument("--channels", type=int, default=63)
+    ask.add_argument("--rate", type=float, default=5000.0)
+    a = ask.parse_args(argv)
+    found = run(
+        a.scenes, a.methods, seeds=a.seeds, pulses=a.pulses, sizes_uv=a.sizes, latencies_ms=a.latencies, parts=a.parts,
+        channels=a.channels, rate_hz=a.rate,
+    )  # fmt: skip
+    a.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    print(tables(found["rows"]))
+
+
+if __name__ == "__main__":
+    main()
