@@ -118,12 +118,12 @@ _MEASURES = {"dwpli2": "dwPLI²", "wpli": "wPLI", "plv": "PLV", "ppc": "PPC"}
 
 
 def _pairs(scores: Scores) -> Iterator[tuple[str, str, str, Estimate]]:
+    """Every measure pooled; GLOBAL dwPLI² by band, too."""
     for measure, scopes in scores.connectivity.items():
         for scope, bands in scopes.items():
-            for band in (
-                b for b in reversed(bands) if b == POOLED or (measure, scope) == ("dwpli2", "global")
-            ):
-                yield measure, scope, band, bands[band]
+            for band, e in reversed(list(bands.items())):
+                if band == POOLED or (measure, scope) == ("dwpli2", "global"):
+                    yield measure, scope, band, e
 
 
 def _contrast(what: str, real: Estimate, control: Estimate, difference: Estimate) -> ContrastRow:
