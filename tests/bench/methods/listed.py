@@ -14,10 +14,12 @@ from rtloop.dsp.spec import ChainSpec
 FAST = ChainSpec()
 #: what the offline peers start from: nothing judged, nothing fitted
 BLANK = replace(FAST, quality=False, decay=False)
-#: the recommended chain (docs/decisions/0014), and what it differs from: name -> (title, how, settings)
+#: no decay fit but in trials that no filter cleans: what ``muscle = true`` in a plan gives (docs/decisions/0014)
+_SHIPPED = {"muscle": True, "decay": False, "decay_first": True}
+#: the chain of the shipped plans, and what it differs from: name -> (title, how, settings)
 SPATIAL = {
-    "full": ("full chain", "artifact patterns, no decay fit", {"muscle": True, "decay": False}),
-    "full_sound": ("full + SOUND", "artifact patterns and SOUND, no decay fit", {"muscle": True, "sound": True, "decay": False}),
+    "full": ("full chain", "artifact patterns, decay fit in the first trials only", _SHIPPED),
+    "full_sound": ("full + SOUND", "the same with SOUND", {**_SHIPPED, "sound": True}),
     "fast_sound": ("fast + SOUND", "gated decay and SOUND", {"sound": True}),
     "fast_muscle": ("fast + muscle", "gated decay and artifact patterns", {"muscle": True}),
 }  # fmt: skip
