@@ -177,8 +177,9 @@ def _resumed(d: Mapping[str, Any]) -> list[str]:
     if d["session_id"] == d["run_id"]:
         return []
     n = d["dose_before"]["session"]
+    anew = "; the map begins anew, its earlier trials are not looked at" if d.get("decision") else ""
     return [
-        f"   this run goes on with session {d['session_id']}, which did not come to its end: its {n} pulses count here"
+        f"   this run goes on with session {d['session_id']}, which did not come to its end: its {n} pulses count here{anew}"
     ]
 
 

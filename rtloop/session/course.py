@@ -193,6 +193,15 @@ class Course:
     def _last(self) -> Look | None:
         return next((e for e in reversed(self.history) if isinstance(e, Look)), None)
 
+    def of_a_recording(self, emit: Emit) -> dict[str, Any]:
+        """The answer to a recording that is over: every target that has trials was visited once, and no visit follows."""
+        self.emit = emit
+        for target in self._prescription.course.targets:
+            if self._line.scorer(target, "run").seen:
+                self.accepted(target)
+        self.next()
+        return self.decision()
+
     def decision(self) -> dict[str, Any]:
         """The answer as JSON values, with both scores of every target and every row of the comparability test."""
         found, scores = self._last, self._scores

@@ -27,6 +27,7 @@ from rtloop.record.recorder_loop import Recording
 from rtloop.record.xdf_write import StreamLayout, XdfWriter
 from rtloop.session.accounts import seen_dict
 from rtloop.session.companions import pending
+from rtloop.session.course import course_of
 from rtloop.session.dealing import Block
 from rtloop.session.display import decision_dict
 from rtloop.session.line import Label, SignalLine, Spot
@@ -74,11 +75,13 @@ def run_recorded(
         recording = _recording(folder, board, source, wanted.layout, clock, rec.path.name)
         stack.callback(recording.close)
         line = SignalLine(source, chain, spots, limits)
+        course = course_of(plan, line)
         teller = _Listening(journal.append, line, dealt, started["criteria"])
         teller.emit(
             kinds.SESSION_STARTED, rate_hz=rec.rate_hz, chain=_plain(chain.to_dict()), spots=spots_dict(spots),
             local={k: list(s.local) for k, s in spots.items()}, layout=layout_dict(wanted.layout),
-            epoch_after=line.epoch_after, quality=limits.to_dict(), **started,
+            epoch_after=line.epoch_after, quality=limits.to_dict(),
+            decision=None if course is None else course.fixed(), **started,
         )  # fmt: skip
         teller.emit(
             kinds.STREAM_OPENED,
@@ -97,7 +100,9 @@ def run_recorded(
             teller.over()
             if plan.kind is Kind.MAP:
                 most = {t.name: (t.pulses_wanted, t.pulses_max or t.pulses_wanted) for t in plan.targets}
-                teller.emit(kinds.DECISION_MADE, **decision_dict(teller.view, plan.arm.question.value, most))
+                plain = decision_dict(teller.view, plan.arm.question.value, most)
+                decision = plain if course is None else course.of_a_recording(teller.emit)
+                teller.emit(kinds.DECISION_MADE, **decision)
         except BaseException as err:
             _end(teller, recording, board, f"{type(err).__name__}: {err}", clean=False)
             raise
@@ -174,7 +179,7 @@ class _Listening:
         """The recording is over: the lights of every block; pulses whose trial it does not hold to its end are named."""
         for block in self._blocks:
             self._tell.quality(*block, running=False)
-        for kind, data in pending(self.view, self._line):
+        for kind, data in pending(self.view, self._line, last=True):
             self.emit(kind, **data)
         if cut := sorted(self._line.waiting):
             self.emit(
