@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
 from decision_plan_tools import asking
 
+from rtloop.decide.comparability import Check, Comparability, Finding
+from rtloop.decide.look import Look, Outcome
+from rtloop.decide.mapping import Question
+from rtloop.decide.signals import TargetSignal
+from rtloop.errors import ValidationProblem
 from rtloop.model.status import Lamp
+from rtloop.plan.decision import prescription_of
 from rtloop.plan.expand import Place, Preview, Review, Run, visit_again, visit_anew
 from rtloop.plan.load import parse_plan
 from rtloop.session import engine as e
+from rtloop.session.course import Course, course_of, look_at
 from rtloop.session.engine import Engine
+from rtloop.session.ongoing import Ongoing, with_common_pairs
 
 READY = e.Standing(lamp=Lamp.READY, power_pct_mso=0, outstanding=0)
 ARMED = e.Standing(lamp=Lamp.ARMED, power_pct_mso=45, outstanding=0)
@@ -89,3 +103,158 @@ def test_a_visit_from_the_beginning_previews_within_itself_and_a_skipped_one_is_
     _say(engine, "placed")
     assert isinstance(engine.step, Preview)
     assert _say(engine, "skip")[-1] == e.Propose(left_out="PSI")
+
+
+class _Line:
+    """Counts of trials and nothing else."""
+
+    def __init__(self) -> None:
+        self.n = {"M1": 0, "PSI": 0}
+        self.ongoing: object = None
+
+    def scorer(self, target: str, block: str) -> SimpleNamespace:
+        return SimpleNamespace(n_accepted=self.n[target], seen=self.n[target])
+
+
+def _course(
+    monkeypatch: pytest.MonkeyPatch, *looks: Look
+) -> tuple[Course, _Line, list[tuple[str, dict[str, Any]]]]:
+    line, told, due = _Line(), [], list(looks)
+    monkeypatch.setattr("rtloop.session.course.look_at", lambda *_: (due.pop(0), ()))
+    course = course_of(PLAN, line)  # type: ignore[arg-type]
+    assert course is not None
+    course.emit = lambda kind, /, *, sync=False, **data: told.append((kind, data))
+    return course, line, told
+
+
+def _look(outcome: Outcome, number: int = 1, *failed: Finding) -> Look:
+    return Look(
+        number=number, of=2, outcome=outcome, question=Question.LOW, words=f"it is {outcome.value}", leader="PSI",
+        challenger="M1", comparability=Comparability(findings=failed, label="comparable"),
+    )  # fmt: skip
+
+
+def _failed(target: str, more_pulses: int | None = None) -> Finding:
+    return Finding(
+        check=Check.RESIDUE, target=target, found=3.0, limit=2.0, passed=False, words="too much", remedy="turn the coil",
+        more_pulses=more_pulses,
+    )  # fmt: skip
+
+
+def _visit(course: Course, line: _Line, target: str, n: int) -> None:
+    line.n[target] += n
+    course.accepted(target)
+
+
+def test_a_return_visit_counts_only_what_it_brought_and_the_answer_comes_after_the_second_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    course, line, told = _course(monkeypatch, _look(Outcome.RETURN), _look(Outcome.NAMED, 2))
+    _visit(course, line, "M1", 12)
+    assert course.next()[0].target == "PSI"  # not visited yet: a first visit, with its preview
+    _visit(course, line, "PSI", 13)
+    place, run, _ = course.next()
+    assert (place.target, isinstance(run, Run) and (run.pulses_wanted, run.pulses_max, run.adds)) == (
+        "PSI",
+        (8, 10, True),
+    )
+    _visit(course, line, "PSI", 8)
+    assert course.next()[0].target == "M1"
+    assert course.decision()["kind"] == "undecided"  # the second look was not made yet
+    assert "before look 2 of 2" in course.decision()["words"]
+    _visit(course, line, "M1", 8)
+    assert course.next() == ()
+    assert (course.decision()["kind"], course.decision()["target"]) == ("decided", "PSI")
+    assert [d["accepted"] for k, d in told if k == "map_visited"] == [12, 13, 8, 8]
+    assert [d["outcome"] for d in course.decision()["looks"]] == ["return to two", "named"]
+
+
+def test_where_targets_are_not_comparable_the_worst_may_be_recorded_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = _look(Outcome.NOT_COMPARABLE, 1, _failed("M1", 5), _failed("PSI"))
+    course, line, told = _course(monkeypatch, refused, _look(Outcome.UNDECIDED))
+    for target in ("M1", "PSI"):
+        _visit(course, line, target, 12)
+    (ask,) = course.next()
+    assert isinstance(ask, Review)
+    assert ask.target == "PSI"  # pulses alone do not mend it
+    assert "Redo: PSI from the beginning" in ask.question
+    line.n["PSI"] = 0
+    course.restarted("PSI")
+    assert ("map_restarted", {"event": "restart", "target": "PSI"}) in told
+    assert "before look 1 of 2" in course.decision()["words"]  # what was refused is gone
+    steps = course.next()
+    assert [type(s) for s in steps[:2]] == [Place, Preview]
+    course.restarted("PSI")  # its block begins: nothing was counted yet
+    _visit(course, line, "PSI", 12)
+    assert course.next() == ()
+    assert course.decision()["kind"] == "undecided"
+    assert [k for k, _ in told].count("map_restarted") == 1
+
+
+def test_accepting_what_is_not_comparable_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    course, line, told = _course(monkeypatch, _look(Outcome.NOT_COMPARABLE, 1, _failed("PSI")))
+    for target in ("M1", "PSI"):
+        _visit(course, line, target, 12)
+    assert len(course.next()) == 1
+    course.accepted("PSI")
+    assert course.next() == ()
+    decision = course.decision()
+    assert (decision["kind"], decision["target"]) == ("not_comparable", None)
+    assert [f["remedy"] for f in decision["findings"]] == ["turn the coil"]
+    assert [k for k, _ in told].count("map_visited") == 2
+
+
+def test_a_proposed_visit_that_is_left_out_ends_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    course, line, _ = _course(monkeypatch, _look(Outcome.RETURN))
+    for target in ("M1", "PSI"):
+        _visit(course, line, target, 12)
+    assert course.next()
+    assert course.next("PSI") == ()
+    decision = course.decision()
+    assert decision["kind"] == "undecided"
+    assert "the proposed visit of PSI was left out, before look 2 of 2" in decision["words"]
+
+
+def test_a_target_without_trials_is_not_comparable_in_words() -> None:
+    line = SimpleNamespace(
+        scorer=lambda t, b: SimpleNamespace(
+            target=t, connectivity=SimpleNamespace(slots=SimpleNamespace(ids=list))
+        ),
+        meanwhile=lambda: None,
+    )
+    fixed = prescription_of(PLAN)
+    assert fixed is not None
+    found, scores = look_at(line, Ongoing(), fixed, [], 1, {})  # type: ignore[arg-type]
+    assert (found.outcome, scores) == (Outcome.NOT_COMPARABLE, ())
+    assert found.words == (
+        "The targets are not comparable: M1 has no trials that could be compared; 0. What to do: record M1."
+    )
+
+
+def _signal(target: str, bad: int) -> TargetSignal:
+    rng = np.random.default_rng(bad)
+    planes = rng.standard_normal((4, 12, 6, 5)).astype(np.float32)
+    good = np.ones((12, 6), dtype=np.bool_)
+    good[:, bad] = False
+    a, b = np.triu_indices(6, 1)
+    w = np.where((a == bad) | (b == bad), 0.0, 1.0)
+    return TargetSignal(
+        target=target, re=planes[0], im=planes[1], ongoing_re=planes[2], ongoing_im=planes[3], good=good,
+        bands={"alpha": slice(0, 5)}, weights=w / w.sum(),
+    )  # fmt: skip
+
+
+def test_a_channel_that_is_bad_at_one_target_is_left_out_at_all() -> None:
+    positions = np.arange(18, dtype=np.float64).reshape(6, 3) ** 1.5
+    both, lost = with_common_pairs([_signal("M1", 1), _signal("PSI", 4)], positions)
+    assert lost == (1, 4)
+    a, b = np.triu_indices(6, 1)
+    for signal in both:
+        assert signal.used.tolist() == [True, False, True, True, False, True]
+        assert np.all((signal.weights > 0) == (~np.isin(a, lost) & ~np.isin(b, lost)))
+        assert signal.weights.sum() == pytest.approx(1.0)
+    short = [replace(_signal("M1", 1), weights=np.zeros(15)), _signal("PSI", 4)]
+    with pytest.raises(ValidationProblem, match="no pair of electrodes"):
+        with_common_pairs(short, positions)
