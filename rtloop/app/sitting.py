@@ -310,7 +310,7 @@ class Sitting:
         self.loop.disarm("the session ends")
         self.loop.end_of_pulses()
         if measured:
-            self.loop.measure()
+            self.loop.measure(last=True)
         plan = self.setting.plan
         if plan.kind is Kind.MAP:
             wanted = {t.name: (t.pulses_wanted, t.pulses_max or t.pulses_wanted) for t in plan.targets}

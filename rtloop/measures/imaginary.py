@@ -25,15 +25,19 @@ class ImaginaryCoherence:
     ----------
     re, im : float[n_trials, n_channels, n_points], 0 where a channel is bad
     good : bool[n_trials, n_channels]; each pair is exact over the trials in which both were good
+    meanwhile : called after each trial, here as in ``scores``
     """
 
-    def __init__(self, re: Real, im: Real, good: Bool) -> None:
+    def __init__(
+        self, re: Real, im: Real, good: Bool, *, meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
         self._re, self._im, self._good = re, im, good
         self.first, self.second = np.triu_indices(re.shape[1], 1)
         a, b = self.first, self.second
         self._cross: F64 = np.zeros((a.size, re.shape[2]))
         for k in range(re.shape[0]):
             self._cross += self._of_trial(k, a, b)
+            meanwhile()
         power = (re.astype(np.float64) ** 2 + im.astype(np.float64) ** 2).transpose(1, 2, 0)
         shared = power @ good.astype(np.float64)  # [x, instant, y]: power of x where y was good too
         self._xx, self._yy = shared[a, :, b], shared[b, :, a]

@@ -51,6 +51,7 @@ class View:
     )  # by pulse_id; uncommanded by -sample
     ranking: Mapping[str, Any] | None = None
     decision: Mapping[str, Any] | None = None
+    equal_n: Mapping[str, Any] | None = None  # equal_n_compared
     map_look: Mapping[str, Any] | None = None  # newest, while no target of it was restarted
     timings_s: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     ended: Mapping[str, Any] | None = None
@@ -194,6 +195,8 @@ def fold(view: View, event: Event) -> View:
             return _put(view, replace(_target(view, d["target"], d["block"]), quality=dict(d)))
         case "beside_measured":
             return _put(view, replace(_target(view, d["target"], d["block"]), beside=dict(d)))
+        case "equal_n_compared":
+            return replace(view, equal_n=dict(d))
         case "control_compared":
             return _put(view, replace(_target(view, d["target"], "run"), control=dict(d)))
         case "power_set":

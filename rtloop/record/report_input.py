@@ -53,6 +53,14 @@ class ContrastRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EqualRow:
+    """One number of all targets at equal numbers of trials: target -> estimate."""
+
+    what: str
+    values: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TargetReport:
     """One target. ``facts`` are shown as they are (intensity, coil, angle, early response, muscle ...)."""
 
@@ -151,4 +159,6 @@ class ReportInput:
     history: tuple[HistoryRow, ...] = ()
     conditions: Mapping[str, str] = field(default_factory=dict)  # coil, waveform, threshold method, dose ...
     verified: tuple[str, ...] = ()  # lines of ``verify``
+    equal: tuple[EqualRow, ...] = ()
+    equal_words: str = ""
     masked: bool = False

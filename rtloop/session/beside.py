@@ -101,7 +101,7 @@ class Beside:
             "dwpli2_evoked_subtracted": lagged_scores(
                 *evoked_subtracted(re, im, good), upper_pairs(n_channels), weights, sums.slices, meanwhile=meanwhile
             ),
-            "imcoh": ImaginaryCoherence(re, im, good).scores(weights, sums.slices, meanwhile=meanwhile),
+            "imcoh": ImaginaryCoherence(re, im, good, meanwhile=meanwhile).scores(weights, sums.slices, meanwhile=meanwhile),
         }  # fmt: skip
         out = {m: _by_scope(*v, ("global", "local"), weights, why, sums) for m, v in found.items()}
         return out | self._windows(re, im, sums, weights, why, meanwhile) | self._before(sums)
@@ -171,9 +171,9 @@ class Beside:
                 if not e.present:
                     e = Estimate.absent(NO_INSTANT, n=n, unit="dB")
                 out[f"ersp_local_db:{band}:{name}"] = e
-        return out | {"natural_frequency_hz": self._natural(n, roi)}
+        return out | {"natural_frequency_hz": self._natural(n, roi, meanwhile)}
 
-    def _natural(self, n: int, roi: tuple[int, ...]) -> Estimate:
+    def _natural(self, n: int, roi: tuple[int, ...], meanwhile: Callable[[], None]) -> Estimate:
         rows, o = np.isin(self._local, roi), self.oscillation
         if o.why_absent:
             return Estimate.absent(o.why_absent, n=n, unit="Hz")
@@ -182,6 +182,7 @@ class Beside:
             return Estimate.absent("no frequency rises above its baseline", n=n, unit="Hz")
 
         def of_half(chosen: Bool) -> float:
+            meanwhile()
             return natural_frequency(o.ersp(rows, chosen), o.frequencies_hz)[0]
 
         return estimate(hz, half_sample_se(of_half, n, draws=HALVES), n=n, unit="Hz")

@@ -13,7 +13,7 @@ import numpy as np
 from rtloop.measures.contrast import subtracted_average
 from rtloop.model.estimate import POOLED, Estimate, Scores
 from rtloop.model.view import TargetView, View, key_of
-from rtloop.record.report_input import BesideRow, ContrastRow, Evoked
+from rtloop.record.report_input import BesideRow, ContrastRow, EqualRow, Evoked
 from rtloop.session.companions import FROM_TRIALS, control_of
 from rtloop.session.contrasting import late_name
 from rtloop.session.display import blinded
@@ -130,6 +130,34 @@ def _contrast(what: str, real: Estimate, control: Estimate, difference: Estimate
     return ContrastRow(what=what, real=real, control=control, difference=difference)
 
 
+def equal_rows(view: View) -> tuple[EqualRow, ...]:
+    """What is biased by N, of all targets at the number of trials of the one that has fewest."""
+    found = {} if view.equal_n is None else view.equal_n["targets"]
+    columns: dict[str, dict[str, Estimate]] = {}
+    for target, scores in found.items():
+        for measure, scopes in scores["connectivity"].items():
+            for scope, bands in scopes.items():
+                row = columns.setdefault(f"{_MEASURES[measure]} {SCOPES[scope]}, {POOLED}", {})
+                row[target] = Estimate.from_dict(bands[POOLED])
+        for name, e in scores["evoked"].items():
+            if ":" not in name or name.endswith(POOLED):
+                columns.setdefault(name, {})[target] = Estimate.from_dict(e)
+    return tuple(EqualRow(what=what, values=row) for what, row in columns.items())
+
+
+def equal_words(view: View) -> str:
+    """How the targets were made equal, or why they were not; empty where all have as many trials."""
+    d = view.equal_n
+    if d is None:
+        return ""
+    if d["why_absent"]:
+        return f"Not compared at equal numbers of trials: {d['why_absent']}."
+    return (
+        f"What grows as trials get fewer, at {d['n']} trials of each target: mean over {d['draws']} subsets without "
+        f"replacement, seed {d['seed']}."
+    )
+
+
 def subtracted_rows(t: TargetView) -> dict[str, Estimate]:
     """Numbers of the subtracted average, where the plan asks for them."""
     return {} if t.control is None else {
@@ -152,12 +180,27 @@ def contrast_words(view: View, t: TargetView) -> tuple[str, ...]:
     if t.control["why_absent"]:
         return (f"Not compared with the control block ({kind}): {t.control['why_absent']}.",)
     d = t.control
+    equal = (
+        "" if d["draws"] == 1 else f" What grows as trials get fewer is compared at {d['equal_n']} each (mean of {d['draws']} "
+        f"subsets, seed {d['seed']})."
+    )  # fmt: skip
     return (
-        f"Real against {kind}: {d['n_real']} and {d['n_control']} accepted trials, the same power commanded. What grows as "
-        f"trials get fewer is compared at {d['equal_n']} each (mean of {d['draws']} subset(s), seed {d['seed']}). SE of a "
+        f"Real against {kind}: {d['n_real']} and {d['n_control']} accepted trials{_powers(view, t.name)}.{equal} SE of a "
         "difference: sqrt(SE² + SE²). A difference of dwPLI² is not the dwPLI² of a difference. What is left is the direct "
         "response only if both blocks were heard and felt alike.",
     )  # fmt: skip
+
+
+def _powers(view: View, target: str) -> str:
+    """ " at 45 and 45 % MSO" of the run and its control block; empty where a power is not known."""
+    told = []
+    for block in ("run", "control"):
+        rows = [p for p in view.pulses.values() if (p.get("target"), p.get("block")) == (target, block)]
+        powers = {str(p.get("power_pct_mso")) for p in rows if p.get("accepted")}
+        if not powers or "None" in powers:
+            return ""
+        told.append(" / ".join(sorted(powers)))
+    return f" at {told[0]} and {told[1]} % MSO"
 
 
 def subtracted_evoked(t: TargetView, line: SignalLine, evoked: Evoked | None) -> Evoked | None:

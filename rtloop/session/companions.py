@@ -6,11 +6,12 @@ between a pulse and its scores. Nothing here may end a session: a failure is tol
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rtloop.dsp.spec import ChainSpec
 from rtloop.measures.norms import NORMS, PRESET, SOURCE, standing
+from rtloop.measures.sampling import DRAWS, SEED
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.view import View, key_of
 from rtloop.session.contrasting import contrast
@@ -20,17 +21,27 @@ from rtloop.session.line import SignalLine
 FROM_TRIALS = 10
 #: the preprocessing that no preset of this version shares with the norms'
 LIVE_PRESET = "rtloop's own chain"
-BESIDE, CONTROL = "beside_measured", "control_compared"
+BESIDE, CONTROL, EQUAL = "beside_measured", "control_compared", "equal_n_compared"
 
 
-def pending(view: View, line: SignalLine) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Events, each made when asked for, of every run (and its control block) that is not measured as it stands now."""
+def pending(view: View, line: SignalLine, *, last: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Events, each made when asked for, of every run (and its control block) that is not measured as it stands now.
+
+    ``last``: no further trial comes; targets with unequal numbers of trials are compared at the smallest, too.
+    """
     for run in [t for t in view.targets.values() if t.block == "run"]:
         if run.beside is None and run.n_accepted >= FROM_TRIALS and run.name in line.scorers:
             yield BESIDE, beside_measured(line, run.name)
         control = view.targets.get(key_of(run.name, "control"))
         if run.control is None and control is not None and enough(run.n_accepted, control.n_accepted):
             yield CONTROL, control_compared(line, run.name, control_of(view, run.name))
+    counts = {
+        t.name: t.n_accepted
+        for t in view.targets.values()
+        if t.block == "run" and t.n_accepted >= FROM_TRIALS
+    }
+    if last and len(set(counts.values())) > 1:
+        yield EQUAL, equal_n_compared(line, tuple(counts))
 
 
 def enough(n_real: int, n_control: int) -> bool:
@@ -69,6 +80,18 @@ def control_compared(line: SignalLine, target: str, control: Mapping[str, Any]) 
     except Exception as err:
         return data | {"difference": None, "why_absent": _failed(err)}
     return data | found.to_dict() | {"why_absent": ""}
+
+
+def equal_n_compared(line: SignalLine, targets: Sequence[str]) -> dict[str, Any]:
+    """Data of ``equal_n_compared``: what is biased by N, of each target at the number of trials of the one with fewest."""
+    scorers = {name: line.scorer(name, "run") for name in targets}
+    n = min(s.n_accepted for s in scorers.values())
+    data: dict[str, Any] = {"n": n, "draws": DRAWS, "seed": SEED}
+    try:
+        found = {name: s.at_equal_n(n, line.meanwhile).to_dict() for name, s in scorers.items()}
+    except Exception as err:
+        return data | {"targets": {}, "why_absent": _failed(err)}
+    return data | {"targets": found, "why_absent": ""}
 
 
 def standings(found: Scores, spec: ChainSpec, preset: str = LIVE_PRESET) -> list[dict[str, Any]]:

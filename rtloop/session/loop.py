@@ -124,9 +124,9 @@ class Loop:
         """SAFE -> READY: everything the plan expects was found in order."""
         self._watching.passed()
 
-    def measure(self) -> None:
+    def measure(self, *, last: bool = False) -> None:
         """What stands beside the scores, and real against control, where it is not known: seconds, with the unit disarmed."""
-        for kind, data in pending(self.view, self._line):
+        for kind, data in pending(self.view, self._line, last=last):
             self.emit(kind, **data)
             self._alive()
 

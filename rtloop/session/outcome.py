@@ -33,6 +33,8 @@ from rtloop.session.beside_rows import (
     beside_words,
     contrast_rows,
     contrast_words,
+    equal_rows,
+    equal_words,
     subtracted_evoked,
     subtracted_rows,
 )
@@ -66,7 +68,7 @@ def result_dict(view: View, reason: str, head_hash: str) -> dict[str, Any]:
                   "quality": t.quality, **beside_result(view, t)}
             for key, t in view.targets.items()
         },
-        "ranking": view.ranking, "decision": view.decision,
+        "ranking": view.ranking, "decision": view.decision, "equal_n": view.equal_n,
         "pulses": {
             "commanded": sum(permitted(p) or "outcome" in p for p in pulses),
             "permitted": sum(permitted(p) for p in pulses),
@@ -124,7 +126,7 @@ def report_input(
             for h in view.history
         ),
         conditions=_conditions(view, line),
-        verified=_verified(folder), masked=blinded(view),
+        verified=_verified(folder), masked=blinded(view), equal=equal_rows(view), equal_words=equal_words(view),
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 from rtloop.record.recorder_loop import NOTES_STREAM
 from rtloop.record.xdf_read import read_xdf
-from rtloop.session.companions import beside_measured, control_compared
+from rtloop.session.companions import beside_measured, control_compared, equal_n_compared
 from rtloop.session.line import Label, SignalLine, Spot, Trial
 from rtloop.session.relooking import OF_A_COURSE, Relooking
 from rtloop.session.results import Results
@@ -227,7 +227,7 @@ def _walk(
             case "trial_reinstated":
                 scored = out.line.reinstate(d["trial_id"]).to_dict()
                 results.block(d["target"], d["block"])
-            case "beside_measured" | "control_compared":
+            case "beside_measured" | "control_compared" | "equal_n_compared":
                 out.differences += [f"record {event.n}: {w}" for w in _measured(out, event.kind, d)][:5]
             case kind if kind in OF_A_COURSE and course is not None:
                 was, now = course.again(kind, d)
@@ -253,6 +253,11 @@ def _measured(out: Replay, kind: str, d: Mapping[str, Any]) -> Iterator[str]:
     """What was measured beside the scores, or against a control block, measured anew and compared."""
     if kind == "beside_measured":
         yield from _compare("beside", d["scores"], beside_measured(out.line, d["target"])["scores"])
+        return
+    if kind == "equal_n_compared":
+        yield from _compare(
+            "equal n", d["targets"], equal_n_compared(out.line, tuple(d["targets"]))["targets"]
+        )
         return
     now = control_compared(out.line, d["target"], d)
     for part in ("real", "control", "difference", "subtracted"):
