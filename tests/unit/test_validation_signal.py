@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ import validate_signal_tables as tables
 from methods import components
 from methods.listed import FAST, methods
 
+from rtloop.app.stages import stages_of
 from rtloop.errors import ValidationProblem
 from rtloop.measures.connectivity import RunningConnectivity
+from rtloop.plan.schema import Stages
 
 N, CHANNELS, TIMES = 200, 6, 5
 
@@ -160,6 +163,10 @@ def test_an_online_method_knows_past_pulses_only(small, name):
     other, _, _ = recordings.cleaned(method, small.raw[:12] + small.with_dipole()[12:16], batch)
     assert np.array_equal(whole[:12], other[:12])
     assert not np.array_equal(whole[12:], other[12:])
+
+
+def test_the_full_chain_is_what_a_plan_with_muscle_gives():
+    assert replace(FAST, **stages_of(Stages(muscle=True))) == methods()["full"].spec
 
 
 def test_the_dipole_is_as_large_as_said_and_blanking_keeps_all_of_it(small):
