@@ -57,3 +57,22 @@ def covariance(trials, good):
             both = [x[i] @ x[j] / x.shape[1] for x, g in zip(trials, good, strict=True) if g[i] and g[j]]
             out[i, j] = np.mean(both) if both else 0.0
     return out
+
+
+def course_of_fields(slow, fields, metric):
+    """Minimum variance course of each field, one instant after the other: argmin over s of the whitened rest."""
+    values, vectors = np.linalg.eigh(metric)
+    white = (vectors / np.sqrt(values)) @ vectors.T
+    return np.stack([np.linalg.lstsq(white @ fields, white @ x, rcond=None)[0] for x in slow])
+
+
+def running_mean(x, known, width):
+    """Mean of the known samples of each window, one by one; NaN where there is none."""
+    out = np.full(x.shape, np.nan)
+    for i in range(len(x)):
+        a = max(0, i - width // 2)
+        inside = np.arange(a, min(len(x), i - width // 2 + width))
+        inside = inside[known[inside]]
+        if inside.size:
+            out[i] = x[inside].mean(axis=0)
+    return out

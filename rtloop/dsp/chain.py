@@ -1,6 +1,6 @@
 """Owns the order of the cleaning stages, raw epoch in, clean trial out; owns no stage and no sum over trials.
 
-Order: load -> decay -> bridge -> decimate -> detrend -> judge channels -> average reference -> spatial stage (if
+Order: load -> decay -> bridge -> decimate -> detrend -> judge channels -> average reference -> blinks and spatial stage (if
 switched on; with ``decay_first`` the decay of trials that it cannot clean) -> judge trial -> analytic signal. The decay
 is fitted on samples outside the gap only, so that the bridge can rest on what is left; no filter ever sees the raw
 pulse. Up to the reference all of it is linear once the decay is known, so the epoch is bridged and decimated as it is
@@ -16,6 +16,7 @@ import numpy as np
 
 from rtloop.clock import WALL, Clock
 from rtloop.dsp.analytic import BandKernels
+from rtloop.dsp.blink import Blinks
 from rtloop.dsp.bridge import Bridge, gap_columns
 from rtloop.dsp.channels import ChannelMemory
 from rtloop.dsp.decay import DecayFit
@@ -73,6 +74,13 @@ class Chain:
         self._functional, self._taken = self._corrections(t)
         self._overlap = self._functional @ self._taken[:, 2:]
         self._judge = Judge(spec, montage, t, self.valid)
+        self.blinks = (
+            Blinks(
+                t, self._judge.late, tuple(map(int, self._judge.frontal)), montage.n_channels, gate_uv=spec.blink_gate_uv,
+                first=spec.blink_first, most=spec.blink_most,
+            )
+            if spec.blink else None
+        )  # fmt: skip
         self.spatial = SpatialStage(spec, montage, t) if spec.sound or spec.muscle else None
         self._added = AddedLocking(t, spec.baseline_s, montage.n_channels if self.spatial else 0)
         self._rebuilder = Rebuilder(montage)
@@ -175,13 +183,23 @@ class Chain:
         keep[:n] = good
         refer(y, mean if spec.average_reference else np.zeros_like(mean), keep)
         own = {c: w for c, w in bad.items() if c not in held and c not in known_bad}
-        if self.spatial is not None:
+        if self.blinks is not None:
             mark("reference")
+            self.blinks.apply(y, good)
+            mark("blink")
+        if self.spatial is not None:
+            if self.blinks is None:
+                mark("reference")
             if not self._clean_in_space(self.spatial, y, good, bad) and spec.decay_first:
                 removed, residual = self._without_filter(x, y, good)
                 decay_uv = removed, residual
             mark("spatial")
         verdict = self._judge.trial(y, good, decay_uv=decay_uv, back_ms=back_ms)
+        if self.blinks is not None:
+            verdict = replace(
+                verdict, numbers={**verdict.numbers, "removed_blink_uv": self.blinks.removed_uv}
+            )
+            self.blinks.learn(verdict)
         if self.spatial is not None:
             verdict = self.spatial.told(verdict)
             self.spatial.learn(verdict)

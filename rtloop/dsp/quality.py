@@ -34,14 +34,15 @@ class Judge:
         self._line = LineNoise(times_s, int(self._pre[0, 0]), int(self._pre[0, 1]))
         self._post = _stretches(valid, *self._columns(times_s, spec.post_s))
         self._muscle = _stretches(valid, *self._columns(times_s, spec.muscle_s))
-        self._late = valid & ((times_s < spec.gap_s[0]) | (times_s > 0.05))
+        self.late = valid & ((times_s < spec.gap_s[0]) | (times_s > 0.05))
         self._gain = float(4 * np.sin(np.pi * _GAIN_HZ / spec.rate_out_hz) ** 2)
         self._width = max(1, round(0.02 * spec.rate_out_hz))
         fpz = position_of("Fpz")
         assert fpz is not None
         unit = montage.positions_m / np.linalg.norm(montage.positions_m, axis=1, keepdims=True).clip(1e-9)
         nearest = np.argsort(-(unit @ fpz), kind="stable")[:3]
-        self._frontal = nearest[(unit @ fpz)[nearest] > np.cos(np.deg2rad(40.0))]
+        #: the channels in which a blink is seen, and the instants at which nothing of the pulse hides it
+        self.frontal: I64 = nearest[(unit @ fpz)[nearest] > np.cos(np.deg2rad(40.0))]
 
     @staticmethod
     def _columns(times_s: F64, span_s: tuple[float, float]) -> tuple[int, int]:
@@ -112,11 +113,11 @@ class Judge:
         if decay_uv is not None:
             numbers["removed_decay_uv"] = float(np.abs(decay_uv[0][good]).max())
             numbers["residual_decay_uv"] = float(decay_uv[1][good].max())
-        frontal = self._frontal[good[self._frontal]]
+        frontal = self.frontal[good[self.frontal]]
         if frontal.size:
             summed = np.cumsum(x[:, frontal].mean(axis=1), dtype=np.float64)
             smooth = (summed[self._width :] - summed[: -self._width]) / self._width
-            centre = self._late[self._width // 2 : self._width // 2 + smooth.size]
+            centre = self.late[self._width // 2 : self._width // 2 + smooth.size]
             numbers["blink_uv"] = float(np.abs(smooth[centre]).max())
         for rule, key, limit in (
             ("blink-like frontal amplitude", "blink_uv", spec.max_blink_uv),

@@ -63,6 +63,11 @@ class ChainSpec:
     spatial_every: int = 5  # trials between two filters
     spatial_memory: int = 0  # trials after which one has faded to 1/e; 0: none is forgotten
     spatial_channels: int = 16  # fewer good ones: the trial is not cleaned
+    # blinks, before the spatial stage (rtloop.dsp.blink); off unless a plan says so
+    blink: bool = False
+    blink_gate_uv: float = 60.0  # of the smoothed frontal mean
+    blink_first: int = 2  # blinks learnt before one is removed
+    blink_most: int = 2  # fields
     # 6 quality
     quality: bool = True
     flat_uv: float = 0.2  # peak to peak over the epoch
@@ -107,6 +112,9 @@ class ChainSpec:
             and 0 <= self.hold_bad_trials <= self.hold_of_last
             and self.hold_good_trials >= 1
             and self.max_still_s >= 0
+            and self.blink_gate_uv > 0
+            and min(self.blink_first, self.blink_most) >= 1
+            and not (self.blink and not self.average_reference)
         )
         second = self.recharge_gap_s
         if second is not None:

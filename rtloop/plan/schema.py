@@ -211,8 +211,8 @@ class Stages(_Table):
     itself.
 
     ``decay``: true, false, or "first": fitted only in trials that the spatial stage cannot clean yet (the default where
-    ``muscle`` is on). ``sound``, ``muscle``: off unless true, or a table of their settings. ``first_trials``: before
-    there is a filter they "count" as the fast chain leaves them, or are "leave_out".
+    ``muscle`` is on). ``blink``: off unless true. ``sound``, ``muscle``: the same, or a table of their settings.
+    ``first_trials``: before there is a filter they "count" as the fast chain leaves them, or are "leave_out".
     """
 
     bridge: Stage | None = None
@@ -220,6 +220,7 @@ class Stages(_Table):
     detrend: Stage | None = None
     reference: Stage | None = None
     quality: bool | None = None
+    blink: bool | None = None
     sound: bool | Sound | None = None
     muscle: bool | Muscle | None = None
     first_trials: Literal["count", "leave_out"] = "count"

@@ -24,6 +24,7 @@ def test_every_stage_can_be_switched_and_what_is_not_named_stays() -> None:
     for name in ("bridge", "decay", "detrend", "quality"):
         assert chain(f"{name} = false").to_dict() == {**plain.to_dict(), name: False}
     assert chain("reference = false").to_dict() == {**plain.to_dict(), "average_reference": False}
+    assert chain("blink = true").to_dict() == {**plain.to_dict(), "blink": True}
     assert chain("sound = true").to_dict() == {**plain.to_dict(), "sound": True}
     with_muscle = {**plain.to_dict(), "muscle": True, "decay": False}
     assert chain("muscle = true").to_dict() == {**with_muscle, "decay_first": True}
