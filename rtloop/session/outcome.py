@@ -286,7 +286,7 @@ def _conditions(view: View, line: SignalLine) -> dict[str, str]:
         out["EMERGENCY"] = view.locked
     if signed := waiver_words(s):
         out["WAIVERS in force"] = " | ".join(signed)
-    stages = ("bridge", "decay", "detrend", "average_reference", "sound", "muscle", "quality")
+    stages = ("bridge", "decay", "detrend", "average_reference", "blink", "sound", "muscle", "quality")
     out["chain"] = ", ".join(
         f"{n.replace('_', ' ')} {'on' if getattr(line.spec, n) else 'off'}" for n in stages
     ) + (" (decay: in the first trials, before there is a filter)" if line.spec.decay_first else "")
