@@ -164,13 +164,13 @@ class Firing:
 
     def _receipt(
         self, permit: Permit, delivery: Delivery, why: str, sent_s: float | None, reply: Reply | None = None,
-        most: int = 1,
+        most: int | None = None,
     ) -> FireReceipt:  # fmt: skip
         """Bounds of trains and pairs: none when not sent, all when acknowledged, else between them.
 
-        A train that was acknowledged has none yet: they come with its end. ``most``: given on a permit for fewer.
+        A train that was acknowledged has none yet: they come with its end. ``most``: where more than the permit may have been given.
         """
-        n = max(permit.n_pulses, most)
+        n = permit.n_pulses if most is None else most
         bounded = n > 1 and (permit.train is None or delivery is not Delivery.DELIVERED)
         return FireReceipt(
             delivery=delivery, t_sent_s=sent_s, t_reply_s=None if reply is None else reply.t_s, reason=why,

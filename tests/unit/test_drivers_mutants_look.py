@@ -483,6 +483,34 @@ def test_what_the_unit_says_of_a_train_is_heard_with_when_it_was_asked(d: Desk, 
     assert (d.watch.train_receipt is None) is (running != ENDED)
 
 
+@pytest.mark.parametrize(("armed", "in_train"), [(False, False), (True, False), (False, True), (True, True)])
+def test_the_mode_is_asked_while_armed_and_while_a_train_may_run(
+    d: Desk, armed: bool, in_train: bool
+) -> None:
+    if armed:
+        d.armed()
+    d.watch.run = Run() if in_train else None
+    d.unit.modes.clear()
+    d.watch.look()
+    assert d.unit.modes == [armed or in_train]
+
+
+def test_when_the_mode_was_last_told_is_remembered(d: Desk) -> None:
+    d.armed()
+    d.unit.running = None
+    before_s = d.watch.mode_s
+    d.watch.look()
+    assert d.watch.mode_s == before_s  # this answer did not tell it
+    d.unit.running = ENDED
+    d.watch.look()
+    told_s = d.now_s
+    assert d.watch.mode_s == told_s
+    d.on(0.3)
+    d.unit.running = None
+    d.watch.look()
+    assert d.watch.mode_s == told_s
+
+
 def test_that_the_unit_fell_to_standby_in_a_train_is_heard(d: Desk) -> None:
     d.armed()
     d.watch.run = run = Run()
