@@ -168,7 +168,7 @@ class Firing:
     ) -> FireReceipt:  # fmt: skip
         """Bounds of trains and pairs: none when not sent, all when acknowledged, else between them.
 
-        A train that was acknowledged has none yet: they come with its end. ``most``: where more than the permit may have been given.
+        A train that was acknowledged has none yet: they come with its end. ``most``: where it may be more than permitted.
         """
         n = permit.n_pulses if most is None else most
         bounded = n > 1 and (permit.train is None or delivery is not Delivery.DELIVERED)
