@@ -32,7 +32,7 @@ from rtloop.safety.ledger import Ledger
 from rtloop.safety.limits import Limits, tightest
 from rtloop.safety.waivers import load_waivers
 from rtloop.session.level import LOOK_S, fitted_limits, ongoing_numbers
-from rtloop.session.line import Spot
+from rtloop.session.line import Spot, spots_of
 
 Say = Callable[[str], None]
 
@@ -157,7 +157,7 @@ def prepare(request: Request) -> Setting:
         if mode is Mode.LISTEN
         else earlier_of(Path(site.data_dir), participant, simulated=request.simulate)
     )
-    spots = {t.name: Spot(coil_m=t.point_m(), local=t.local_electrodes or ()) for t in plan.targets}
+    spots = spots_of(plan)
     return Setting(
         request=request, site=site, plan=plan, mode=mode, limits=limits, rehearsal=rehearsal, run_id=run_id,
         participant=participant, chain=chain_of(plan), spots=spots, covering=covering, waivers=waivers,

@@ -62,7 +62,7 @@ from rtloop.session.line import SignalLine
 from rtloop.session.loop import Loop
 from rtloop.session.loopback import Loopback
 from rtloop.session.operator import SimulatedOperator
-from rtloop.session.replay import layout_dict, spots_dict
+from rtloop.session.replay import gaps_dict, layout_dict, spots_dict
 from rtloop.session.results import Results
 from rtloop.session.run import TIME_IS_OVER, Interrupts, hangup_ignored, run_to_end
 from rtloop.session.vigil import Vigil
@@ -336,6 +336,7 @@ class Sitting:
             software_version=__version__, run_id=setting.run_id, rate_hz=bench.source.rate_hz,
             targets=[t.name for t in setting.plan.targets], question=setting.plan.arm.question.value,
             chain=json.loads(json.dumps(setting.chain.to_dict())), spots=spots_dict(setting.spots),
+            gaps=gaps_dict(setting.spots),
             local={k: list(s.local) for k, s in setting.spots.items()},
             ongoing_eeg_uv=setting.ongoing, quality=self.line.limits.to_dict(),
             layout=layout_dict(bench.source.layout), epoch_after=self.line.epoch_after,

@@ -20,6 +20,7 @@ from rtloop.model.pulse import PulseSeen
 from rtloop.model.samples import F64, Epoch
 from rtloop.model.trial import CleanTrial
 from rtloop.model.view import key_of
+from rtloop.plan.schema import Plan
 from rtloop.ports import SampleSource
 from rtloop.quality.lights import Judgement
 from rtloop.quality.limits import QualityLimits
@@ -58,10 +59,23 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Spot:
-    """Where a target's LOCAL electrodes are: the coil's place on the head, metres, or None when it is not known."""
+    """Where a target's LOCAL electrodes are: the coil's place on the head, metres, or None when it is not known; and
+    the target's own gap around the pulse, where the plan gives it one."""
 
     coil_m: F64 | None
     local: tuple[str, ...] = ()
+    gap_s: tuple[float, float] | None = None
+
+
+def spots_of(plan: Plan) -> dict[str, Spot]:
+    """What a plan says of its targets' places and gaps."""
+    return {
+        t.name: Spot(
+            coil_m=t.point_m(), local=t.local_electrodes or (),
+            gap_s=None if t.gap_ms is None else (t.gap_ms[0] * 1e-3, t.gap_ms[1] * 1e-3),
+        )
+        for t in plan.targets
+    }  # fmt: skip
 
 
 class SignalLine:
@@ -89,6 +103,9 @@ class SignalLine:
                 todo="write muscle = false (and sound = false) in [signal.stages], or connect more electrodes",
             )  # fmt: skip
         self._source, self.spec, self._spots = source, spec, spots
+        self._specs = {
+            t: replace(spec, gap_s=spot.gap_s) for t, spot in spots.items() if spot.gap_s is not None
+        }
         self.filters = FilterLog(source.montage)
         self.ongoing: Ongoing | None = None  # kept where a question is asked of the map
         self.limits = limits or QualityLimits()
@@ -126,8 +143,8 @@ class SignalLine:
         if key not in self.scorers:
             spot = self._spots.get(target, Spot(coil_m=None))
             self.scorers[key] = TargetScorer(
-                target, self.spec, self._source.rate_hz, self._source.montage, spot.coil_m, local=spot.local,
-                memory=self.channels,
+                target, self._specs.get(target, self.spec), self._source.rate_hz, self._source.montage, spot.coil_m,
+                local=spot.local, memory=self.channels,
             )  # fmt: skip
         return self.scorers[key]
 

@@ -30,9 +30,9 @@ from rtloop.session.companions import pending
 from rtloop.session.course import course_of
 from rtloop.session.dealing import Block
 from rtloop.session.display import decision_dict
-from rtloop.session.line import Label, SignalLine, Spot
+from rtloop.session.line import Label, SignalLine, spots_of
 from rtloop.session.recorded import Feed, RecordedClock, Wanted
-from rtloop.session.replay import layout_dict, spots_dict
+from rtloop.session.replay import gaps_dict, layout_dict, spots_dict
 from rtloop.session.telling import Teller
 
 
@@ -65,7 +65,7 @@ def run_recorded(
     OSError, IntegrityProblem : the folder takes no more
     """
     rec = wanted.rec
-    spots = {t.name: Spot(coil_m=t.point_m(), local=t.local_electrodes or ()) for t in plan.targets}
+    spots = spots_of(plan)
     with contextlib.ExitStack() as stack:
         board = stack.enter_context(Board.create(folder.board, clock=clock))
         for role in ("engine", "recorder"):
@@ -79,7 +79,7 @@ def run_recorded(
         teller = _Listening(journal.append, line, dealt, started["criteria"])
         teller.emit(
             kinds.SESSION_STARTED, rate_hz=rec.rate_hz, chain=_plain(chain.to_dict()), spots=spots_dict(spots),
-            local={k: list(s.local) for k, s in spots.items()}, layout=layout_dict(wanted.layout),
+            gaps=gaps_dict(spots), local={k: list(s.local) for k, s in spots.items()}, layout=layout_dict(wanted.layout),
             epoch_after=line.epoch_after, quality=limits.to_dict(),
             decision=None if course is None else course.fixed(), **started,
         )  # fmt: skip

@@ -81,6 +81,11 @@ def spots_dict(spots: Mapping[str, Spot]) -> dict[str, Any]:
     return {name: None if s.coil_m is None else [float(x) for x in s.coil_m] for name, s in spots.items()}
 
 
+def gaps_dict(spots: Mapping[str, Spot]) -> dict[str, list[float]]:
+    """The gap of each target that has one of its own, as JSON values: seconds from the pulse."""
+    return {name: list(s.gap_s) for name, s in spots.items() if s.gap_s is not None}
+
+
 def replay(
     folder: SessionFolder, pages: Path | None = None, each: Callable[[float], None] | None = None
 ) -> Replay:
@@ -112,8 +117,13 @@ def replay(
             layout_from(started["layout"]), float(started["rate_hz"]), Path(scratch) / "ring", clock
         )
         try:
+            gaps = {k: (float(a), float(b)) for k, (a, b) in started.get("gaps", {}).items()}
             spots = {
-                k: Spot(coil_m=None if v is None else np.array(v), local=tuple(started["local"][k]))
+                k: Spot(
+                    coil_m=None if v is None else np.array(v),
+                    local=tuple(started["local"][k]),
+                    gap_s=gaps.get(k),
+                )
                 for k, v in started["spots"].items()
             }
             line = SignalLine(source, ChainSpec.from_dict(started["chain"]), spots)

@@ -10,15 +10,12 @@ from rtloop.errors import ValidationProblem
 from rtloop.session.replay import replay
 
 STAGES = '\n[signal.stages]\nmuscle = { first = 4, every = 2, channels = 8 }\nfirst_trials = "leave_out"\n'
+PLAN = tiny("M1", wanted=4, most=10).replace('"C3"', '"C3"\ngap_ms = [-2.0, 11.0]') + STAGES
 
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Held:
-    return hold_tiny(
-        tmp_path_factory.mktemp("spatial"),
-        plan=tiny("M1", wanted=4, most=10) + STAGES,
-        scene="extreme_muscle",
-    )
+    return hold_tiny(tmp_path_factory.mktemp("spatial"), plan=PLAN, scene="extreme_muscle")
 
 
 def test_the_first_trials_do_not_count_and_the_later_ones_say_what_cleaned_them(held: Held) -> None:
@@ -60,6 +57,8 @@ def test_a_replay_gives_the_same_bits(held: Held) -> None:
     assert again.differences == []
     live = held.sitting.line.scorers["M1"]
     replayed = again.line.scorers["M1"]
+    assert live.spec.gap_s == replayed.spec.gap_s == (-0.002, 0.011)  # the target's own, not the signal's
+    assert held.kinds("session_started")[0]["gaps"] == {"M1": [-0.002, 0.011]}
     np.testing.assert_array_equal(replayed.average(), live.average())
     np.testing.assert_array_equal(replayed.lagged_pairs(), live.lagged_pairs())
     assert replayed.scores().to_dict() == live.scores().to_dict()
