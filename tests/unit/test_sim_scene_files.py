@@ -207,3 +207,23 @@ def test_the_harsh_scene_is_as_hard_as_the_file_says() -> None:
     early, late = np.median(found, axis=0)
     assert 0.2 < early < 0.4, early
     assert 0.58 < late < 0.78, late
+
+
+def test_a_scene_without_a_control_block_gets_a_sham_coil_that_drives_nothing() -> None:
+    own, name = load_scene("sensory").with_control("M1")
+    assert (own, name) == (load_scene("sensory"), "M1 sham")
+    head = Head(load_scene("twitch"), MONTAGE, 1000.0, seed=3)
+    direct = head.prepare("M1")[0].draw(1, np.random.default_rng(1), 50.0)
+    assert head.control_of("M1") == head.control_of("M1") == "M1 sham"
+    sham = head.scene.target("M1 sham")
+    assert (sham.control_of, sham.amplitude, sham.muscle_uv) == ("M1", 0.0, 0.0)
+    assert "M1 sham" not in head.scene.ranked
+    head.pulse(100, "M1 sham", 70.0)
+    ((_, twitch),) = head.meps
+    real = Head(load_scene("twitch"), MONTAGE, 1000.0, seed=3)
+    real.pulse(100, "M1", 70.0)
+    assert twitch.pp_uv < 0.1 * real.meps[0][1].pp_uv
+    again = head.prepare("M1")[0].draw(1, np.random.default_rng(1), 50.0)
+    assert str(direct) == str(again)  # the real target is what it was
+    with pytest.raises(ValidationProblem, match="no target"):
+        head.control_of("nowhere")
