@@ -88,4 +88,5 @@ class FilterLog:
         most = f", the strongest {ratios.max():.0f} times as strong after the pulse as before" if k else ""
         what = f"{k} artifact pattern{'' if k == 1 else 's'} removed at the end (learnt from {newest.filter.trials} trials{most})"
         first = f"from trial {self._firsts[key]} on; {without} before that {fate}"
-        return f"{what}, {first}" if spec.muscle else f"noise of each electrode removed {first}"
+        goes = "; of averages before about 35 ms a part goes with them (docs/signal.md)" if k else ""
+        return f"{what}, {first}{goes}" if spec.muscle else f"noise of each electrode removed {first}"
