@@ -168,7 +168,7 @@ def test_a_large_vertex_response_beside_a_good_early_one_is_no_sign_of_sensation
 
 @pytest.mark.parametrize(("patterns", "told"), [(0.0, False), (2.0, True)])
 def test_an_early_response_behind_removed_patterns_says_what_went_with_them(patterns, told):
-    trials = block(3) + [TrialFacts(accepted=True, numbers={**GOOD, "spatial_patterns": patterns})]
+    trials = [*block(3), TrialFacts(accepted=True, numbers={**GOOD, "spatial_patterns": patterns})]
     words = judge_recording(trials, FINE)["early_local_pp_uv"].words
     assert ("artifact patterns were taken out" in words) == told
 
