@@ -219,7 +219,7 @@ class UnitWatch:
             asked_s, run = self.clock.now_s(), self.run
             reply = self.unit.take_control() if run is None else self.unit.look(mode=True)
             status = self._publish(reply)
-            self._observe(reply, asked_s)
+            self._observe(status, reply, asked_s)
             self.misses = 0
         except Cut:
             self.after_ea()
@@ -320,7 +320,7 @@ class UnitWatch:
         asked_s = self.clock.now_s()
         reply = self.unit.look(mode=self.armed or self.run is not None)
         status = self._publish(reply)
-        self._observe(reply, asked_s)
+        self._observe(status, reply, asked_s)
         if not self._opening:
             self._judge(status)
             self._compare(reply)
@@ -354,9 +354,9 @@ class UnitWatch:
             if self.may_discharge():
                 self.trip_with(Fault.UNIT_UNEXPECTED, words)
 
-    def _observe(self, reply: Reply, asked_s: float) -> None:
+    def _observe(self, status: UnitStatus, reply: Reply, asked_s: float) -> None:
         if self.run is not None and (on := reply.train_running) is not None:
-            self.run.seen(running=on, standby=reply.standby, t_asked_s=asked_s, t_reply_s=reply.t_s)
+            self.run.seen(running=on, standby=status.standby, t_asked_s=asked_s, t_reply_s=reply.t_s)
             self.follow_train()
 
     def follow_train(self) -> None:

