@@ -201,7 +201,7 @@ def test_listening_only(tmp_path: Path, walk: Callable[..., Walker]) -> None:
 def test_a_blinded_mapping_shows_no_score_anywhere(tmp_path: Path, walk: Callable[..., Walker]) -> None:
     from gui_walk import numbers_of_scores, shown_texts, small_form, small_plan
 
-    plan = small_plan(tmp_path, wanted=9, steps=(45,), blinded=True)
+    plan = small_plan(tmp_path, wanted=4, steps=(45,), blinded=True)
     w = walk(small_form(tmp_path, plan))
     w.start()
     w.place_and_arm()
