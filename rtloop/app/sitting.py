@@ -309,8 +309,6 @@ class Sitting:
         self._ending()
         self.loop.disarm("the session ends")
         self.loop.end_of_pulses()
-        if measured:
-            self.loop.measure(last=True)
         plan = self.setting.plan
         if plan.kind is Kind.MAP:
             wanted = {t.name: (t.pulses_wanted, t.pulses_max or t.pulses_wanted) for t in plan.targets}
@@ -321,6 +319,8 @@ class Sitting:
                 clean, words = False, f"{words}; no decision could be made: {type(err).__name__}: {err}"
             else:
                 self.loop.emit(kinds.DECISION_MADE, **decision)
+        if measured:  # takes seconds: after what must not be lost
+            self.loop.measure(last=True)
         board = self.bench.board
         self.loop.emit(
             kinds.SESSION_ENDED, sync=True, clean=clean, words=words, durable_sample=board["durable_sample"],

@@ -155,14 +155,14 @@ class SpatialStage:
     def prepare(self, good: Bool | None = None) -> None:
         """Make the filter for the next trial if it is due; ``good`` None: the channels of the last trial."""
         spec, trials = self._spec, self.trials
+        due = self._made_at < 0 or trials >= self._made_at + spec.spatial_every
         if good is None:
-            if self._made_at < 0 and trials < spec.spatial_first:
-                return
+            if not due or trials < spec.spatial_first:
+                return  # which channels are good is known with the next trial only: it makes its own if they differ
             good = self._held[: self._n].copy()
         if trials < spec.spatial_first:
             self._filter, self.why = None, f"{trials} of {spec.spatial_first} trials learnt"
             return
-        due = self._made_at < 0 or trials >= self._made_at + spec.spatial_every
         if self._filter is not None and not due and np.array_equal(good, self._filter.good):
             return
         self._filter = self._made(good)

@@ -88,6 +88,13 @@ def decision_wrong(
             where="targets", what="the first visits are of unequal length", expected="one pulses_wanted at all targets",
             found=", ".join(map(str, wanted)), todo="want as many accepted pulses at each target of a comparison",
         )  # fmt: skip
+    signal = tables.get("signal")
+    gaps = {str(signal.gap_ms if t.gap_ms is None and signal is not None else t.gap_ms) for t in targets}
+    if len(gaps) > 1:
+        yield Problem(
+            where="targets", what="the scores of the targets are of unlike windows", expected="one gap_ms at all targets",
+            found=", ".join(sorted(gaps)), todo="take one gap_ms, the longest that a target needs, for all",
+        )  # fmt: skip
     if any(not isinstance(t.coil_at, str) or _known(t) for t in targets) and targets:
         try:
             _prescription(decision, comparability, arm, targets)

@@ -146,7 +146,9 @@ def _channels(raw: Any, types: list[str]) -> tuple[OpenChannel, ...]:
 
 def _annotations(raw: Any, rate_hz: float) -> tuple[list[tuple[int, str]], list[int], float]:
     """(sample, name) of every event, the samples before which something is missing, seconds marked BAD otherwise."""
-    shift_s = float(raw.first_time) if raw.annotations.orig_time is not None else 0.0
+    shift_s = float(
+        raw.first_time
+    )  # onsets count from the first sample's own time, measured on a date or not
     events: list[tuple[int, str]] = []
     breaks: set[int] = set()
     bad_s = 0.0

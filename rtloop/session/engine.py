@@ -60,18 +60,10 @@ class Engine:
     """
 
     def __init__(
-        self,
-        steps: Sequence[Step],
-        *,
-        places: Mapping[str, str],
-        isi_s: tuple[float, float],
-        seed: int,
-        enough: Callable[[int, int, int, int], bool],
-        slack_s: float = 0.1,
-        first_delay_s: float = 0.3,
-        listening: bool = False,
-        course: bool = False,
-    ) -> None:
+        self, steps: Sequence[Step], *, places: Mapping[str, str], isi_s: tuple[float, float], seed: int,
+        enough: Callable[[int, int, int, int], bool], slack_s: float = 0.1, first_delay_s: float = 0.3,
+        listening: bool = False, course: bool = False,
+    ) -> None:  # fmt: skip
         self._steps, self._places = tuple(steps), places
         self._isi_s, self._rng = isi_s, random.Random(seed)
         self._enough, self._slack_s, self._first_delay_s = enough, slack_s, first_delay_s
@@ -180,11 +172,13 @@ class Engine:
         return self._said(message, step)
 
     def _said(self, said: Said, step: Step | None) -> list[Order]:
-        if self.finished or step is None:
+        if self.finished:
+            return []
+        if said.word == "stop":  # heard also while the next visit is being thought of
+            return self._finish("the operator ended the session", complete=False)
+        if step is None:
             return []
         match said.word:
-            case "stop":
-                return self._finish("the operator ended the session", complete=False)
             case "pause":
                 self._paused, self._asked = True, None
                 return [Disarm(reason="paused by the operator")]
@@ -193,7 +187,13 @@ class Engine:
                     self._trouble = ""
                 self._paused, self._asked = False, None
                 return []
+            case "skip" if isinstance(step, Control):  # the run before it stays, to be looked at
+                return [
+                    Disarm(reason=f"control block at {step.target} skipped by the operator"),
+                    *self._next(),
+                ]
             case "skip":
+                self._chosen.pop(step.target, None)
                 self._left_out = step.target if self._proposed else ""
                 return [
                     Disarm(reason=f"{step.target} skipped by the operator"),
@@ -222,6 +222,7 @@ class Engine:
         """Go at the plan's intensity, or at one that was previewed: nothing else was looked at."""
         if why := self.why_not(said):
             return [Note(words=why)]
+        self._chosen.pop(step.target, None)  # without a power: the plan's
         for seen in self._previewed.get(step.target, ()):
             if said.args and str(seen.power_pct_mso) == said.args[0]:
                 self._chosen[step.target] = (seen.power_pct_mso, seen.power_pct_rmt)

@@ -15,8 +15,9 @@ from rtloop.clock import Clock
 from rtloop.errors import RtloopError
 from rtloop.model.event import Event
 from rtloop.model.pulse import Pulse, PulseSeen
+from rtloop.model.status import Lamp
 from rtloop.model.view import View, fold
-from rtloop.plan.expand import Listen
+from rtloop.plan.expand import Listen, Run
 from rtloop.record import kinds
 from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
@@ -125,7 +126,9 @@ class Loop:
         self._watching.passed()
 
     def measure(self, *, last: bool = False) -> None:
-        """What stands beside the scores, and real against control, where it is not known: seconds, with the unit disarmed."""
+        """What stands beside the scores, and real against control, where it is not known: seconds, the unit disarmed."""
+        if self._interlock.lamp in (Lamp.ARMED, Lamp.HELD):
+            return  # the next review, or the end, makes it up
         for kind, data in pending(self.view, self._line, last=last):
             self.emit(kind, **data)
             self._alive()
@@ -272,6 +275,11 @@ class Loop:
                 self.measure()  # where the operator moved a trial since
             case e.Propose():  # the unit was disarmed before: a look takes a second or so
                 steps = () if self._course is None else self._course.next(order.left_out)
+                for run in (
+                    s for s in steps if isinstance(s, Run) and s.adds
+                ):  # now, disarmed: growing takes long
+                    self._line.scorer(run.target, "run").make_room(run.pulses_max)
+                    self._alive()
                 self._messages.append(e.Proposed(steps=steps))
             case e.Disarm():
                 self.disarm(order.reason)

@@ -150,7 +150,7 @@ def _target(t: TargetView, view: View, line: SignalLine, earlier: tuple[Visit, .
                 f"{100 * float(leak.gap_share.mean()):.0f} % gap, {100 * float(leak.pre_share.mean()):.0f} % before the pulse"
             )
         if t.n_accepted:
-            gap = line.spec.gap_s
+            gap = scorer.spec.gap_s
             evoked = Evoked(
                 data_uv=scorer.average(), times_ms=np.asarray(scorer.times_s * 1e3), montage=line.montage,
                 gap_ms=(gap[0] * 1e3, gap[1] * 1e3) if line.spec.bridge else None, local_names=local,

@@ -265,6 +265,8 @@ def _measured(out: Replay, kind: str, d: Mapping[str, Any]) -> Iterator[str]:
         yield from _compare("beside", d["scores"], beside_measured(out.line, d["target"])["scores"])
         return
     if kind == "equal_n_compared":
+        if d["why_absent"]:
+            return  # it failed then: there is nothing to hold against
         yield from _compare(
             "equal n", d["targets"], equal_n_compared(out.line, tuple(d["targets"]))["targets"]
         )

@@ -96,6 +96,14 @@ def test_a_trial_is_cleaned_by_the_past_alone_and_work_between_pulses_changes_no
         assert np.array_equal(a.eeg_uv, b.eeg_uv)
 
 
+def test_work_between_pulses_changes_nothing_where_a_channel_was_lost_and_returns():
+    broken = DATA.copy()
+    broken[:8, 5] = 0.0
+    for a, b in zip(run(broken, between=True), run(broken), strict=True):
+        assert np.array_equal(a.eeg_uv, b.eeg_uv)
+        assert a.verdict.numbers == b.verdict.numbers
+
+
 def _after(data):
     chain = Chain(SPEC, rate_hz=RATE, montage=MONTAGE)
     run(data, chain=chain)

@@ -48,6 +48,7 @@ def test_a_plan_without_the_table_fixes_nothing() -> None:
         (asking("[comparability]\naccepted_min = 12\n"), "nothing is compared"),
         (asking(cap=60), "more pulses than its own cap"),
         (asking().replace("pulses_wanted = 12", "pulses_wanted = 13", 1), "unequal length"),
+        (asking().replace("pulses_wanted = 12", "pulses_wanted = 12\ngap_ms = [-2, 14]", 1), "unlike windows"),
     ],
 )  # fmt: skip
 def test_a_plan_that_cannot_be_decided_by_is_refused(plan: str, words: str) -> None:

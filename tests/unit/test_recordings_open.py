@@ -88,6 +88,16 @@ def test_steps_of_a_trigger_channel_are_events_wherever_a_piece_ends(mne, tmp_pa
     assert [c.kind for c in rec.channels] == [Kind.EEG, Kind.TRIG]
 
 
+def test_an_event_of_a_file_that_begins_later_and_has_no_date_stays_at_its_sample(
+    mne, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    raw = mne_raw(data_uv(), NAMES, RATE_HZ, [(2500, "R128")]).crop(tmin=1.0)
+    raw.save(tmp_path / "a_raw.fif", verbose="error")
+    later = mne.io.read_raw_fif(tmp_path / "a_raw.fif", verbose="error")
+    assert (later.first_samp, later.info["meas_date"]) == (1000, None)
+    assert [m.sample for m in open_recording(tmp_path / "a_raw.fif").marks] == [1500]
+
+
 def test_a_boundary_is_a_break_and_no_event(mne, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     marks = [(0, "New Segment/"), (1500, "boundary"), (2500, "R128"), (3000, "BAD blink")]
     raw = mne_raw(data_uv(), NAMES, RATE_HZ, marks)

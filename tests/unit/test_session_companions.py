@@ -17,8 +17,9 @@ from rtloop.measures.average import field_powers
 from rtloop.measures.norms import PRESET
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.event import Event
+from rtloop.model.status import Lamp
 from rtloop.model.view import TargetView, View, fold
-from rtloop.session import beside, equal
+from rtloop.session import beside, equal, loop
 from rtloop.session.beside_rows import (
     NO_CONTROL,
     beside_rows,
@@ -212,3 +213,17 @@ def test_a_percentile_is_given_only_under_the_norms_own_preprocessing() -> None:
     assert "spatial filter" in filtered["why_absent"]
     (nothing,) = standings(replace(scores, evoked={}), ChainSpec(), preset=PRESET)
     assert nothing["why_absent"] == "there is no value"
+
+
+@pytest.mark.parametrize("lamp", list(Lamp))
+def test_nothing_that_takes_seconds_is_measured_while_the_unit_is_armed(
+    monkeypatch: pytest.MonkeyPatch, lamp: Lamp
+) -> None:
+    monkeypatch.setattr(loop, "pending", lambda *_, **__: iter([("beside_measured", {})]))
+    told: list[str] = []
+    here = SimpleNamespace(
+        _interlock=SimpleNamespace(lamp=lamp), view=None, _line=None, emit=lambda kind, **_: told.append(kind),
+        _alive=lambda: None,
+    )  # fmt: skip
+    loop.Loop.measure(here)  # type: ignore[arg-type]
+    assert told == ([] if lamp in (Lamp.ARMED, Lamp.HELD) else ["beside_measured"])

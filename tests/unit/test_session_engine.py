@@ -326,6 +326,29 @@ def test_skip_goes_to_the_next_target() -> None:
     assert [o.target for o in d.of(e.AcceptTarget)] == ["ACC"]  # type: ignore[attr-defined]
 
 
+def test_skip_of_a_control_block_leaves_the_run_to_be_looked_at() -> None:
+    d = desk([*visit("M1", control=True), *visit("ACC")])
+    while phases(d)[-1:] != ["place_control"]:
+        d.tick()
+    d.inbox.clear()
+    orders = d.say("skip")
+    assert isinstance(orders[0], e.Disarm)
+    assert phases(d)[-1] == "review"
+    d.run()
+    assert [o.target for o in d.of(e.AcceptTarget)] == ["M1", "ACC"]  # type: ignore[attr-defined]
+    assert {o.block for o in d.of(e.Give)} == {"preview", "run"}  # type: ignore[attr-defined]
+
+
+def test_stop_is_heard_right_after_the_last_answer() -> None:
+    d = desk()
+    while phases(d)[-1:] != ["review"]:
+        d.tick()
+    d.inbox[:] = [e.Said(word="accept"), e.Said(word="stop")]  # both typed while the loop was busy
+    d.tick()
+    assert d.engine.finished
+    assert "ended the session" in d.of(e.Finish)[0].reason  # type: ignore[attr-defined]
+
+
 def test_redo_forgets_the_blocks_and_begins_with_the_place() -> None:
     d = desk()
     while phases(d)[-1:] != ["review"]:
@@ -499,6 +522,20 @@ def test_during_the_preview_another_step_waits_for_the_trials_on_their_way() -> 
     d.say("go", "45")
     d.run(60.0)
     assert d.of(e.Finish)[0].complete  # type: ignore[attr-defined]
+
+
+def test_a_go_without_a_power_is_the_plans_whatever_was_chosen_before_a_redo() -> None:
+    d = asked_go(desk(steps_of(35, 40, 45)))
+    d.say("go", "35")
+    while phases(d)[-1:] != ["review"]:
+        d.answers = True
+        d.tick()
+    d.inbox.clear()
+    n = len(powers_given(d))
+    assert powers_given(d)[-1] == 35
+    d.say("redo")
+    d.run(120.0)  # this operator says go without a power
+    assert set(powers_given(d)[n + 6 :]) == {45}
 
 
 @pytest.mark.parametrize(
