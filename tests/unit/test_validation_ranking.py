@@ -64,16 +64,16 @@ def test_scenes_share_draws_exactly_where_the_truth_is_the_same():
 
 
 def test_exactly_the_wanted_trials_are_accepted_and_sharing_parts_changes_no_number():
-    scene, montage = load_scene("equal_quality"), Montage.from_names(names_for(8))
+    scene, montage = load_scene("equal_quality"), Montage.from_names(names_for(16))
     with validation.shared_parts():
-        scores, rejected = validation.mapped(scene, "ACC", 9, 4, 8)
-        again, _ = validation.mapped(scene, "ACC", 9, 4, 8)
+        scores, rejected = validation.mapped(scene, "ACC", 14, 4, 16)
+        again, _ = validation.mapped(scene, "ACC", 14, 4, 16)
     assert scores == again
-    assert scores.n_accepted == 9
-    assert rejected == scores.n_rejected / (9 + scores.n_rejected)
+    assert scores.n_accepted == 14
+    assert rejected == scores.n_rejected / (14 + scores.n_rejected)
     data, pulse = generate_trials(scene, "ACC", 64, 1000.0, 4, montage)
     plain = score_trials(
-        data[: 9 + scores.n_rejected], rate_hz=1000.0, montage=montage, pulse_sample=pulse, target="ACC",
+        data[: 14 + scores.n_rejected], rate_hz=1000.0, montage=montage, pulse_sample=pulse, target="ACC",
         coil=validation.coil_m(scene, "ACC"), spec=validation.live_spec(),
     ).scores  # fmt: skip
     assert plain == scores
