@@ -13,7 +13,7 @@ from rtloop.eeg.layout import Kind
 from rtloop.errors import IntegrityProblem, ValidationProblem
 from rtloop.model.samples import F32, F64
 from rtloop.record.read_open import Mark, OpenChannel, OpenRecording
-from rtloop.record.readers import microvolts_per
+from rtloop.record.readers import eeg_stream, microvolts_per
 from rtloop.record.recorder_loop import JOURNAL_STREAM, NOTES_STREAM
 from rtloop.record.xdf_read import XdfFile, XdfStream, read_xdf
 
@@ -42,7 +42,7 @@ def open_xdf(path: Path) -> OpenRecording:
             f"{path.name} is damaged", expected="whole chunks", found="; ".join(file.problems[:3]),
             todo="take another copy of it; of a session of ours, rtloop verify tells more",
         )  # fmt: skip
-    stream = _eeg(path, file)
+    stream = eeg_stream(path, file)
     kinds = tuple(_KINDS.get(t.strip().lower(), Kind.MISC if t.strip() else Kind.EEG) for t in stream.types)
     factors = np.array(
         [
@@ -81,18 +81,6 @@ def open_xdf(path: Path) -> OpenRecording:
 
 def _metres(place_mm: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
     return None if place_mm is None else (place_mm[0] * 1e-3, place_mm[1] * 1e-3, place_mm[2] * 1e-3)
-
-
-def _eeg(path: Path, file: XdfFile) -> XdfStream:
-    numeric = [s for s in file.streams if not s.text and s.rate_hz > 0 and s.count]
-    eeg = [s for s in numeric if s.kind.upper() == "EEG"] or numeric
-    if len(eeg) != 1:
-        raise ValidationProblem(
-            f"{path.name} holds {len(eeg)} EEG streams with samples", expected="exactly one",
-            found=", ".join(f"{s.name} ({s.kind}, {s.count} samples)" for s in file.streams) or "no stream",
-            todo="keep the amplifier's stream only",
-        )  # fmt: skip
-    return eeg[0]
 
 
 def _offset_s(stream: XdfStream) -> float:

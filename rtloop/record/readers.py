@@ -15,7 +15,7 @@ import numpy as np
 from rtloop.errors import NotReady, ValidationProblem
 from rtloop.model.samples import F32
 from rtloop.record.folder import SessionFolder
-from rtloop.record.xdf_read import XdfStream, read_xdf
+from rtloop.record.xdf_read import XdfFile, XdfStream, read_xdf
 
 #: unit as written in a stream header -> factor to µV
 _TO_UV = {
@@ -85,16 +85,22 @@ def _clean(name: str) -> str:
     return name.strip().rstrip(".")
 
 
-def _from_xdf(path: Path) -> Recording:
-    file = read_xdf(path)
+def eeg_stream(path: Path, file: XdfFile) -> XdfStream:
+    """The one stream of type EEG, else the one numeric stream; ValidationProblem when there is not exactly one."""
     numeric = [s for s in file.streams if not s.text and s.rate_hz > 0 and s.count]
     eeg = [s for s in numeric if s.kind.upper() == "EEG"] or numeric
     if len(eeg) != 1:
         raise ValidationProblem(
             f"{path.name} holds {len(eeg)} EEG streams with samples", expected="exactly one",
             found=", ".join(f"{s.name} ({s.kind}, {s.count} samples)" for s in file.streams) or "no stream",
+            todo="keep the amplifier's stream only",
         )  # fmt: skip
-    stream = eeg[0]
+    return eeg[0]
+
+
+def _from_xdf(path: Path) -> Recording:
+    file = read_xdf(path)
+    stream = eeg_stream(path, file)
     types = tuple(_type(t) for t in (stream.types if any(stream.types) else ("EEG",) * len(stream.labels)))
     data = np.ascontiguousarray(stream.data.T, dtype=np.float32)
     for row, (kind, unit) in enumerate(zip(types, stream.units, strict=True)):
