@@ -12,6 +12,7 @@ import math
 from drivers.magstim.magpy_port import Reply
 from drivers.outputs import Trigger
 from drivers.pacing import Pace
+from drivers.pause import pause_until
 from drivers.permits import PermitCheck
 from drivers.reading import wrong_with
 from drivers.requests import Trip
@@ -148,7 +149,7 @@ class Firing:
 
     def _after_trigger(self) -> Reply:
         """The unit's own next word after an edge; LineTrouble is of unknown outcome."""
-        self._clock.sleep_until(self._clock.now_s() + TRIGGER_TAKES_S)
+        pause_until(self._watch, self._clock.now_s() + TRIGGER_TAKES_S)
         try:
             return self._watch.unit.look(mode=self._watch.setting is not None)
         except LineTrouble as err:

@@ -65,7 +65,7 @@ class SteppedUnit(Described):
         worker = PortWorker(
             line=line, facts=facts, board=board, clock=clock, run_id=run_id, key=key, options=known,
             while_waiting=lambda: made._engine_waits(),
-            make_trigger=None if trigger is None else lambda standby: trigger, stop_line=stop_line,
+            make_trigger=None if trigger is None else lambda *_: trigger, stop_line=stop_line,
         )  # fmt: skip
         board.start("port")
         identity = UnitIdentity(model=model, port=port, simulated=True)

@@ -127,7 +127,7 @@ class UnitWatch:
 
     def _reason(self) -> Trip | str | None:
         """What asks for EA now: a trip, or words for a plain disarm."""
-        if self._opening or self.lost or self._shut:
+        if self.lost or self._shut:
             return None
         board = self.board
         if self.trip is None:
@@ -138,13 +138,13 @@ class UnitWatch:
                 trip = (Fault.PORT_DEAD, f"the port process was told to end: {self.leaving}")
             elif not self._parent_alive():
                 trip = (Fault.ENGINE_LATE, "the engine's process is gone")
-            elif self.may_discharge() and not self._engine_alive():
+            elif self.may_discharge() and not self._opening and not self._engine_alive():
                 trip = (Fault.ENGINE_LATE, f"the engine's heartbeat is {board.age_s('engine'):.3f} s old")
             if trip is not None:
                 return Trip(fault=trip[0], words=trip[1], t_s=self.clock.now_s())
         elif board["stop_asked"] and not board["stop_served"]:
             return "STOP was asked"
-        return "disarm was asked" if board["disarm_asked"] != self._disarm_served else None
+        return None if self._opening or board["disarm_asked"] == self._disarm_served else "disarm was asked"
 
     def may_discharge(self) -> bool:
         """As far as we know."""

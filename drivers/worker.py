@@ -7,8 +7,9 @@ from collections.abc import Callable
 from drivers.firing import Firing
 from drivers.magstim.line import Line
 from drivers.magstim.units import UnitFacts
-from drivers.opening import open_unit
-from drivers.outputs import Stop, Trigger
+from drivers.opening import MakeTrigger, open_trigger, open_unit
+from drivers.outputs import Stop
+from drivers.pause import POLL_S
 from drivers.permits import PermitCheck
 from drivers.reading import wrong_with
 from drivers.refusals import refuse_power, refuse_train
@@ -22,7 +23,6 @@ from rtloop.model.pulse import FireReceipt, Train
 from rtloop.model.status import Fault, UnitStatus
 
 LOOK_WHILE_WAITING_S = 0.05
-POLL_S = 0.002
 READ_BACK_S = 0.6
 ON_THE_WAY = (Ask.SET_POWER, Ask.SET_TRAIN, Ask.SET_PAIR, Ask.ARM)
 
@@ -31,7 +31,7 @@ class PortWorker:
     """Drives one unit on one line. ``serve`` answers a request; ``step`` does all that is due in between.
 
     Parameters as ``UnitWatch``; ``run_id`` and ``key`` are those of the permits.
-    ``make_trigger`` opens the trigger line once the unit is in standby; ``standby`` asks the unit itself. With it
+    ``make_trigger`` opens the trigger line once the unit is in standby (``drivers.opening``). With it
     pulses go out by the trigger and the unit's next status byte must show that one did. ``stop_line``: an
     output to the unit's STOP input; it stops at every trip and lets go on the way to arming.
     """
@@ -40,7 +40,7 @@ class PortWorker:
         self, *, line: Line, facts: UnitFacts, board: Board, clock: Clock, run_id: str, key: bytes,
         options: Options, parent_alive: Callable[[], bool] = lambda: True,
         while_waiting: Callable[[], None] = lambda: None,
-        make_trigger: Callable[[Callable[[], UnitStatus]], Trigger] | None = None,
+        make_trigger: MakeTrigger | None = None,
         stop_line: Stop | None = None,
     ) -> None:  # fmt: skip
         self._options = options
@@ -88,7 +88,7 @@ class PortWorker:
             self._watch, self._options, lambda wait_s: self._wait_until(self._clock.now_s() + wait_s)
         )
         if self._make_trigger is not None:
-            self._firing.trigger = self._make_trigger(self._watch.look)
+            self._firing.trigger = open_trigger(self._watch, self._make_trigger)
         return found
 
     def step(self) -> None:
