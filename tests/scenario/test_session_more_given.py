@@ -1,0 +1,63 @@
+"""A command that gave more than its permit: every pulse counted, none twice, and both records say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stepped_script_tools import Stepped, asked, stepped_script
+
+from drivers.stepped import SteppedUnit
+from rtloop.app.dose import ledger_of
+from rtloop.model.status import Lamp
+from rtloop.ports import Permit
+from rtloop.record.verify import verify
+
+PANEL = 20  # pulses of the train that the simulated panel sets
+
+
+def at_its_panel(monkeypatch: pytest.MonkeyPatch, s: Stepped, *faults: dict[str, Any]) -> None:
+    """From the next pulse on: right before the command somebody sets the unit to trains, after every look at it."""
+    fire = SteppedUnit.fire
+
+    def first(self: SteppedUnit, permit: Permit) -> Any:
+        for fault in faults:
+            s.bench.inject(fault)
+        s.bench.inject({"kind": "train_mode"})
+        return fire(self, permit)
+
+    monkeypatch.setattr(SteppedUnit, "fire", first)
+
+
+def told_alike(s: Stepped) -> dict[str, Any]:
+    """The bounds of the last command, which its closing and its last account must share."""
+    closed, account = s.told("pulse_closed")[-1], s.told("pulse_accounted")[-1]
+    assert closed["pulse_id"] == account["pulse_id"]
+    assert closed["delivered_max"] == account["delivered_max"]
+    return account
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize("obeys", [False, True])
+def test_a_panel_train_on_a_single_pulse_is_counted_once_and_both_records_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obeys: bool
+) -> None:
+    with stepped_script(asked(tmp_path, "sim:rapid")) as s:
+        s.tms.set_power(40)
+        s.tms.arm("simulated")
+        assert s.tms.pulse().outcome == "fired"
+        at_its_panel(monkeypatch, s, {"kind": "train_obeys_ea" if obeys else "train_ignores_ea"})
+        said = s.tms.pulse()
+        assert (said.outcome, said.delivered_min, said.delivered_max) == ("uncertain", 0, PANEL)
+        s.sleep(5.0)
+        assert s.tms.lamp is Lamp.TRIPPED
+        given, account = len(s.bench.discharges) - 1, told_alike(s)
+        assert (1 <= given < PANEL) if obeys else (given == PANEL)
+        assert (account["commanded"], account["seen"], account["ok"]) == (1, given, False)
+        assert "more than the 1 permitted may have been given" in account["words"]
+        assert s.told("pulse_uncommanded") == []
+        assert "pulse_uncommanded" not in [f["fault"] for f in s.told("fault_raised")]
+        assert s.tms.dose().session == 1 + PANEL  # all of them given, or as many as may have been
+    assert ledger_of(tmp_path / "data", "P001", simulated=True).count() == 1 + PANEL
+    assert [line for line in verify(s.folder.path).lines if line.startswith("PROBLEM")] == []
