@@ -9,6 +9,11 @@ from rtloop.model.pulse import Delivery, FireReceipt, Pulse
 from rtloop.model.status import Capabilities
 from rtloop.safety.ledger import Charge
 
+#: a commissioning record that says EA stops a train has seen no pulse later than this after EA
+STOPS_WITHIN_S = 0.2
+#: a frozen engine is noticed, and EA goes out for it, within this
+FROZEN_S = 0.3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
@@ -49,10 +54,11 @@ def bounded(receipt: object, n_pulses: int) -> tuple[FireReceipt, tuple[int, int
 def cannot_stop_s(pulse: Pulse, can: Capabilities) -> float:
     """Seconds from firing to the last pulse that no command may be able to stop: 0 for a single pulse.
 
-    A train's, unless the unit is known to stop one; a pair's interval.
+    A train's; where the unit is known to stop one, at most what a frozen engine and the unit may take; a pair's interval.
     """
     if pulse.train is not None:
-        return 0.0 if can.stops_running_train is True else pulse.train.last_pulse_after_s
+        whole_s = pulse.train.last_pulse_after_s
+        return min(whole_s, FROZEN_S + STOPS_WITHIN_S) if can.stops_running_train is True else whole_s
     return 0.0 if pulse.pair is None else pulse.pair.interval_ms / 1000.0
 
 
