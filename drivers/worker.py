@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from drivers.firing import Firing
 from drivers.magstim.line import Line
+from drivers.magstim.magpy_port import REPLY_DEADLINE_S
 from drivers.magstim.units import UnitFacts
 from drivers.opening import MakeTrigger, open_trigger, open_unit
 from drivers.outputs import Stop
@@ -15,7 +16,7 @@ from drivers.reading import wrong_with
 from drivers.refusals import refuse_power, refuse_train
 from drivers.requests import Answer, Ask, Opened, Options, Request, Trip
 from drivers.settings import set_setting
-from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
+from drivers.trouble import Cut, LineTrouble, Lost, Refused, Silent, UnitProblem
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
 from rtloop.board import Board
 from rtloop.clock import Clock
@@ -117,12 +118,14 @@ class PortWorker:
             watch.leave("closed by the engine")
             self.shut()
             return Answer(n=n, status=watch.status)
+        before = watch.trip
         watch.before_request()
+        fresh = watch.trip is not before  # what trips while a request waits is told by it, not forgiven
         self._firing.note_end()
         if request.ask is Ask.FIRE:
             return Answer(n=n, receipt=self._firing.fire(request.permit))
         try:
-            return Answer(n=n, status=self._do(request))
+            return Answer(n=n, status=self._do(request, forgive=not fresh))
         except UnitProblem as err:
             return Answer(n=n, problem=err)
         except Cut as err:
@@ -143,12 +146,15 @@ class PortWorker:
             watch.trip_with(Fault.BUG, f"{type(err).__name__} in the port process: {err}")
             return Answer(n=n, problem=_failed(Fault.BUG, request.ask, repr(err)))
 
-    def _do(self, request: Request) -> UnitStatus:
+    def _do(self, request: Request, *, forgive: bool) -> UnitStatus:
         watch = self._watch
-        if request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
+        if forgive and request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
         while watch.confirm_tries and watch.trip is None and watch.run is None:
+            asked_s = self._clock.now_s()
             watch.confirm()
+            if watch.misses and self._clock.now_s() - asked_s >= REPLY_DEADLINE_S:  # no time for another
+                raise Silent("no word from the unit after EA", written=True)
         if watch.confirm_tries:  # the reply to an EA is still on its way
             watch.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
