@@ -23,12 +23,12 @@ class Running:
     end_s: float
 
 
-def bounded(receipt: object, n_pulses: int) -> tuple[FireReceipt, tuple[int, int]]:
-    """The end of a train of ``n_pulses`` that the unit had acknowledged; the fewest and most given, as the receipt then says.
+def bounded(receipt: object, n_pulses: int, n_seen: int = 0) -> tuple[FireReceipt, tuple[int, int]]:
+    """The end of a train of ``n_pulses`` that the unit had acknowledged, as the unit says; the fewest and most that count.
 
     What is not said or contradicts itself bounds nothing: 0 to all of them. Without bounds only the plain word
-    "delivered" means all; none at all contradicts the acknowledgement. DELIVERED: the number is known, and not above what
-    was permitted; UNCERTAIN else.
+    "delivered" means all; none at all contradicts the acknowledgement. All that were seen count, whatever the unit says.
+    DELIVERED: the number is known, and not above what was permitted; UNCERTAIN else.
     """
     if not isinstance(receipt, FireReceipt):
         words = (
@@ -44,11 +44,11 @@ def bounded(receipt: object, n_pulses: int) -> tuple[FireReceipt, tuple[int, int
         low = high = n_pulses
     if not (type(low) is int and type(high) is int and 0 <= low <= high and high >= 1):
         low, high = 0, n_pulses
-    known = low == high <= n_pulses
+    known = low == high <= n_pulses and n_seen <= high
     words = f"{low}{'' if low == high else f' to {high}'} of {n_pulses} pulses given; {receipt.reason}"
     delivery = Delivery.DELIVERED if known else Delivery.UNCERTAIN
     said = replace(receipt, delivery=delivery, reason=words, pulses_min=low, pulses_max=high)
-    return said, (low, high)
+    return said, (low, max(high, n_seen))
 
 
 def cannot_stop_s(pulse: Pulse, can: Capabilities) -> float:

@@ -133,13 +133,14 @@ class Accounts:
     def train_ended(
         self, receipt: FireReceipt | None, closing: Mapping[str, Any] | None = None
     ) -> Fault | None:
-        """The bounds of the train that was under way. The fault is set when more was seen than it can have given."""
+        """The bounds of the train that was under way. The fault is set when more was seen than the unit can have given."""
         row = self.unbounded
         if row is None:
             return None
         row.bounded = True
         _bound(row, receipt, closing)
-        return Fault.PULSE_UNCOMMANDED if len(row.sightings) > row.most else None
+        most = row.most if receipt is None or receipt.pulses_max is None else receipt.pulses_max
+        return Fault.PULSE_UNCOMMANDED if len(row.sightings) > most else None
 
     def saw(self, seen: PulseSeen) -> tuple[Account, Fault | None]:
         """Match a pulse found in the stream. The fault is set when nobody commanded it: no command near, one that sent

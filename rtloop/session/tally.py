@@ -58,9 +58,10 @@ class Tally:
         fault = self.accounts.train_ended(result.receipt, result.closing)
         data = closed_dict(row.pulse, self.blocks[row.pulse.pulse_id], result, row.t_sent_s)
         data |= {"t_reply_s": row.t_reply_s, "delivered_min": row.least, "delivered_max": row.most}
-        words = (
-            f"pulse {row.pulse.pulse_id}: {len(row.sightings)} seen, at most {row.most} can have been given"
-        )
+        words = f"{len(row.sightings)} seen, more than the unit says that it gave"
+        if fault is not None:
+            row.against.append(words)
+            words = f"pulse {row.pulse.pulse_id}: {words}"
         news = News(kind=kinds.PULSE_CLOSED, data=data, fault=None if fault is None else (fault, words))
         return (news, *self._nothing_to_see(row))
 

@@ -59,7 +59,9 @@ class Watching:
         for fault in cleared:
             self._interlock.cleared(fault, now_s)
         self.look_for_lock(now_s)
-        over = None if self._ends.gate is None else self._ends.gate.train_over()
+        train = self._tally.accounts.unbounded
+        n_seen = 0 if train is None else len(train.sightings)
+        over = None if self._ends.gate is None else self._ends.gate.train_over(n_seen)
         for news in () if over is None else self._tally.train_over(over):
             self.tell(news)
         if accounts:

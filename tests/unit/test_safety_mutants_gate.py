@@ -466,6 +466,40 @@ def test_an_end_that_is_no_receipt_bounds_nothing(nothing: object) -> None:
     assert (made.t_sent_s, made.t_reply_s, made.status) == (None, None, None)
 
 
+@pytest.mark.req("R-TRAIN-END")
+@pytest.mark.parametrize(
+    ("said", "n_seen", "counted", "known"),
+    [
+        ((5, 5), 4, (5, 5), True), ((5, 5), 5, (5, 5), True), ((5, 5), 6, (5, 6), False), ((3, 5), 6, (3, 6), False),
+        ((30, 30), 31, (30, 31), False), ((None, None), 29, (30, 30), True),
+    ],
+)  # fmt: skip
+def test_no_bound_of_a_train_lies_below_what_was_seen_of_it(
+    said: tuple[int | None, int | None], n_seen: int, counted: tuple[int, int], known: bool
+) -> None:
+    receipt = FireReceipt(delivery=Delivery.DELIVERED, t_sent_s=0.0, t_reply_s=0.0, status=None,
+                          pulses_min=said[0], pulses_max=said[1])  # fmt: skip
+    made, given = bounded(receipt, 30, n_seen)
+    assert given == counted
+    assert made.pulses_max == (30 if said[1] is None else said[1])  # the unit's own word stays what it was
+    assert (made.delivery is Delivery.DELIVERED) is known
+
+
+@pytest.mark.req("R-TRAIN-END")
+def test_a_train_of_which_more_was_seen_than_the_unit_tells_counts_that_and_trips() -> None:
+    b = armed(TRAIN)
+    b.unit.obeys_ea, b.unit.next_end = True, "bounds"  # 10 to 12
+    b.shoot(train=TRAIN)
+    b.clock.advance(1.0)
+    b.gate.disarm("wish")
+    b.clock.advance(3.0)
+    over = b.gate.train_over(14)
+    assert over is not None
+    assert over.closing is not None
+    assert (over.outcome, over.closing["delivered_max"], b.ledger.count()) == (Outcome.UNCERTAIN, 14, 14)
+    assert b.lock.lamp is Lamp.TRIPPED
+
+
 @pytest.mark.req("R-UNSTOPPABLE")
 def test_a_pair_cannot_be_stopped_between_its_pulses() -> None:
     can = Capabilities(pairs=True, stops_running_train=True)

@@ -92,6 +92,19 @@ def test_a_train_that_gave_more_keeps_the_bound_and_the_pulses_after_its_end() -
     assert (row.delivered, row.beyond) == ((50, 50), True)
 
 
+def test_a_train_of_which_more_was_seen_than_the_unit_tells_is_a_fault_and_keeps_what_was_seen() -> None:
+    t = Tally(accounts=Accounts(), blocks={1: "run"})
+    t.closed(pulse(train=TEN), GateResult(outcome=Outcome.FIRED, receipt=receipt()), 2.0, 7)
+    assert faults_of(t.accounts, [2.01 + 0.1 * k for k in range(6)]) == []
+    over = GateResult(outcome=Outcome.UNCERTAIN, receipt=receipt(3, 5), closing=closing(3, 6))
+    (closed,) = t.train_over(over)
+    assert closed.fault == (Fault.PULSE_UNCOMMANDED, "pulse 1: 6 seen, more than the unit says that it gave")
+    assert (closed.data["delivered_min"], closed.data["delivered_max"]) == (3, 6)
+    (account,) = [news.data for news in t.look(99.0)]
+    assert (account["delivered_min"], account["delivered_max"], account["ok"]) == (6, 6, False)
+    assert "6 seen, more than the unit says that it gave" in account["words"]
+
+
 @pytest.mark.parametrize("seen_s", [1.4, 1.7, 2.0, 2.39])
 def test_a_pulse_whose_sending_is_not_known_may_be_seen_from_when_it_was_asked_for(seen_s: float) -> None:
     """No answer came: the last instant at which it can have been sent is not the first."""
