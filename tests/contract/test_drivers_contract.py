@@ -241,7 +241,7 @@ class Core(Wire):
         assert b.discharges == 0
 
 
-class Whole(Core):
+class Whole(Core, Ends):
     """All of it, for every model; on lines with a real port process only when RTLOOP_LONG is set (1 to 3 min each)."""
 
     @pytest.mark.req("R-PERMIT")
