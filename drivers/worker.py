@@ -17,10 +17,11 @@ from drivers.refusals import refuse_power, refuse_train
 from drivers.requests import Answer, Ask, Opened, Options, Request, Trip
 from drivers.settings import set_setting
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, Silent, UnitProblem
+from drivers.unasked import Unasked
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
 from rtloop.board import Board
 from rtloop.clock import Clock
-from rtloop.model.pulse import FireReceipt, Train
+from rtloop.model.pulse import Delivery, FireReceipt, Train
 from rtloop.model.status import Fault, UnitStatus
 
 LOOK_WHILE_WAITING_S = 0.05
@@ -51,6 +52,7 @@ class PortWorker:
         )  # fmt: skip
         self._board, self._clock = board, clock
         self._watch.stop_line = stop_line
+        self._unasked = Unasked()
         self._firing = Firing(self._watch, permits=PermitCheck(run_id=run_id, key=key))
         self._make_trigger = make_trigger
         self._told: FireReceipt | None = None
@@ -93,8 +95,12 @@ class PortWorker:
         return found
 
     def step(self) -> None:
-        """See ``UnitWatch.step``."""
-        self._watch.step()
+        """See ``UnitWatch.step``; a discharge that nobody asked for here trips."""
+        watch = self._watch
+        watch.step()
+        ours = not watch.armed or watch.power_pct_mso is None or watch.run is not None
+        if watch.status is not None and (words := self._unasked.look(watch.status, ours=ours)):
+            watch.trip_with(Fault.PULSE_UNCOMMANDED, words)
 
     def leave(self, why: str) -> None:
         """See ``UnitWatch.leave``."""
@@ -123,7 +129,10 @@ class PortWorker:
         fresh = watch.trip is not before  # what trips while a request waits is told by it, not forgiven
         self._firing.note_end()
         if request.ask is Ask.FIRE:
-            return Answer(n=n, receipt=self._firing.fire(request.permit))
+            receipt = self._firing.fire(request.permit)
+            if receipt.delivery is not Delivery.NOT_DELIVERED:
+                self._unasked.fired(self._clock.now_s())
+            return Answer(n=n, receipt=receipt)
         try:
             return Answer(n=n, status=self._do(request, forgive=not fresh))
         except UnitProblem as err:
@@ -199,6 +208,7 @@ class PortWorker:
             refuse_train(facts, power_pct_mso, watch.setting)
         before = watch.read_power() if watch.power_pct_mso is None else watch.power_pct_mso
         watch.forget_power()  # until it is read back: nothing can be fired
+        self._unasked.forget()
         watch.unit.set_power(power_pct_mso)
         ramped_s = self._clock.now_s() + facts.ramp_s(before, power_pct_mso)
         self._wait_until(ramped_s)

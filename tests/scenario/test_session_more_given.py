@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stepped_script_tools import Stepped, asked, stepped_script
+from stepped_script_tools import WORDS, Stepped, asked, stepped_script
 
 from drivers.stepped import SteppedUnit
 from rtloop.app.dose import ledger_of
@@ -60,4 +60,24 @@ def test_a_panel_train_on_a_single_pulse_is_counted_once_and_both_records_agree(
         assert "pulse_uncommanded" not in [f["fault"] for f in s.told("fault_raised")]
         assert s.tms.dose().session == 1 + PANEL  # all of them given, or as many as may have been
     assert ledger_of(tmp_path / "data", "P001", simulated=True).count() == 1 + PANEL
+    assert [line for line in verify(s.folder.path).lines if line.startswith("PROBLEM")] == []
+
+
+@pytest.mark.req("R-BELIEF")
+@pytest.mark.parametrize("with_eeg", [True, False])
+def test_somebody_elses_discharge_ends_the_run_with_and_without_eeg(tmp_path: Path, with_eeg: bool) -> None:
+    setting = asked(tmp_path) if with_eeg else asked(tmp_path, "/dev/ttyUSB0")
+    with stepped_script(setting, real=not with_eeg, answer=lambda said: WORDS) as s:
+        s.tms.set_power(40)
+        s.tms.arm(WORDS)
+        assert s.tms.pulse().outcome == "fired"
+        s.tms.wait(3.0)
+        assert s.armed
+        assert s.bench.unit.external_fire(s.clock.now_s(), needs_arming=True) is not None
+        s.sleep(0.6)
+        assert not s.armed
+        assert s.tms.lamp is Lamp.TRIPPED
+        assert [f["fault"] for f in s.told("fault_raised")][:1] == ["pulse_uncommanded"]
+        assert len(s.told("pulse_uncommanded")) == with_eeg
+        assert s.tms.dose().session == 1 + with_eeg  # without EEG nobody knows how many
     assert [line for line in verify(s.folder.path).lines if line.startswith("PROBLEM")] == []
