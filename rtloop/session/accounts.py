@@ -55,7 +55,7 @@ class Account:
     @property
     def beyond(self) -> bool:
         """Whether it may have given more than was permitted: somebody had set the unit to a train, or to another one."""
-        return self.pulse is not None and self.most > self.pulse.n_pulses
+        return self.pulse is not None and max(self.most, len(self.sightings)) > self.pulse.n_pulses
 
     @property
     def lasts_s(self) -> float:
@@ -133,22 +133,27 @@ class Accounts:
     def train_ended(
         self, receipt: FireReceipt | None, closing: Mapping[str, Any] | None = None
     ) -> Fault | None:
-        """The bounds of the train that was under way. The fault is set when more was seen than the unit can have given."""
+        """The bounds of the train that was under way. The fault is set when more was seen than the unit can have given.
+
+        What was seen beyond the train was a fault when it was seen.
+        """
         row = self.unbounded
-        if row is None:
+        if row is None or row.pulse is None:
             return None
         row.bounded = True
         _bound(row, receipt, closing)
         most = row.most if receipt is None or receipt.pulses_max is None else receipt.pulses_max
-        return Fault.PULSE_UNCOMMANDED if len(row.sightings) > most else None
+        return Fault.PULSE_UNCOMMANDED if min(len(row.sightings), row.pulse.n_pulses) > most else None
 
     def saw(self, seen: PulseSeen) -> tuple[Account, Fault | None]:
         """Match a pulse found in the stream. The fault is set when nobody commanded it: no command near, one that sent
-        nothing, or one whose pulses have all been seen.
+        nothing, or one whose pulses have all been seen. Until a train's bounds are known it is that train's all the same:
+        they will not lie below what was seen of it.
         """
         commanded = [row for row in self.rows[-64:] if row.pulse is not None and row.outcome in _GIVEN]
         for row in reversed(commanded[-_NEWEST:]):
-            if row.t_sent_s is None or len(row.sightings) >= row.most:
+            one_more = len(row.sightings) >= row.most
+            if row.t_sent_s is None or (one_more and row.bounded):
                 continue
             from_s = row.t_sent_s if row.t_from_s is None else row.t_from_s
             if from_s + EARLIEST_S <= seen.t_s <= row.t_sent_s + LATEST_S + row.lasts_s:
@@ -158,6 +163,7 @@ class Accounts:
                         row.told = False
                         self._open.append(row)
                     row.missing = row.missing and len(row.sightings) < row.expected_seen
+                    return row, Fault.PULSE_UNCOMMANDED if one_more else None
                 return row, None
         nobodys = Account(pulse=None, sightings=[seen])
         if seen.source is Source.HOST:  # only our own fire time: not an observation

@@ -105,6 +105,21 @@ def test_a_train_of_which_more_was_seen_than_the_unit_tells_is_a_fault_and_keeps
     assert "6 seen, more than the unit says that it gave" in account["words"]
 
 
+def test_what_a_train_gives_beyond_its_end_is_a_fault_at_once_and_its_own_until_its_bounds_are_known() -> (
+    None
+):
+    """The bounds never lie below what was seen of it (``Gate.train_over``): counted there, and not one by one besides."""
+    a = Accounts()
+    a.closed(pulse(train=TEN), Outcome.FIRED, 2.0, receipt())
+    train = [2.01 + 0.1 * k for k in range(30)]
+    assert faults_of(a, train[:10]) == []
+    assert [a.saw(seen(t_s)) for t_s in train[10:16]] == [(a.rows[0], Fault.PULSE_UNCOMMANDED)] * 6
+    assert a.train_ended(receipt(10, 30), closing(10, 30)) is None  # that was told
+    assert faults_of(a, train[16:]) == []
+    assert faults_of(a, [train[-1] + 0.1]) == [Fault.PULSE_UNCOMMANDED]
+    assert [len(row.sightings) for row in a.rows] == [30, 1]
+
+
 @pytest.mark.parametrize("seen_s", [1.4, 1.7, 2.0, 2.39])
 def test_a_pulse_whose_sending_is_not_known_may_be_seen_from_when_it_was_asked_for(seen_s: float) -> None:
     """No answer came: the last instant at which it can have been sent is not the first."""
