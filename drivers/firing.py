@@ -145,6 +145,8 @@ class Firing:
             return wrong
         if self.trigger is None:
             return "" if status.ready else "not ready"
+        if status.standby:
+            return "standby: whether it took the trigger is not known"
         return "still ready: it took no trigger" if status.ready else ""
 
     def _after_trigger(self) -> Reply:
