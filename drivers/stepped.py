@@ -14,7 +14,7 @@ from drivers.magstim.units import UnitFacts, facts_of
 from drivers.outputs import Stop, Trigger
 from drivers.reading import firmware_of, status_on
 from drivers.refusals import refuse_pair, refuse_train, wrong_options
-from drivers.requests import Answer, Ask, Opened, Options, Request
+from drivers.requests import FIRE_S, Answer, Ask, Opened, Options, Request, unanswered
 from drivers.trouble import UnitProblem
 from drivers.watch import FAILED
 from drivers.worker import PortWorker
@@ -135,7 +135,14 @@ class SteppedUnit(Described):
 
     def fire(self, permit: Permit) -> FireReceipt:
         """Fire once; never raises for the line."""
+        start_ns = self._board.now_ns()
         answer = self._ask(Ask.FIRE, permit=permit)
+        if (
+            not (self._board.now_ns() - start_ns) * 1e-9 < FIRE_S
+        ):  # as if it had a process: nobody waits for it any longer
+            with contextlib.suppress(UnitProblem):
+                self.disarm()
+            return unanswered(permit, self.status(), f"no answer within {FIRE_S:g} s")
         assert answer.receipt is not None
         return answer.receipt
 

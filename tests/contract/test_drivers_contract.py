@@ -352,7 +352,7 @@ class Whole(Core, Ends):
         b.ready()
         b.inject(FaultKind.MUTE)
         assert (
-            b.until(lambda: not b.armed(), within_s=1.0) < 0.9
+            b.until(lambda: not b.armed(), within_s=1.0) < 0.5
         )  # a keep-alive interval and a reply deadline
         b.sleep(0.1)
         assert b.unit.trouble().fault is Fault.UNIT_SILENT

@@ -29,6 +29,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/settings.py": (_SETTINGS,),
     "drivers/refusals.py": (_SETTINGS,),
     "drivers/watch.py": _WATCH,
+    "drivers/keeping.py": _WATCH,
     "drivers/trigger.py": _TRIGGER,
     "drivers/client.py": _CLIENT,
     "drivers/magstim/magpy_port.py": _LINE,

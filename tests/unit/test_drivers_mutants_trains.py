@@ -22,7 +22,10 @@ JUST_S = 1e-9
 def run_of(
     train: Train = TRAIN, *, t_sent_s: float = 0.0, t_reply_s: float | None = 0.01, stops: bool = False
 ) -> TrainRun:
-    return TrainRun(train, t_sent_s=t_sent_s, t_reply_s=t_reply_s, stops=stops)
+    """Of which the unit has told its numbers, as permitted."""
+    run = TrainRun(train, t_sent_s=t_sent_s, t_reply_s=t_reply_s, stops=stops)
+    run.told(train.n_pulses, "")
+    return run
 
 
 def on(run: TrainRun, asked_s: float) -> None:
