@@ -24,7 +24,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
     "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py", _FOUND),
     "drivers/single.py": ("tests/unit/test_drivers_mutants_single.py",),
-    "drivers/worker.py": ("tests/unit/test_drivers_worker.py", "tests/unit/test_drivers_worker_states.py"),
+    "drivers/worker.py": (
+        "tests/unit/test_drivers_worker.py",
+        "tests/unit/test_drivers_worker_states.py",
+        "tests/unit/test_drivers_unasked.py",
+    ),
+    "drivers/unasked.py": ("tests/unit/test_drivers_unasked.py",),
     "drivers/reading.py": (_SETTINGS,),
     "drivers/settings.py": (_SETTINGS,),
     "drivers/refusals.py": (_SETTINGS,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,21 @@ import pytest
 from stepped_script_tools import WORDS, Stepped, asked, stepped_script
 
 from drivers.stepped import SteppedUnit
+from hardware_sim.packet import sealed
 from rtloop.app.dose import ledger_of
 from rtloop.model.status import Lamp
 from rtloop.ports import Permit
 from rtloop.record.verify import verify
 
-PANEL = 20  # pulses of the train that the simulated panel sets
+PANEL, LONGER = 20, 50  # pulses of the train that the simulated panel sets, and another program
 
 
-def at_its_panel(monkeypatch: pytest.MonkeyPatch, s: Stepped, *faults: dict[str, Any]) -> None:
-    """From the next pulse on: right before the command somebody sets the unit to trains, after every look at it."""
+def before_the_command(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """From the next pulse on: right before the command, after every look at the unit."""
     fire = SteppedUnit.fire
 
     def first(self: SteppedUnit, permit: Permit) -> Any:
-        for fault in faults:
-            s.bench.inject(fault)
-        s.bench.inject({"kind": "train_mode"})
+        happens()
         return fire(self, permit)
 
     monkeypatch.setattr(SteppedUnit, "fire", first)
@@ -47,7 +47,8 @@ def test_a_panel_train_on_a_single_pulse_is_counted_once_and_both_records_agree(
         s.tms.set_power(40)
         s.tms.arm("simulated")
         assert s.tms.pulse().outcome == "fired"
-        at_its_panel(monkeypatch, s, {"kind": "train_obeys_ea" if obeys else "train_ignores_ea"})
+        s.bench.inject({"kind": "train_obeys_ea" if obeys else "train_ignores_ea"})
+        before_the_command(monkeypatch, lambda: s.bench.inject({"kind": "train_mode"}))
         said = s.tms.pulse()
         assert (said.outcome, said.delivered_min, said.delivered_max) == ("uncertain", 0, PANEL)
         s.sleep(5.0)
@@ -60,6 +61,34 @@ def test_a_panel_train_on_a_single_pulse_is_counted_once_and_both_records_agree(
         assert "pulse_uncommanded" not in [f["fault"] for f in s.told("fault_raised")]
         assert s.tms.dose().session == 1 + PANEL  # all of them given, or as many as may have been
     assert ledger_of(tmp_path / "data", "P001", simulated=True).count() == 1 + PANEL
+    assert [line for line in verify(s.folder.path).lines if line.startswith("PROBLEM")] == []
+
+
+@pytest.mark.req("R-TRAIN-END")
+@pytest.mark.parametrize(("obeys", "whose"), [(False, "line"), (True, "line"), (False, "panel")])
+def test_a_longer_train_than_was_permitted_is_counted_once_and_both_records_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obeys: bool, whose: str
+) -> None:
+    with stepped_script(asked(tmp_path, "sim:rapid")) as s:
+        s.tms.set_power(30)
+        s.tms.set_train(frequency_hz=10, n_pulses=20)
+        s.tms.arm("simulated")
+        s.bench.inject({"kind": "train_obeys_ea" if obeys else "train_ignores_ea"})
+        if whose == "line":  # its reply garbles the one to our command
+            longer = {"kind": "two_owners", "data": sealed(b"D00050").hex()}
+            before_the_command(monkeypatch, lambda: s.bench.inject(longer))
+        else:
+            before_the_command(monkeypatch, lambda: s.bench.unit.set_duration(50))
+        s.tms.train()
+        s.sleep(6.0)
+        assert s.tms.lamp is Lamp.TRIPPED
+        given, account = len(s.bench.discharges), told_alike(s)
+        assert (1 <= given < LONGER) if obeys else (given == LONGER)
+        assert (account["commanded"], account["seen"], account["ok"]) == (20, given, False)
+        assert s.told("pulse_uncommanded") == []
+        assert given <= s.tms.dose().session <= LONGER
+        assert s.tms.dose().session == account["delivered_max"]
+    assert ledger_of(tmp_path / "data", "P001", simulated=True).count() == account["delivered_max"]
     assert [line for line in verify(s.folder.path).lines if line.startswith("PROBLEM")] == []
 
 
