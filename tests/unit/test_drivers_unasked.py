@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from contract_tools import EA, Bench, bench
 
-from drivers.unasked import SHOWS_WITHIN_S, WORDS, Unasked
+from drivers.unasked import WORDS, Unasked
 from hardware_sim.faults import FaultKind
 from hardware_sim.magstim import crc
 from rtloop.model.pulse import Delivery, Pair, Train
@@ -39,9 +39,8 @@ def test_our_own_discharge_explains_one_change_and_only_soon_after_it() -> None:
     assert words((READY, 1.0), (BUSY, 1.4), fired_s=1.2) == ["", ""]
     again = ((READY, 1.0), (BUSY, 1.4), (READY, 1.6), (BUSY, 1.8))
     assert words(*again, fired_s=1.2) == ["", "", "", WORDS]
-    near = 1.2 + SHOWS_WITHIN_S
-    assert words((READY, 1.0), (BUSY, near - 0.01), fired_s=1.2) == ["", ""]
-    assert words((READY, 1.0), (BUSY, near + 0.01), fired_s=1.2) == ["", WORDS]
+    assert words((READY, 1.0), (BUSY, 1.984375), fired_s=1.0) == ["", ""]
+    assert words((READY, 1.0), (BUSY, 2.0), fired_s=1.0) == ["", WORDS]
 
 
 def test_what_was_ready_before_something_was_set_or_before_it_was_ours_says_nothing() -> None:
@@ -51,6 +50,8 @@ def test_what_was_ready_before_something_was_set_or_before_it_was_ours_says_noth
     assert u.look(status(BUSY, 1.1), ours=False) == ""
     u.look(status(READY, 1.2), ours=True)
     assert u.look(status(BUSY, 1.3), ours=False) == ""
+    u.look(status(READY, 1.4), ours=False)
+    assert u.look(status(BUSY, 1.5), ours=True) == ""
 
 
 # -- at the simulated unit ------------------------------------------------------------------------------------------
