@@ -23,7 +23,7 @@ class Running:
     end_s: float
 
 
-def bounded(receipt: object, n_pulses: int, n_seen: int = 0) -> tuple[FireReceipt, tuple[int, int]]:
+def bounded(receipt: object, n_pulses: int, n_seen: int) -> tuple[FireReceipt, tuple[int, int]]:
     """The end of a train of ``n_pulses`` that the unit had acknowledged, as the unit says; the fewest and most that count.
 
     What is not said or contradicts itself bounds nothing: 0 to all of them. Without bounds only the plain word

@@ -447,12 +447,12 @@ def test_every_unforeseen_way_out_names_its_fault_and_disarms(
 
 
 def test_the_end_of_a_train_in_words() -> None:
-    assert bounded(None, 30)[0].reason == "no word of the train's end"
-    assert bounded("over", 30)[0].reason == "no receipt of the train's end: 'over'"
+    assert bounded(None, 30, 0)[0].reason == "no word of the train's end"
+    assert bounded("over", 30, 0)[0].reason == "no receipt of the train's end: 'over'"
     receipt = FireReceipt(delivery=Delivery.DELIVERED, t_sent_s=0.0, t_reply_s=0.0, status=None, reason="cut")
-    assert bounded(receipt, 30)[0].reason == "30 of 30 pulses given; cut"
+    assert bounded(receipt, 30, 0)[0].reason == "30 of 30 pulses given; cut"
     assert (
-        bounded(replace(receipt, pulses_min=3, pulses_max=9), 30)[0].reason
+        bounded(replace(receipt, pulses_min=3, pulses_max=9), 30, 0)[0].reason
         == "3 to 9 of 30 pulses given; cut"
     )
 
@@ -460,7 +460,7 @@ def test_the_end_of_a_train_in_words() -> None:
 @pytest.mark.req("R-TRAIN-END")
 @pytest.mark.parametrize("nothing", [None, "over", 30])
 def test_an_end_that_is_no_receipt_bounds_nothing(nothing: object) -> None:
-    made, given = bounded(nothing, 30)
+    made, given = bounded(nothing, 30, 0)
     assert given == (made.pulses_min, made.pulses_max) == (0, 30)
     assert made.delivery is Delivery.UNCERTAIN
     assert (made.t_sent_s, made.t_reply_s, made.status) == (None, None, None)

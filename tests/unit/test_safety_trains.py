@@ -379,7 +379,7 @@ def test_what_an_end_says_and_what_it_bounds(delivery: Delivery, low: Any, high:
     receipt = FireReceipt(
         delivery=delivery, t_sent_s=0.0, t_reply_s=0.0, status=None, pulses_min=low, pulses_max=high
     )
-    made, given = bounded(receipt, 30)
+    made, given = bounded(receipt, 30, 0)
     assert (made.pulses_min, made.pulses_max, made.delivery is Delivery.DELIVERED) == wanted
     assert given == wanted[:2]
     assert made.reason
