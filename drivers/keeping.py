@@ -17,11 +17,8 @@ LOOK_UNREADY_S = 0.03  # a pulse is due and the unit still recharges
 
 def quiet(status: UnitStatus | None, now_s: float, *, due_s: float, keep_s: float) -> bool:
     """Whether a due pulse of a ready unit keeps the line free: for ``QUIET_S`` at most, however often one is announced."""
-    if status is None or not status.ready:
-        return False
-    return (
-        -QUIET_AFTER_DUE_S <= due_s - now_s <= QUIET_BEFORE_DUE_S and status.age_s(now_s) < keep_s + QUIET_S
-    )
+    due = -QUIET_AFTER_DUE_S <= due_s - now_s <= QUIET_BEFORE_DUE_S
+    return due and status is not None and status.ready and status.age_s(now_s) < keep_s + QUIET_S
 
 
 def next_look_s(now_s: float, *, due_s: float, every_s: float, waits: bool) -> float:

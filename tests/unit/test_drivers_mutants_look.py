@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from watch_tools import ARMED, NO_COIL, NOTHING, READY, REPLY_S, STANDBY, Desk, Run, desk
 
+from drivers.keeping import QUIET_S
 from drivers.magstim.bistim_port import BistimPort
 from drivers.magstim.magpy_port import Held, MagpyPort
 from drivers.magstim.rapid_port import RapidPort
@@ -605,7 +606,7 @@ def test_a_power_that_is_being_changed_is_not_known_by_a_look(d: Desk) -> None:
 
 
 @pytest.mark.req("R-BELIEF")
-@pytest.mark.parametrize(("heard_s", "quiet"), [(0.229, True), (0.23, False), (math.inf, False)])
+@pytest.mark.parametrize(("heard_s", "quiet"), [(0.229, True), (0.15 + QUIET_S, False), (math.inf, False)])
 def test_a_pulse_that_is_announced_again_and_again_puts_no_look_off_for_long(
     at_0: Desk, heard_s: float, quiet: bool
 ) -> None:
