@@ -24,7 +24,7 @@ class Unasked:
     def look(self, status: UnitStatus, *, ours: bool) -> str:
         """What the newest status byte says of a discharge that was not ours; "" when nothing.
 
-        ``ours``: it may be busy by our own doing (arming, a power that is being set, a train), or we did not arm it.
+        ``ours``: it may be busy by our own doing: a train is under way.
         """
         was_ready, self._was_ready = self._was_ready, status.ready and not ours
         if ours or status.ready or status.standby or not was_ready:
@@ -37,5 +37,5 @@ class Unasked:
         self._fired_s = now_s
 
     def forget(self) -> None:
-        """Something is set that may make it busy for a while."""
+        """Something is set, or it is armed anew: what it said before says nothing."""
         self._was_ready = False

@@ -98,7 +98,7 @@ class PortWorker:
         """See ``UnitWatch.step``; a discharge that nobody asked for here trips."""
         watch = self._watch
         watch.step()
-        ours = not watch.armed or watch.power_pct_mso is None or watch.run is not None
+        ours = watch.run is not None
         if watch.status is not None and (words := self._unasked.look(watch.status, ours=ours)):
             watch.trip_with(Fault.PULSE_UNCOMMANDED, words)
 
@@ -157,6 +157,8 @@ class PortWorker:
 
     def _do(self, request: Request, *, forgive: bool) -> UnitStatus:
         watch = self._watch
+        if request.ask in ON_THE_WAY:
+            self._unasked.forget()
         if forgive and request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
         while watch.confirm_tries and watch.trip is None and watch.run is None:
@@ -208,7 +210,6 @@ class PortWorker:
             refuse_train(facts, power_pct_mso, watch.setting)
         before = watch.read_power() if watch.power_pct_mso is None else watch.power_pct_mso
         watch.forget_power()  # until it is read back: nothing can be fired
-        self._unasked.forget()
         watch.unit.set_power(power_pct_mso)
         ramped_s = self._clock.now_s() + facts.ramp_s(before, power_pct_mso)
         self._wait_until(ramped_s)

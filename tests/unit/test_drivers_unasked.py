@@ -121,3 +121,41 @@ def test_nothing_of_our_own_is_taken_for_somebody_elses(tmp_path: Path, model: s
             b.sleep(7.0)
         assert b.unit.told() is None
         assert b.armed()
+
+
+def test_a_power_that_is_set_makes_it_busy_and_that_is_no_discharge(tmp_path: Path) -> None:
+    """A stronger pulse needs a longer wait after the last one: ready at the old power, busy at the new."""
+    with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=49) as b:
+        b.ready(49)
+        b.sleep(3.0)
+        assert b.unit.fire(b.permit(49)).delivery is Delivery.DELIVERED
+        b.sleep(2.2)
+        b.unit.refresh()
+        b.sleep(0.01)
+        assert b.unit.status().ready
+        assert not b.unit.set_power(50).ready
+        b.until(lambda: b.unit.status().ready, within_s=2.0)
+        assert b.unit.told() is None
+
+
+def test_what_it_says_while_a_train_runs_is_no_discharge_of_somebody_else(tmp_path: Path) -> None:
+    with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40) as b:
+        b.ready(40)
+        worker = b.unit._worker
+        watch = worker._watch
+        watch.step = lambda: None
+
+        def says(*instrs: int) -> None:
+            for instr in instrs:
+                watch.status = status(instr, b.clock.now_s())
+                worker.step()
+
+        watch.status = None  # nothing was said yet
+        worker.step()
+        watch.run = object()
+        says(READY, BUSY, READY, BUSY)
+        assert worker.trip is None
+        watch.run = None
+        says(READY, BUSY)
+        assert worker.trip.fault is Fault.PULSE_UNCOMMANDED
+        watch.run, watch.step = None, lambda: None
