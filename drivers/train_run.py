@@ -97,12 +97,7 @@ class TrainRun:
 
     @property
     def _ran_out(self) -> bool:
-        """The unit's "train running" went off when it should: seen on shortly before, or too short to be seen.
-
-        And by its own numbers, read after the command, it was the train that was permitted.
-        """
-        if self.untold or self._wrong:
-            return False
+        """The unit's "train running" went off when it should: seen on shortly before, or too short to be seen."""
         in_time = self._off and self.ended_s >= self.natural_end_s
         recent = self._last_on_s >= self.natural_end_s - 2 * NEAR_END_S
         if (
@@ -118,7 +113,8 @@ class TrainRun:
         A unit that says "train running" long after the end is uncertain though all was given: what it does is unknown.
         """
         least = most = self.train.n_pulses
-        if not (ran_out := self._ran_out):
+        permitted = not (self.untold or self._wrong)  # by the unit's own numbers, read after the command
+        if not (ran_out := permitted and self._ran_out):
             if self._stops and self.was_cut:
                 most = self._given_at_most(self.ended_s)  # all of them, where the end is the clock's only
             least = min(self._given_by(self._last_on_s), most)
