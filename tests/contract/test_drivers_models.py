@@ -200,6 +200,7 @@ class Trains(SomeTrains):
         receipt = b.unit.fire(b.permit(40))
         assert (receipt.delivery, receipt.pulses_min, receipt.pulses_max) == (Delivery.UNCERTAIN, 0, 20)
         assert b.sent(EA, since_s=receipt.t_sent_s)
+        b.until(lambda: b.unit.trouble() is not None, within_s=0.5)  # it comes after the receipt
         assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
         b.sleep(2.5)
         assert b.discharges == 20
