@@ -16,7 +16,7 @@ from drivers.described import Described
 from drivers.magstim.units import UnitFacts, facts_of
 from drivers.reading import firmware_of, status_on
 from drivers.refusals import refuse_pair, refuse_power, refuse_train, wrong_options
-from drivers.requests import Answer, Ask, Opened, Options, Request
+from drivers.requests import FIRE_S, Answer, Ask, Opened, Options, Request, unanswered
 from drivers.trouble import UnitProblem
 from rtloop.board import Board
 from rtloop.clock import WALL, Clock
@@ -34,6 +34,7 @@ DISARM_S = 0.5
 CONFIRM_S = 0.15
 CLOSE_S = 2.0
 PORT_BEAT_FRESH_S = 0.3
+PORT_STUCK_S = 0.5  # a port process in the middle of a write to the line shows no life for 0.3 s
 
 
 class MagstimUnit(Described):
@@ -198,7 +199,7 @@ class MagstimUnit(Described):
         if permit.train is not None:
             self._train_told = None  # before the request: the end of a short one may come with its answer
         try:
-            answer = self._ask(Ask.FIRE, ANSWER_S, permit=permit)
+            answer = self._ask(Ask.FIRE, ANSWER_S, living_s=FIRE_S, permit=permit)
         except _NotSent as err:
             self._train_told = before
             return self._not_fired(str(err))
@@ -206,14 +207,7 @@ class MagstimUnit(Described):
             self.status()
             with contextlib.suppress(UnitProblem):
                 self.disarm()
-            n = permit.n_pulses
-            return self._train_fired(
-                permit,
-                FireReceipt(
-                    delivery=Delivery.UNCERTAIN, t_sent_s=None, t_reply_s=None, status=self._last, reason=str(err),
-                    pulses_min=None if n == 1 else 0, pulses_max=None if n == 1 else n,
-                ),
-            )  # fmt: skip
+            return self._train_fired(permit, unanswered(permit, self._last, str(err)))
         assert answer.receipt is not None
         if answer.receipt.delivery is Delivery.NOT_DELIVERED:
             self._train_told = before
@@ -309,8 +303,9 @@ class MagstimUnit(Described):
 
     # ---- the pipe
 
-    def _ask(self, ask: Ask, deadline_s: float, **fields: Any) -> Answer:
-        end_s = self._clock.now_s() + deadline_s
+    def _ask(self, ask: Ask, deadline_s: float, *, living_s: float = 0.0, **fields: Any) -> Answer:
+        """``living_s``: the deadline while the port process shows life, where that may be longer."""
+        start_s = self._clock.now_s()
         if self._closed:
             raise _NotSent(Fault.PORT_DEAD, "the unit is closed")
         if not self._lock.acquire(timeout=0.05 if ask is Ask.FIRE else ANSWER_S):
@@ -330,10 +325,13 @@ class MagstimUnit(Described):
                     answer = self._keep(self._conn.recv())
                     if answer is not None and answer.n == self._n:
                         break
-                elif not self._clock.now_s() < end_s:
+                    continue
+                lives = self._board.age_s("port") <= PORT_STUCK_S
+                within_s = max(deadline_s, living_s) if lives else deadline_s
+                if not self._clock.now_s() < start_s + within_s:
                     raise UnitProblem(
                         Fault.PORT_DEAD, f"the port process did not answer {ask}",
-                        expected=f"within {deadline_s:g} s", todo="disarm, then start a new run",
+                        expected=f"within {within_s:g} s", todo="disarm, then start a new run",
                     )  # fmt: skip
         except (EOFError, OSError) as err:  # OSError: it ended in the middle of an answer
             raise self._dead(f"it ended during {ask}") from err

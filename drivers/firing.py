@@ -1,8 +1,9 @@
 """Owns the pulse at the line: the driver's own checks, the fire command or trigger, the outcome; owns no keep-alive.
 
 Before a pulse the driver checks everything again by itself: permit, trip, heartbeat, power and train or pair as
-read back, a young ready status byte, and the time since its own last pulse or train. The permit is spent before
-the first byte is written.
+read back a moment ago, a young ready status byte, and the time since its own last pulse or train. The permit is spent
+before the first byte is written. After it the watch reads power and train or pair at once: a pulse given otherwise
+than permitted trips.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import math
 from drivers.magstim.magpy_port import Reply
 from drivers.outputs import Trigger
 from drivers.pacing import Pace
+from drivers.pause import pause_until
 from drivers.permits import PermitCheck
 from drivers.reading import wrong_with
 from drivers.requests import Trip
-from drivers.single import found_in_trains, most_given
+from drivers.single import found_in_trains, most_after_trouble, most_given
 from drivers.train_run import TrainRun
 from drivers.trouble import Cut, LineTrouble, Lost, Refused
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
@@ -24,6 +26,9 @@ from rtloop.model.status import Fault
 from rtloop.ports import Permit
 
 STATUS_FRESH_S = 1.0
+NUMBERS_FRESH_S = (
+    1.0  # of power, train and pair as the unit holds them; an announced pulse has them of 0.1 s before
+)
 LOOK_AFTER_S = 0.05
 TRIGGER_TAKES_S = 0.005  # from the edge to a status byte that shows it
 
@@ -68,8 +73,8 @@ class Firing:
             return "refused: a train is under way"
         if not status.age_s(now_s) < STATUS_FRESH_S:
             return f"refused: the last status byte is {status.age_s(now_s):.2f} s old"
-        if facts.capabilities.trains and not (age_s := now_s - watch.mode_s) < STATUS_FRESH_S:
-            return f"refused: whether it gives single pulses or trains was read {age_s:.2f} s ago"
+        if not (age_s := now_s - watch.numbers_s) < NUMBERS_FRESH_S:
+            return f"refused: the power and what it gives by one command were read {age_s:.2f} s ago"
         if not status.ready or wrong_with(status):
             return f"refused: the unit is not ready: {wrong_with(status) or status}"
         why = self.pace.refusal(facts, now_s, power, permit.train)
@@ -100,15 +105,17 @@ class Firing:
             return self._failed(permit, err, now_s)
         except Exception as err:  # whatever it was, it may have gone out
             return self._failed(permit, LineTrouble(repr(err), written=True), now_s)
-        watch.look_at_s = min(watch.look_at_s, reply.t_s + LOOK_AFTER_S)
+        watch.fired_s, watch.look_at_s = sent_s, min(watch.look_at_s, reply.t_s + LOOK_AFTER_S)
         wrong = self._wrong_with(reply)
         self._train_may_run(permit, sent_s, None if wrong else reply.t_s)
         if wrong:
             how = "acknowledged, and" if self.trigger is None else "triggered, and"
             why = f"{how} the status byte {reply.instr:#04x} of the reply says {wrong}"
             watch.ea(self._uncertain(why))
-            return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply)
-        if permit.n_pulses == 1 and watch.facts.capabilities.trains and (found := found_in_trains(watch)):
+            most = most_after_trouble(watch, permit)
+            return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply, most)
+        can = watch.facts.capabilities
+        if permit.n_pulses == 1 and (can.trains or can.pairs) and (found := found_in_trains(watch)):
             why = f"one pulse was asked for, and right after it the unit says: {found}"
             watch.ea(self._uncertain(why))
             return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply, most_given(watch))
@@ -126,6 +133,7 @@ class Firing:
             self.pace.taken_back()
             watch.look_at_s = called_s  # what does the unit say of itself?
         else:
+            watch.fired_s = sent_s
             self._train_may_run(permit, sent_s, None)
         trip = None if no else self._uncertain(err)
         if isinstance(err, Lost) and by_line:
@@ -134,8 +142,10 @@ class Firing:
             watch.after_ea(trip)
         elif trip is not None:
             watch.ea(trip)
-        delivery = Delivery.NOT_DELIVERED if no else Delivery.UNCERTAIN
-        return self._receipt(permit, delivery, str(err), sent_s if err.written else None)
+        if no:
+            return self._receipt(permit, Delivery.NOT_DELIVERED, str(err), sent_s if err.written else None)
+        most = most_after_trouble(watch, permit)
+        return self._receipt(permit, Delivery.UNCERTAIN, str(err), sent_s, most=most)
 
     def _wrong_with(self, reply: Reply) -> str:
         """The reply to ``EH`` shows the state before it, the status byte after an edge that after it."""
@@ -144,11 +154,13 @@ class Firing:
             return wrong
         if self.trigger is None:
             return "" if status.ready else "not ready"
+        if status.standby:
+            return "standby: whether it took the trigger is not known"
         return "still ready: it took no trigger" if status.ready else ""
 
     def _after_trigger(self) -> Reply:
         """The unit's own next word after an edge; LineTrouble is of unknown outcome."""
-        self._clock.sleep_until(self._clock.now_s() + TRIGGER_TAKES_S)
+        pause_until(self._watch, self._clock.now_s() + TRIGGER_TAKES_S)
         try:
             return self._watch.unit.look(mode=self._watch.setting is not None)
         except LineTrouble as err:

@@ -1,4 +1,7 @@
-"""Owns the taking of a unit: who it is, standby, single pulses, all read back; owns nothing that comes after."""
+"""Owns the taking of a unit: who it is, standby, single pulses, all read back; owns nothing that comes after.
+
+STOP, the end of this process and a dead engine are heard in all of it: ``EA`` at the next poll, and the opening is over.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from drivers.magstim.units import UnitFacts
+from drivers.outputs import Trigger
+from drivers.pause import pause_until
 from drivers.reading import firmware_of
 from drivers.refusals import wrong_options
 from drivers.requests import Opened, Options
-from drivers.trouble import LineTrouble, UnitProblem
+from drivers.trouble import Cut, LineTrouble, UnitProblem
 from drivers.watch import FAILED, UnitWatch
-from rtloop.model.status import Fault
+from rtloop.model.status import Fault, UnitStatus
+
+#: opens a trigger line: what asks the unit itself, and what lets time pass until an instant
+MakeTrigger = Callable[[Callable[[], UnitStatus], Callable[[float], None]], Trigger]
 
 
 def open_unit(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> Opened:
@@ -23,6 +31,9 @@ def open_unit(watch: UnitWatch, options: Options, wait: Callable[[float], None])
     """
     try:
         return _open(watch, options, wait)
+    except Cut as err:
+        watch.board["port_state"] = FAILED
+        raise _cut_short(watch) from err
     except BaseException:
         watch.board["port_state"] = FAILED
         raise
@@ -33,12 +44,16 @@ def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> 
     wrong_options(facts.model, options)
     try:
         software = unit.identify()
+    except Cut:
+        raise
     except LineTrouble as err:
         raise _unanswered(err, facts, "the unit does not tell its software version") from err
     _right_software(facts, options, software)
     watch.facts = replace(facts, software=software)
     try:
         first = unit.take_control()
+    except Cut:
+        raise
     except LineTrouble as err:
         todo = "check the unlock code in the site file" if options.unlock_code else ""
         raise _unanswered(err, facts, "the unit does not give control", todo) from err
@@ -49,13 +64,11 @@ def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> 
         watch.look()
         power, setting = _single_pulses(watch, wait)
         watch.read_temperature()
+    except Cut:
+        raise
     except LineTrouble as err:
         raise _unanswered(err, facts, "the unit does not answer as it should") from err
-    if watch.status is None or not watch.status.standby or watch.status.may_discharge:
-        raise UnitProblem(
-            Fault.UNIT_UNEXPECTED, "the unit does not go to standby", expected="standby after EA",
-            found=str(watch.status), todo="switch the unit off",
-        )  # fmt: skip
+    _must_rest(watch)
     watch.opened()
     return Opened(
         status=watch.status, found_armed=found.may_discharge, found_power_pct_mso=power, software=software,
@@ -88,8 +101,7 @@ def _single_pulses(watch: UnitWatch, wait: Callable[[float], None]) -> tuple[int
     if found:
         watch.unit.set_setting(None)
         power_b = before.held.power_b_pct_mso if before.held is not None else 0
-        wait(watch.facts.ramp_s(power_b, 0))
-        watch.look()
+        _ramp(watch, watch.facts.ramp_s(power_b, 0), wait)
         if still := watch.unit.differs(watch.read_all(), None):
             raise UnitProblem(
                 Fault.UNIT_UNEXPECTED, "the unit cannot be set to single pulses", found=still,
@@ -98,6 +110,43 @@ def _single_pulses(watch: UnitWatch, wait: Callable[[float], None]) -> tuple[int
             )  # fmt: skip
     watch.setting, watch.setting_known = None, True
     return before.power_pct_mso or 0, found
+
+
+def _ramp(watch: UnitWatch, ramp_s: float, wait: Callable[[float], None]) -> None:
+    """Let the power fall; a unit that somebody arms meanwhile is found as soon as in any standby."""
+    end_s = watch.clock.now_s() + ramp_s
+    while True:
+        wait(max(0.0, min(watch.facts.keep_standby_s, end_s - watch.clock.now_s())))
+        watch.look()
+        _must_rest(watch)
+        if not watch.clock.now_s() < end_s:
+            return
+
+
+def _must_rest(watch: UnitWatch) -> None:
+    if watch.status is None or not watch.status.standby or watch.status.may_discharge:
+        raise UnitProblem(
+            Fault.UNIT_UNEXPECTED, "the unit does not go to standby", expected="standby after EA",
+            found=str(watch.status), todo="switch the unit off",
+        )  # fmt: skip
+
+
+def open_trigger(watch: UnitWatch, make: MakeTrigger) -> Trigger:
+    """The trigger line, opened beside the unit that rests; NotReady where unit or port do not let it."""
+    try:
+        return make(watch.look, lambda t_s: pause_until(watch, t_s))
+    except Cut as err:
+        raise _cut_short(watch) from err
+    except LineTrouble as err:
+        raise _unanswered(err, watch.facts, "the unit does not say that it rests") from err
+
+
+def _cut_short(watch: UnitWatch) -> UnitProblem:
+    """EA is on the line: why, for whoever opens."""
+    watch.after_ea()
+    if watch.trip is not None:
+        return watch.trip.problem()
+    return UnitProblem(Fault.UNIT_UNEXPECTED, "the opening was cut short", found="disarm was asked")
 
 
 def _unanswered(err: LineTrouble, facts: UnitFacts, what: str, todo: str = "") -> UnitProblem:

@@ -18,11 +18,12 @@ from drivers.magstim.line import Line, OwnedLine
 from drivers.magstim.transcript import RecordingLine
 from drivers.magstim.units import facts_of
 from drivers.outputs import Trigger
+from drivers.pause import POLL_S
 from drivers.requests import Answer, Options, Request, Trip
 from drivers.stop_line import StopLine
-from drivers.trigger import OutputSetting, TriggerLine
+from drivers.trigger import OutputSetting, TriggerLine, WaitUntil
 from drivers.watch import FAILED
-from drivers.worker import POLL_S, PortWorker
+from drivers.worker import PortWorker
 from rtloop.board import Board
 from rtloop.clock import WALL
 from rtloop.errors import NotReady
@@ -79,10 +80,12 @@ def main(
 
 def _trigger_of(
     setting: OutputSetting | None, port: str
-) -> Callable[[Callable[[], UnitStatus]], Trigger] | None:
+) -> Callable[[Callable[[], UnitStatus], WaitUntil], Trigger] | None:
     if setting is None:
         return None
-    return lambda standby: TriggerLine.open(setting, unit_port=port, standby=standby, clock=WALL)
+    return lambda standby, wait_until: TriggerLine.open(
+        setting, unit_port=port, standby=standby, clock=WALL, wait_until=wait_until
+    )
 
 
 def _stop_line_of(options: Options) -> StopLine | None:

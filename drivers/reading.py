@@ -1,4 +1,4 @@
-"""Owns the reading of the unit's state from the board; owns no write to it."""
+"""Owns how the unit's state stands on the board, and what in it forbids a pulse; owns no exchange with the unit."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def status_on(board: Board) -> UnitStatus:
         power_pct_mso=power if power >= 0 else None,
         coil_temp_c=temp_mc / 1000 if temp_mc >= 0 else None,
     )
+
+
+def publish(board: Board, instr: int, status: UnitStatus) -> None:
+    """What ``status_on`` reads; ``instr`` is the status byte itself."""
+    board["unit_instr"], board["unit_t"] = instr, int(status.t_s * 1e9)
+    board["unit_power"] = -1 if status.power_pct_mso is None else status.power_pct_mso
+    board["unit_temp_mc"] = -1 if status.coil_temp_c is None else round(1000 * status.coil_temp_c)
 
 
 def firmware_of(software: tuple[int, ...]) -> str:

@@ -9,12 +9,17 @@ from typing import Literal
 
 from drivers.trigger import OutputSetting
 from drivers.trouble import UnitProblem
-from rtloop.model.pulse import FireReceipt, Pair, Train
+from rtloop.model.pulse import Delivery, FireReceipt, Pair, Train
 from rtloop.model.status import Fault, UnitStatus
 from rtloop.ports import Permit
 
 #: trips that arming anew clears, as the fault table of the interlock says
 RE_ARM = (Fault.ENGINE_LATE, Fault.UNIT_SILENT, Fault.UNIT_UNEXPECTED)
+
+#: longest time for the answer to a fire command, while the port process lives. Each reply of the unit may take 0.25 s
+#: (``drivers.magstim.magpy_port``), each write 0.3 s: 0.75 of an exchange under way, EA, EH and its reply 0.85, the look
+#: after it 0.5, cut short and taken again 0.9, EA and the numbers 0.65
+FIRE_S = 4.0
 
 
 class Ask(StrEnum):
@@ -76,6 +81,15 @@ class Options:
     stop_line: OutputSetting | None = None
     stop_level: Literal["low", "high"] = "low"
     transcript: Path | None = None
+
+
+def unanswered(permit: Permit, status: UnitStatus | None, why: str) -> FireReceipt:
+    """What is known of a fire command that the port process did not answer: nothing to all of it."""
+    n = permit.n_pulses
+    return FireReceipt(
+        delivery=Delivery.UNCERTAIN, t_sent_s=None, t_reply_s=None, status=status, reason=why,
+        pulses_min=None if n == 1 else 0, pulses_max=None if n == 1 else n,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,24 +1,31 @@
-"""Owns the look right after a single pulse: whether the unit was set to give more than one; owns no pulse and no EA.
+"""Owns the look right after a fire command: whether the unit was set to give more than was permitted; owns no pulse and no EA.
 
-A Rapid² that somebody sets to trains at its panel, after it was last looked at, gives a whole train on one EH.
+A Rapid² that somebody sets to trains at its panel, after it was last looked at, gives a whole train on one EH; a
+BiStim² with a power B gives two pulses.
 """
 
 from __future__ import annotations
 
-import math
-
+from drivers.magstim.magpy_port import Reply
 from drivers.magstim.units import MOST_PULSES
 from drivers.trouble import Cut, LineTrouble, Lost
 from drivers.watch import UnitWatch
+from rtloop.ports import Permit
 
 
 def found_in_trains(watch: UnitWatch) -> str:
     """What the unit says it gives instead of single pulses; "" when it says nothing of it.
 
-    A look that fails leaves the pulse as it was acknowledged, and trips: the unit is armed.
+    One that something urgent cuts short is taken again after EA. A look that fails leaves the pulse as it was
+    acknowledged, and trips: the unit is armed.
     """
     try:
-        reply = watch.unit.look(mode=True)
+        try:
+            reply = _look(watch)
+        except Cut:
+            watch.after_ea()
+            watch.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
+            reply = _look(watch)
     except Cut:
         watch.after_ea()
     except Lost as err:
@@ -30,6 +37,37 @@ def found_in_trains(watch: UnitWatch) -> str:
             return "a train runs"
         return watch.unit.differs(reply, None)
     return ""
+
+
+def _look(watch: UnitWatch) -> Reply:
+    """The shortest that says it: a Rapid²'s second status byte, a BiStim²'s numbers."""
+    return watch.unit.look(mode=True, numbers=not watch.facts.capabilities.trains)
+
+
+def most_after_trouble(watch: UnitWatch, permit: Permit) -> int | None:
+    """The most given by a fire command of unknown outcome, after its EA, where that is more than permitted.
+
+    None where the unit says so much of what was permitted, or nothing: then all that was permitted bounds it.
+    """
+    can = watch.facts.capabilities
+    if watch.lost or not (can.trains or can.pairs):
+        return None
+    wanted = permit.train or permit.pair
+    try:
+        watch.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
+        reply = _look(watch)
+        wrong = (reply.train_running and wanted is None) or watch.unit.differs(reply, wanted)
+        if not wrong and reply.held is None:
+            wrong = watch.unit.differs(watch.unit.parameters(), wanted)
+    except Cut:
+        watch.after_ea()
+    except Lost as err:
+        watch.line_lost(err)
+    except LineTrouble:
+        pass
+    else:
+        return max(permit.n_pulses, most_given(watch)) if wrong else None
+    return None
 
 
 def most_given(watch: UnitWatch) -> int:
@@ -45,5 +83,5 @@ def most_given(watch: UnitWatch) -> int:
         pass
     else:
         if held is not None:
-            return max(1, held.n_pulses, math.ceil(held.frequency_hz * held.duration_s))
+            return held.most_pulses
     return MOST_PULSES

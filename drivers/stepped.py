@@ -14,7 +14,7 @@ from drivers.magstim.units import UnitFacts, facts_of
 from drivers.outputs import Stop, Trigger
 from drivers.reading import firmware_of, status_on
 from drivers.refusals import refuse_pair, refuse_train, wrong_options
-from drivers.requests import Answer, Ask, Opened, Options, Request
+from drivers.requests import FIRE_S, Answer, Ask, Opened, Options, Request, unanswered
 from drivers.trouble import UnitProblem
 from drivers.watch import FAILED
 from drivers.worker import PortWorker
@@ -65,7 +65,7 @@ class SteppedUnit(Described):
         worker = PortWorker(
             line=line, facts=facts, board=board, clock=clock, run_id=run_id, key=key, options=known,
             while_waiting=lambda: made._engine_waits(),
-            make_trigger=None if trigger is None else lambda standby: trigger, stop_line=stop_line,
+            make_trigger=None if trigger is None else lambda *_: trigger, stop_line=stop_line,
         )  # fmt: skip
         board.start("port")
         identity = UnitIdentity(model=model, port=port, simulated=True)
@@ -135,7 +135,14 @@ class SteppedUnit(Described):
 
     def fire(self, permit: Permit) -> FireReceipt:
         """Fire once; never raises for the line."""
+        start_ns = self._board.now_ns()
         answer = self._ask(Ask.FIRE, permit=permit)
+        if (
+            not (self._board.now_ns() - start_ns) * 1e-9 < FIRE_S
+        ):  # as if it had a process: nobody waits for it any longer
+            with contextlib.suppress(UnitProblem):
+                self.disarm()
+            return unanswered(permit, self.status(), f"no answer within {FIRE_S:g} s")
         assert answer.receipt is not None
         return answer.receipt
 

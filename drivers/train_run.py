@@ -2,13 +2,15 @@
 
 One ``EH`` starts the whole train. Whether ``EA`` stops it is not documented, so a train that was cut short is
 told by two bounds: what had surely been given when the unit last said that it runs, and all of it (less only
-where commissioning saw that EA stops it on this unit). Nothing here is better than the unit's own word.
+where commissioning saw that EA stops it on this unit). A train that is not the one permitted, or goes on past its
+end, is charged up to what the unit's numbers say, else as the longest. Nothing here is better than the unit's own word.
 """
 
 from __future__ import annotations
 
 import math
 
+from drivers.magstim.units import MOST_PULSES
 from rtloop.model.pulse import Delivery, FireReceipt, Train
 from rtloop.model.status import UnitStatus
 
@@ -37,7 +39,9 @@ class TrainRun:
         self._off = self._standby = False
         self._last_on_s = -math.inf  # asked then, the unit said that it runs
         self._cut_s = math.inf
-        self._why = ""
+        self._why = self._wrong = ""
+        self.untold = True  # its own numbers: what it gives by them (``told``)
+        self._most = train.n_pulses
 
     @property
     def was_cut(self) -> bool:
@@ -62,6 +66,11 @@ class TrainRun:
         """The unit cannot be asked any more: the train is over when it should be."""
         self._why = self._why or why
         self._gives_up_s = self.ends_s
+
+    def told(self, most: int, wrong: str) -> None:
+        """The unit's own numbers, read after the command: it gives at most so many; ``wrong``: not what was permitted."""
+        self.untold, self._most = False, max(self._most, most)
+        self._wrong = self._wrong or wrong
 
     def seen(self, *, running: bool, t_asked_s: float, t_reply_s: float, standby: bool = False) -> None:
         """The unit said so between these instants. A train that ran to its end leaves the unit armed."""
@@ -104,10 +113,17 @@ class TrainRun:
         A unit that says "train running" long after the end is uncertain though all was given: what it does is unknown.
         """
         least = most = self.train.n_pulses
-        if not (ran_out := self._ran_out):
+        permitted = not (self.untold or self._wrong)  # by the unit's own numbers, read after the command
+        if not (ran_out := permitted and self._ran_out):
             if self._stops and self.was_cut:
                 most = self._given_at_most(self.ended_s)  # all of them, where the end is the clock's only
             least = min(self._given_by(self._last_on_s), most)
+            endless = self._last_on_s >= self.ends_s or (
+                self.untold and not self._off and self._last_on_s > -math.inf
+            )
+            if self._wrong or endless:  # another train than was permitted, or one whose end was never seen
+                most = MOST_PULSES if self.untold else self._most
+                least = 0 if self._wrong else least
         return FireReceipt(
             delivery=Delivery.DELIVERED if ran_out else Delivery.UNCERTAIN, t_sent_s=self.t_sent_s,
             t_reply_s=self._t_reply_s, status=status, reason="" if ran_out else self._words(),
@@ -116,9 +132,13 @@ class TrainRun:
 
     def _words(self) -> str:
         after_s = self.ended_s - self.t_sent_s
+        if self._wrong:
+            return f"the unit gives another train: {self._wrong}"
         if self._why:
             return f"the train cannot be followed: {self._why}"
         if not self._off:
             return f"the unit still says that the train runs, {after_s:.2f} s after it began"
+        if self.untold and not self.was_cut:
+            return "the unit did not tell which train it gave"
         how = "EA was sent and " if self.was_cut else "it fell to standby and " if self._standby else ""
         return f"{how}the unit says that no train runs, {after_s:.2f} s after its start of {self.train.duration_s:g} s"

@@ -36,6 +36,7 @@ STANDBY_FRESH_S = 1.0
 SETTLE_S = 0.05  # after opening: a unit that took the edge would show it by then
 
 MakePort = Callable[[str], Any]
+WaitUntil = Callable[[float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,19 +140,22 @@ class TriggerLine:
     After any trouble every further ``fire`` is refused with ``written=False``: open the line anew.
     """
 
-    def __init__(self, output: OutputLine, clock: Clock, *, width_s: float) -> None:
+    def __init__(
+        self, output: OutputLine, clock: Clock, *, width_s: float, wait_until: WaitUntil | None = None
+    ) -> None:
         if not 0.0005 <= width_s <= 0.05:
             raise ValidationProblem(
                 "no such width of a trigger pulse", expected="0.5 to 50 ms", found=f"{width_s} s"
             )
         self._output, self._clock, self._width_s = output, clock, width_s
+        self._wait_until = wait_until or clock.sleep_until
         self.trouble = ""  # why nothing more is fired by this line
         self._closed = False
 
     @classmethod
     def open(
         cls, setting: OutputSetting, *, unit_port: str, standby: Callable[[], UnitStatus], clock: Clock,
-        width_s: float = 0.005, make_port: MakePort = closed_port,
+        width_s: float = 0.005, make_port: MakePort = closed_port, wait_until: WaitUntil | None = None,
     ) -> TriggerLine:  # fmt: skip
         """Open the line while the unit rests.
 
@@ -160,6 +164,7 @@ class TriggerLine:
         unit_port : the port on which the unit itself is spoken to; must be another one
         standby : asks the unit itself now, before and after opening; what it says must be standby, not armed
         width_s : how long the line stays high, 0.5 to 50 ms
+        wait_until : lets time pass until then, also while the line is high (None: the clock's own sleep)
 
         Raises UnitProblem (UNIT_UNEXPECTED) when the unit is not in standby, NotReady when the port cannot be opened.
         """
@@ -171,8 +176,8 @@ class TriggerLine:
         _must_rest(standby(), clock, "the trigger line is not opened")
         output = OutputLine(setting, make_port=make_port)
         try:
-            made = cls(output, clock, width_s=width_s)
-            clock.sleep_until(clock.now_s() + SETTLE_S)
+            made = cls(output, clock, width_s=width_s, wait_until=wait_until)
+            made._wait_until(clock.now_s() + SETTLE_S)
             _must_rest(standby(), clock, "the trigger line is closed again")
         except BaseException:
             output.close()
@@ -195,7 +200,7 @@ class TriggerLine:
         try:
             self._output.set(True)
             edge_s = self._clock.now_s()
-            self._clock.sleep_until(edge_s + self._width_s)
+            self._wait_until(edge_s + self._width_s)
             self._output.set(False)
         except BaseException as err:
             self.trouble = str(err) or repr(err)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from drivers.keeping import LOOK_BEFORE_DUE_S, next_look_s, quiet
 from drivers.magstim.line import Line
 from drivers.magstim.magpy_port import Reply
 from drivers.magstim.ports import port_of
 from drivers.magstim.units import UnitFacts
 from drivers.outputs import Stop
-from drivers.reading import wrong_with
+from drivers.reading import publish, wrong_with
 from drivers.requests import RE_ARM, Trip
 from drivers.train_run import TrainRun
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, Silent
@@ -26,10 +27,6 @@ from rtloop.model.pulse import Delivery, FireReceipt, Pair, Train
 from rtloop.model.status import Fault, UnitStatus
 
 HEARTBEAT_FRESH_S = 0.25
-QUIET_BEFORE_DUE_S = 0.06
-QUIET_AFTER_DUE_S = 0.02
-LOOK_BEFORE_DUE_S = 0.085
-LOOK_UNREADY_S = 0.03  # a pulse is due and the unit still recharges
 READ_OFTEN_S = 2.0  # temperature and power, in turn, each this often
 CONFIRM_TRIES = 5
 MISS_FRESH_S = 0.02
@@ -69,7 +66,8 @@ class UnitWatch:
         self._disarm_served = board["disarm_done"]
         self.confirm_tries = self.misses = 0  # misses: keep-alives or readings in a row that failed
         self._miss: tuple[LineTrouble, float] | None = None  # the last one and when
-        self.due_s = self.mode_s = float("-inf")  # mode_s: when a Rapid² last told single pulses or trains
+        self.due_s = self.numbers_s = float("-inf")  # numbers_s: when power, train and pair were told last
+        self.fired_s = float("nan")  # never
         self.look_at_s = self._read_at_s = clock.now_s()
         self._read_power_next = False
 
@@ -127,7 +125,7 @@ class UnitWatch:
 
     def _reason(self) -> Trip | str | None:
         """What asks for EA now: a trip, or words for a plain disarm."""
-        if self._opening or self.lost or self._shut:
+        if self.lost or self._shut:
             return None
         board = self.board
         if self.trip is None:
@@ -138,13 +136,13 @@ class UnitWatch:
                 trip = (Fault.PORT_DEAD, f"the port process was told to end: {self.leaving}")
             elif not self._parent_alive():
                 trip = (Fault.ENGINE_LATE, "the engine's process is gone")
-            elif self.may_discharge() and not self._engine_alive():
+            elif self.may_discharge() and not self._opening and not self._engine_alive():
                 trip = (Fault.ENGINE_LATE, f"the engine's heartbeat is {board.age_s('engine'):.3f} s old")
             if trip is not None:
                 return Trip(fault=trip[0], words=trip[1], t_s=self.clock.now_s())
         elif board["stop_asked"] and not board["stop_served"]:
             return "STOP was asked"
-        return "disarm was asked" if board["disarm_asked"] != self._disarm_served else None
+        return None if self._opening or board["disarm_asked"] == self._disarm_served else "disarm was asked"
 
     def may_discharge(self) -> bool:
         """As far as we know."""
@@ -220,6 +218,8 @@ class UnitWatch:
             reply = self.unit.take_control() if run is None else self.unit.look(mode=True)
             status = self._publish(reply)
             self._observe(status, reply, asked_s)
+            if self.run is not None and self.run.untold:
+                self._observe(status, self.unit.parameters(), asked_s)
             self.misses = 0
         except Cut:
             self.after_ea()
@@ -265,8 +265,7 @@ class UnitWatch:
         now_s = self.clock.now_s()
         if not self._engine_alive():
             return
-        ready = self.status is not None and self.status.ready
-        if ready and -QUIET_AFTER_DUE_S <= self.due_s - now_s <= QUIET_BEFORE_DUE_S:
+        if quiet(self.status, now_s, due_s=self.due_s, keep_s=self.facts.keep_armed_s):
             return
         try:
             if now_s >= self.look_at_s:
@@ -307,18 +306,14 @@ class UnitWatch:
 
     def _publish(self, reply: Reply) -> UnitStatus:
         """A status byte that says how the unit is now (replies to Q, J, F; not those to E and @)."""
-        board = self.board
-        self.status = self.as_status(reply)
-        self.mode_s = self.mode_s if reply.rapid is None else reply.t_s
-        board["unit_instr"], board["unit_t"] = reply.instr, int(reply.t_s * 1e9)
-        board["unit_power"] = -1 if self.power_pct_mso is None else self.power_pct_mso
-        board["unit_temp_mc"] = -1 if self.temp_c is None else round(1000 * self.temp_c)
-        return self.status
+        self.status = status = self.as_status(reply)
+        publish(self.board, reply.instr, status)
+        return status
 
     def look(self) -> UnitStatus:
-        """Q@: keep-alive and status byte, and what follows from it."""
-        asked_s = self.clock.now_s()
-        reply = self.unit.look(mode=self.armed or self.run is not None)
+        """Q@: keep-alive and status byte, and what follows from it; while armed also what it would give, as held now."""
+        asked_s, run = self.clock.now_s(), self.run
+        reply = self.unit.look(mode=self.armed or bool(run), numbers=run.untold if run else self.armed)
         status = self._publish(reply)
         self._observe(status, reply, asked_s)
         if not self._opening:
@@ -327,11 +322,8 @@ class UnitWatch:
         every_s = self.facts.keep_armed_s if self.may_discharge() else self.facts.keep_standby_s
         if self.run is not None:
             every_s = self.run.look_every_s(self.clock.now_s(), self.facts.keep_armed_s)
-        if self.armed and not status.ready and abs(self.due_s - self.clock.now_s()) < LOOK_BEFORE_DUE_S:
-            every_s = LOOK_UNREADY_S
-        self.look_at_s = self.clock.now_s() + every_s
-        if self.clock.now_s() < self.due_s - LOOK_BEFORE_DUE_S:  # whatever the keep-alive's own pace
-            self.look_at_s = min(self.look_at_s, self.due_s - LOOK_BEFORE_DUE_S)
+        now_s, waits = self.clock.now_s(), self.armed and not status.ready
+        self.look_at_s = next_look_s(now_s, due_s=self.due_s, every_s=every_s, waits=waits)
         return status
 
     def _judge(self, status: UnitStatus) -> None:
@@ -339,24 +331,35 @@ class UnitWatch:
             if self.run is None or not self.run.was_cut:  # a train may go on after EA
                 self.trip_with(Fault.UNIT_UNEXPECTED, "the unit is armed though nobody asked for it")
         elif self.armed:
-            wrong = wrong_with(status)
-            if wrong:
+            if wrong := wrong_with(status):
                 self.trip_with(Fault.UNIT_UNEXPECTED, f"armed, and {wrong}")
             elif status.standby and not self.arming:
                 self.armed = False  # it disarmed itself; the status on the board shows it
 
     def _compare(self, reply: Reply) -> None:
-        """Found set to what nobody asked for: unknown from here on, and a trip while armed."""
-        wrong = self.unit.differs(reply, self.setting) if self.setting_known else ""
-        if wrong:
+        """Found set to what nobody asked for: a trip while armed or right after a pulse; a setting is unknown from here on."""
+        found: list[str] = []
+        wanted, power = self.power_pct_mso, reply.power_pct_mso  # wanted: None while it is being changed
+        if power is not None and wanted is not None and power != wanted:
+            self.power_pct_mso = power
+            self._publish(reply)
+            found.append(f"armed at {wanted} %, and the unit says {power} %")
+        if self.setting_known and (wrong := self.unit.differs(reply, self.setting)):
             self.setting_known = False
-            words = f"nobody set the unit so: {wrong}"
-            if self.may_discharge():
-                self.trip_with(Fault.UNIT_UNEXPECTED, words)
+            found.append(f"nobody set the unit so: {wrong}")
+        given = self.fired_s >= self.numbers_s  # and not looked at since
+        self.numbers_s = self.numbers_s if power is None else reply.t_s
+        if found and (given or self.may_discharge()):
+            words = "; the last pulse or train may have been given so" if given else ""
+            self.trip_with(Fault.UNIT_UNEXPECTED, "; ".join(found) + words)
 
     def _observe(self, status: UnitStatus, reply: Reply, asked_s: float) -> None:
-        if self.run is not None and (on := reply.train_running) is not None:
-            self.run.seen(running=on, standby=status.standby, t_asked_s=asked_s, t_reply_s=reply.t_s)
+        if (run := self.run) is None:
+            return
+        if (held := reply.held) is not None:
+            run.told(held.most_pulses, self.unit.differs(reply, run.train))
+        if (on := reply.train_running) is not None:
+            run.seen(running=on, standby=status.standby, t_asked_s=asked_s, t_reply_s=reply.t_s)
             self.follow_train()
 
     def follow_train(self) -> None:
@@ -382,15 +385,12 @@ class UnitWatch:
     def read_all(self) -> Reply:
         """J or \\: power, and train or pair."""
         reply = self.unit.parameters()
-        power, wanted = reply.power_pct_mso, self.power_pct_mso
-        if power is None:
+        if reply.power_pct_mso is None:
             raise Refused("no power in the unit's parameters", written=True)
-        self.power_pct_mso = power
-        self._publish(reply)
-        if self.armed and wanted is not None and power != wanted:
-            self.trip_with(Fault.UNIT_UNEXPECTED, f"armed at {wanted} %, and the unit says {power} %")
         if not self._opening:
             self._compare(reply)
+        self.power_pct_mso = reply.power_pct_mso
+        self._publish(reply)
         return reply
 
     def read_temperature(self) -> None:

@@ -6,23 +6,25 @@ from collections.abc import Callable
 
 from drivers.firing import Firing
 from drivers.magstim.line import Line
+from drivers.magstim.magpy_port import REPLY_DEADLINE_S
 from drivers.magstim.units import UnitFacts
-from drivers.opening import open_unit
-from drivers.outputs import Stop, Trigger
+from drivers.opening import MakeTrigger, open_trigger, open_unit
+from drivers.outputs import Stop
+from drivers.pause import POLL_S
 from drivers.permits import PermitCheck
 from drivers.reading import wrong_with
 from drivers.refusals import refuse_power, refuse_train
 from drivers.requests import Answer, Ask, Opened, Options, Request, Trip
 from drivers.settings import set_setting
-from drivers.trouble import Cut, LineTrouble, Lost, Refused, UnitProblem
+from drivers.trouble import Cut, LineTrouble, Lost, Refused, Silent, UnitProblem
+from drivers.unasked import Unasked
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
 from rtloop.board import Board
 from rtloop.clock import Clock
-from rtloop.model.pulse import FireReceipt, Train
+from rtloop.model.pulse import Delivery, FireReceipt, Train
 from rtloop.model.status import Fault, UnitStatus
 
 LOOK_WHILE_WAITING_S = 0.05
-POLL_S = 0.002
 READ_BACK_S = 0.6
 ON_THE_WAY = (Ask.SET_POWER, Ask.SET_TRAIN, Ask.SET_PAIR, Ask.ARM)
 
@@ -31,7 +33,7 @@ class PortWorker:
     """Drives one unit on one line. ``serve`` answers a request; ``step`` does all that is due in between.
 
     Parameters as ``UnitWatch``; ``run_id`` and ``key`` are those of the permits.
-    ``make_trigger`` opens the trigger line once the unit is in standby; ``standby`` asks the unit itself. With it
+    ``make_trigger`` opens the trigger line once the unit is in standby (``drivers.opening``). With it
     pulses go out by the trigger and the unit's next status byte must show that one did. ``stop_line``: an
     output to the unit's STOP input; it stops at every trip and lets go on the way to arming.
     """
@@ -40,7 +42,7 @@ class PortWorker:
         self, *, line: Line, facts: UnitFacts, board: Board, clock: Clock, run_id: str, key: bytes,
         options: Options, parent_alive: Callable[[], bool] = lambda: True,
         while_waiting: Callable[[], None] = lambda: None,
-        make_trigger: Callable[[Callable[[], UnitStatus]], Trigger] | None = None,
+        make_trigger: MakeTrigger | None = None,
         stop_line: Stop | None = None,
     ) -> None:  # fmt: skip
         self._options = options
@@ -50,6 +52,7 @@ class PortWorker:
         )  # fmt: skip
         self._board, self._clock = board, clock
         self._watch.stop_line = stop_line
+        self._unasked = Unasked()
         self._firing = Firing(self._watch, permits=PermitCheck(run_id=run_id, key=key))
         self._make_trigger = make_trigger
         self._told: FireReceipt | None = None
@@ -88,12 +91,16 @@ class PortWorker:
             self._watch, self._options, lambda wait_s: self._wait_until(self._clock.now_s() + wait_s)
         )
         if self._make_trigger is not None:
-            self._firing.trigger = self._make_trigger(self._watch.look)
+            self._firing.trigger = open_trigger(self._watch, self._make_trigger)
         return found
 
     def step(self) -> None:
-        """See ``UnitWatch.step``."""
-        self._watch.step()
+        """See ``UnitWatch.step``; a discharge that nobody asked for here trips."""
+        watch = self._watch
+        watch.step()
+        ours = watch.run is not None
+        if watch.status is not None and (words := self._unasked.look(watch.status, ours=ours)):
+            watch.trip_with(Fault.PULSE_UNCOMMANDED, words)
 
     def leave(self, why: str) -> None:
         """See ``UnitWatch.leave``."""
@@ -117,12 +124,17 @@ class PortWorker:
             watch.leave("closed by the engine")
             self.shut()
             return Answer(n=n, status=watch.status)
+        before = watch.trip
         watch.before_request()
+        fresh = watch.trip is not before  # what trips while a request waits is told by it, not forgiven
         self._firing.note_end()
         if request.ask is Ask.FIRE:
-            return Answer(n=n, receipt=self._firing.fire(request.permit))
+            receipt = self._firing.fire(request.permit)
+            if receipt.delivery is not Delivery.NOT_DELIVERED:
+                self._unasked.fired(self._clock.now_s())
+            return Answer(n=n, receipt=receipt)
         try:
-            return Answer(n=n, status=self._do(request))
+            return Answer(n=n, status=self._do(request, forgive=not fresh))
         except UnitProblem as err:
             return Answer(n=n, problem=err)
         except Cut as err:
@@ -143,12 +155,17 @@ class PortWorker:
             watch.trip_with(Fault.BUG, f"{type(err).__name__} in the port process: {err}")
             return Answer(n=n, problem=_failed(Fault.BUG, request.ask, repr(err)))
 
-    def _do(self, request: Request) -> UnitStatus:
+    def _do(self, request: Request, *, forgive: bool) -> UnitStatus:
         watch = self._watch
-        if request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
+        if request.ask in ON_THE_WAY:
+            self._unasked.forget()
+        if forgive and request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
         while watch.confirm_tries and watch.trip is None and watch.run is None:
+            asked_s = self._clock.now_s()
             watch.confirm()
+            if watch.misses and self._clock.now_s() - asked_s >= REPLY_DEADLINE_S:  # no time for another
+                raise Silent("no word from the unit after EA", written=True)
         if watch.confirm_tries:  # the reply to an EA is still on its way
             watch.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):

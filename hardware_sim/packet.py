@@ -31,6 +31,7 @@ class Discharge:
     t_s: float
     power_pct_mso: int
     part: str = "A"  # "B": the second discharge of a pair
+    commanded: bool = True  # by the host; not by another program, an edge from nowhere, somebody at the panel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from hardware_sim.coil import Coil, Ramp
 from hardware_sim.faults import Fault, FaultKind, FaultSchedule
@@ -24,8 +25,7 @@ ARMING_S = 1.0
 SELF_DISARM_S = 60.0
 KEEP_ALIVE_ARMED_S = 1.0
 KEEP_ALIVE_STANDBY_S = 10.0
-HOT_C = 40.0
-AMBIENT_C = 22.0
+HOT_C, AMBIENT_C = 40.0, 22.0
 _EPS_S = 1e-6
 _SILENCE, _NO_PULSE = "control lost: keep-alive missed", "disarmed: no pulse for 60 s"
 FOREIGN_PACKET = b"R@\x6d"  # what another program sends unless told otherwise: it gives control back
@@ -72,7 +72,7 @@ class Unit:
             self._suits(fault)
         self._faults = FaultSchedule(faults)
         self._talk = Talk(self, self._faults, check_crc=check_crc)
-        self._on_discharge, self._arming_s = on_discharge, arming_s
+        self._on_discharge, self._arming_s, self._commanded = on_discharge, arming_s, True
         self._latency_s = self.model.serial_latency_s if serial_latency_s is None else serial_latency_s
         self._trigger_latency_s = trigger_latency_s
         self._t_s = -math.inf
@@ -170,7 +170,7 @@ class Unit:
             return None
         if not t_s >= self._recharged_s(power) - _EPS_S:
             return None
-        self._last_shot = Discharge(t_s=t_s, power_pct_mso=power)
+        self._last_shot = Discharge(t_s=t_s, power_pct_mso=power, commanded=False)
         return self._discharge(self._last_shot)
 
     # ---- what tests and scenarios call -----------------------------------------------------------
@@ -243,7 +243,7 @@ class Unit:
 
     def _suffer(self, t_s: float) -> list[tuple[float, bytes]]:
         """Faults that happen once, at their start."""
-        out = []
+        out, self._commanded = [], False
         for fault in self._faults.once(FaultKind.UNSOLICITED_BYTES, t_s):
             out += self._talk.send(fault.data or b"", t_s)
         for fault in self._faults.once(FaultKind.TWO_OWNERS, t_s):
@@ -253,6 +253,7 @@ class Unit:
             self._edge(t_s, "from nowhere")
         for _ in self._faults.once(FaultKind.TRAIN_MODE, t_s):
             self._set_to_train_mode()
+        self._commanded = True
         return out
 
     def _set_to_train_mode(self) -> None:
@@ -322,10 +323,11 @@ class Unit:
         """What one fire gives, the first pulse at ``first_s``."""
         return [Discharge(t_s=first_s, power_pct_mso=power)]
 
-    def _go(self, first_s: float) -> Discharge | None:
+    def _go(self, first_s: float, *, commanded: bool) -> Discharge | None:
         if self._faults.strike(FaultKind.FIRE_WITHOUT_DISCHARGE, self._t_s, b"EH"):
             return None
-        first, *later = self._shots(first_s, round(self._ramp.at(self._t_s)))
+        power = round(self._ramp.at(self._t_s))
+        first, *later = (replace(s, commanded=commanded) for s in self._shots(first_s, power))
         self._last_shot = first
         self._discharge(first)
         self._coming.extend(later)
@@ -340,7 +342,7 @@ class Unit:
             return None
         if whence:
             self.history.append((t_s, words))
-        return self._go(t_s + self._trigger_latency_s)
+        return self._go(t_s + self._trigger_latency_s, commanded=not whence)
 
     # ---- what commands do --------------------------------------------------------------------------
 
@@ -372,7 +374,7 @@ class Unit:
         """Discharge ``serial_latency_s`` later; False when not ready or not under control."""
         if not self._remote or not self._ready(t_s):
             return False
-        self._go(t_s + self._latency_s)
+        self._go(t_s + self._latency_s, commanded=self._commanded)
         return True
 
     def set_power(self, power_pct_mso: int, t_s: float) -> bool:

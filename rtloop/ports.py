@@ -59,8 +59,9 @@ class Permit:
 class Stimulator(Protocol):
     """A stimulator as the gate sees it. Every call returns or raises within a deadline, s.
 
-    ``disarm`` 0.7; ``fire`` 1.3 (0.6 for its answer; without one, a disarm); ``arm`` 2.5; ``set_power`` its ramp, at most
-    10, and 2; ``set_train`` and ``set_pair`` 14, for power B has a ramp too; ``close`` 5. All others return at once.
+    ``disarm`` 0.7; ``fire`` 1.3 (0.6 for its answer; without one, a disarm), or 4.7 while its port lives and the unit is
+    slow in each reply; ``arm`` 2.5; ``set_power`` its ramp, at most 10, and 2; ``set_train`` and ``set_pair`` 14, for power B
+    has a ramp too; ``close`` 5. All others return at once.
 
     ``NotReady`` (rtloop.errors) with a ``fault`` attribute is raised when the unit is silent, lost or in an
     unexpected state. ``fire`` never raises for the line: its outcome is in the receipt.

@@ -1,7 +1,10 @@
 """Owns a soak: random operations with faults on the real gate, driver worker and simulated unit, on a stepped clock.
 
-Single pulses on every model, trains where the unit has them (with disarms, STOP, a frozen engine and line faults while
-they run), pairs where it has those. What may never happen is checked at each discharge and after each operation; it
+Single pulses on every model, by serial or by a trigger line, trains where the unit has them (with disarms, STOP, a frozen
+engine and line faults while they run), pairs where it has those (tests/soak_kinds.py). Another program may fire, arm or set
+the unit too: its discharges the simulated unit counts apart; what it set makes ours more or other than permitted only where
+nobody could have read it, is told by the bounds, and trips. Its replies in the very milliseconds of ours are left out
+(H09: open). What may never happen is checked at each discharge and after each operation; it
 owns no fault and no rule itself. The dose ledger goes on from run to run, as it does for a participant; each trip ends
 its run, and a new run follows. Every 500 runs the next participant comes, for a course has a cap.
 """
@@ -18,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from safety_tools import LIMITS, good
+from soak_kinds import FAR, GONE, KINDS, MEDDLES, NEAR, PAIRS, TRAINS, Edge, faults_of
 
 from drivers.stepped import SteppedUnit
 from hardware_sim.faults import Fault as LineFault
 from hardware_sim.faults import FaultKind
 from hardware_sim.line import SteppedLine
-from hardware_sim.magstim import UNLOCK_CODE, unit_of
+from hardware_sim.magstim import unit_of
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
 from rtloop.errors import NotReady
@@ -40,51 +44,9 @@ TICK_S = 0.1  # the engine of the soak beats this often
 LINE_S = 0.02  # three bytes at 9600 baud and the unit's own delay of a serial pulse
 FROZEN_S = 0.35  # 0.25 s without a heartbeat, then EA on the line
 OWN_WATCHDOG_S = 1.5  # a unit that hears nothing lets go by itself
-#: faults of the line and the unit; ``FIRE_WITHOUT_DISCHARGE`` is left out: the unit lies, and only the EEG can tell
-LINE_FAULTS: tuple[dict[str, Any], ...] = (
-    {"kind": FaultKind.MUTE, "end_s": 0.3}, {"kind": FaultKind.MUTE, "end_s": 1.5},
-    {"kind": FaultKind.MUTE, "only": "EH", "times": 1},
-    {"kind": FaultKind.BAD_CRC, "times": 1}, {"kind": FaultKind.BAD_CRC, "only": "EH", "times": 1},
-    {"kind": FaultKind.BAD_CRC, "end_s": 2.0},
-    {"kind": FaultKind.SHORT_REPLY, "times": 1, "n_bytes": 2},
-    {"kind": FaultKind.DELAYED_REPLY, "times": 1, "delay_s": 0.3},
-    {"kind": FaultKind.DELAYED_REPLY, "times": 2, "delay_s": 0.6},
-    {"kind": FaultKind.STRAY_BYTES, "times": 1, "data": b"\x00\xff"},
-    {"kind": FaultKind.UNSOLICITED_BYTES, "data": b"E\x8c?"},
-    {"kind": FaultKind.ANSWER_UNKNOWN, "times": 1}, {"kind": FaultKind.ANSWER_CONFLICT, "times": 1},
-    {"kind": FaultKind.ANSWER_UNKNOWN, "only": "EH", "times": 1},
-    {"kind": FaultKind.ANSWER_CONFLICT, "only": "EH", "times": 1},
-    {"kind": FaultKind.STUCK_BUSY, "end_s": 3.0}, {"kind": FaultKind.COIL_ABSENT, "end_s": 1.0},
-    {"kind": FaultKind.REPLACE_COIL, "end_s": 1.0}, {"kind": FaultKind.HOT_COIL, "temp_c": 41.0, "end_s": 2.0},
-    {"kind": FaultKind.ERROR_BIT, "end_s": 1.0}, {"kind": FaultKind.UNPLUG},
-    {"kind": FaultKind.UNCERTAIN_FIRE, "times": 1, "how": "lost"},
-    {"kind": FaultKind.UNCERTAIN_FIRE, "times": 1, "how": "bad_crc"},
-    {"kind": FaultKind.STANDBY_UNEXPECTEDLY},
-)  # fmt: skip
-NEAR = (48, 49, 50, 51)  # across a step of the unit's own gap; a large fall takes many seconds
-FAR = (0, 30, 79, 80, 100, -1, 101, 55.0, math.nan, None, True, "50")
-#: the last three break the unit's own rules or the table of longest trains, and must be refused
-TRAINS = tuple(
-    Train(frequency_hz=f_hz, n_pulses=n)
-    for f_hz, n in (
-        (10.0, 5),
-        (10.0, 25),
-        (20.0, 4),
-        (5.0, 10),
-        (1.0, 3),
-        (10.0, 100),
-        (50.0, 400),
-        (99.0, 3),
-    )
-)
-PAIRS = tuple(
-    Pair(power_b_pct_mso=b, interval_ms=ms)
-    for b, ms in ((49, 3.0), (30, 100.0), (50, 2.5), (20, 0.0), (100, 10.0))
-)
-#: model -> how its driver and its simulated unit are opened
-MODELS: dict[str, dict[str, Any]] = {
-    "200": {}, "bistim": {}, "super-rapid-plus": {"unlock_code": UNLOCK_CODE}, "rapid": {"unlock_code": UNLOCK_CODE},
-}  # fmt: skip
+SEEN_S = 1.0  # no pulse is given on numbers that were read longer ago; what changes within it is found after the pulse
+FOUND_S = 2.5  # ... by then
+MEDDLED_S = 3.0
 
 
 class Broken(AssertionError):
@@ -103,6 +65,8 @@ class Tally:
     pairs: int = 0
     uncertain: int = 0
     uncertain_ungiven: int = 0  # counted as given, and was not
+    foreign: int = 0  # discharges that no command of ours made
+    beyond: int = 0  # pulses of ours beyond what was permitted, or at another power
     by_name: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     trips: Counter[str] = field(default_factory=Counter)
@@ -111,7 +75,8 @@ class Tally:
         return (
             f"{self.operations} operations in {self.runs} runs: {self.discharges} discharges, {self.trains} trains "
             f"({self.cut} cut), {self.pairs} pairs, {self.uncertain} of unknown outcome ({self.uncertain_ungiven} pulses "
-            f"counted and not given); outcomes {dict(self.outcomes)}; ends {dict(self.trips)}"
+            f"counted and not given); {self.foreign} discharges of others, {self.beyond} beyond or other than permitted; "
+            f"outcomes {dict(self.outcomes)}; ends {dict(self.trips)}"
         )
 
 
@@ -119,7 +84,8 @@ class Soak:
     """``go`` does so many operations. Raises Broken, with the seed and the last operations, when anything is wrong."""
 
     def __init__(self, seed: int, *, model: str = "200") -> None:
-        self.seed, self.model = seed, model
+        self.seed, self.model, self.kind = seed, model, KINDS[model]
+        self.faults = faults_of(self.kind)
         self.random = random.Random(seed)
         self.clock = SteppedClock(START_S)
         self.ledger = Ledger()
@@ -148,10 +114,15 @@ class Soak:
         self.run_id = f"run-{self.tally.runs}"
         self.key = self.random.randbytes(32)
         self.clock._listeners.clear()  # the devices of the run before are gone
-        known = MODELS[self.model]
-        more = {"obeys_ea_in_train": self.random.random() < 0.5} if known else {}
-        self.sim = unit_of(self.model, on_discharge=self._discharged, arming_s=0.2, **more)
+        more = {"obeys_ea_in_train": self.random.random() < 0.5} if self.kind.trains else {}
+        self.sim = unit_of(
+            self.kind.model, on_discharge=self._discharged, arming_s=0.2, **self.kind.sim, **more
+        )
         self.line = SteppedLine(self.sim, self.clock)
+        self.edge = Edge(self.sim, self.clock)
+        self.meddled_s = self.powers_s = self.deaf_until_s = -math.inf
+        self.otherwise = False  # somebody else set what one fire gives
+        self.owed_s = math.inf  # a trip is due by then
         if self.tally.runs % 500 == 0:
             self.ledger, self.given, self.spare, self.sessions = Ledger(), 0, 0, set()
         self.session = f"s-{self.tally.runs // 50}"
@@ -174,8 +145,9 @@ class Soak:
                 board=board,
                 run_id=self.run_id,
                 key=self.key,
-                model=self.model,
-                **known,
+                model=self.kind.model,
+                trigger=self.edge if self.kind.by_trigger else None,
+                **self.kind.driver,
             )
             self.lock = Interlock(Mode.SIMULATED)
             self.gate = Gate(
@@ -212,20 +184,29 @@ class Soak:
 
     def _discharged(self, t_s: float, power_pct_mso: int) -> None:
         """Called by the simulated unit for every pulse of its coil."""
-        self.given += 1
         self.tally.discharges += 1
+        if not self.sim.discharges[-1].commanded:
+            self.tally.foreign += 1
+            return
+        self.given += 1
         permit, now_s = self.now_firing, self.clock.now_s()
         self._must(permit is not None, "a discharge that nobody fired")
         assert permit is not None
         self._fired_of[permit.run_id, permit.permit_id] += 1
         so_far = self._fired_of[permit.run_id, permit.permit_id]
-        self._must(so_far <= permit.n_pulses, f"{so_far} discharges on a permit for {permit.n_pulses}")
         self._must(
             permit.genuine(self.key) and permit.run_id == self.run_id, "a discharge on a foreign permit"
         )
+        if so_far > permit.n_pulses:  # the bounds that are told must cover them: see ``_fire``
+            self._must(self.otherwise, f"{so_far} discharges on a permit for {permit.n_pulses}")
+            self._other()
+            return
         second = permit.pair is not None and so_far == 2
         power = permit.pair.power_b_pct_mso if permit.pair is not None and second else permit.power_pct_mso
-        self._must(power_pct_mso == power, f"{power_pct_mso} % on a permit for {power} %")
+        if power_pct_mso != power:
+            read = not (now_s - self.powers_s <= SEEN_S or (second and self.otherwise))
+            self._must(not read, f"{power_pct_mso} % on a permit for {power} %")
+            self._other()
         self._must(self._counted() >= self.given, "not in the ledger before it was given")
         if so_far > 1:
             return  # of a train or a pair: the first is what was permitted, the rest may be beyond stopping
@@ -234,6 +215,11 @@ class Soak:
         )
         self._must(self.lock.lamp is Lamp.ARMED, f"a discharge in {self.lock.lamp}")
         self._must(not self.board["stop_asked"], "a discharge after STOP")
+
+    def _other(self) -> None:
+        """More or other than permitted: it must be found, and trip."""
+        self.tally.beyond += 1
+        self.owed_s = min(self.owed_s, self.clock.now_s() + FOUND_S)
 
     def _must(self, true: bool, what: str) -> None:
         if not true:
@@ -255,6 +241,9 @@ class Soak:
             over == self.spare,
             f"{over} over, {self.spare} of them uncertain",
         )
+        if self.lock.lamp is Lamp.TRIPPED or self.unit.trouble() is not None:
+            self.owed_s = math.inf
+        self._must(self.clock.now_s() <= self.owed_s, "more or other than permitted, and nothing tripped")
         if self.lock.lamp is Lamp.TRIPPED:
             self.tripped_at = self.given if self.tripped_at is None else self.tripped_at
             self._must(self.given == self.tripped_at, "a discharge after TRIPPED")
@@ -263,10 +252,16 @@ class Soak:
 
     def _sim_armed(self) -> bool:
         """What the simulated unit itself knows; at the latest its own watchdog has disarmed it where no byte can pass."""
-        if self.unit.trouble() is not None or not self.line.is_open:
+        if self.unit.trouble() is not None or not self.line.is_open or self._deaf():
             self._pass(OWN_WATCHDOG_S)
         self.sim.tick(self.clock.now_s())
+        if self.meddled_s > -math.inf:
+            self._rest()  # a train of another's that EA does not stop: obeyed at its end (H18)
         return self.sim.state().armed
+
+    def _deaf(self) -> bool:
+        """The unit hears nothing, or EA was lost a moment ago and is not yet repeated."""
+        return self.clock.now_s() < self.deaf_until_s + 0.6
 
     def _look(self) -> None:
         """What the loop of a session does between pulses: hears of the unit's trouble and of STOP."""
@@ -345,19 +340,19 @@ class Soak:
         """A train, a pair, or single pulses again; also what the unit has not, what is beyond the rules, while armed."""
         train = pair = None
         if self.random.random() < 0.7:
-            if self.random.random() < (0.95 if MODELS[self.model] else 0.05):
+            if self.random.random() < (0.95 if self.kind.trains else 0.05):
                 train = self.random.choice(TRAINS)
-            elif self.random.random() < (0.95 if self.model == "bistim" else 0.05):
+            elif self.random.random() < (0.95 if self.kind.pairs else 0.05):
                 pair = self.random.choice(PAIRS)
         if self.random.random() < 0.8 and self.lock.lamp is Lamp.ARMED:
             self.gate.disarm("to set a train")
         try:
-            said = self.gate.set_pair(pair) if self.model == "bistim" or pair else self.gate.set_train(train)
+            said = self.gate.set_pair(pair) if self.kind.pairs or pair else self.gate.set_train(train)
         except NotReady:
             self._must(self.lock.lamp is not Lamp.ARMED, "armed though the train could not be set")
             return
         if not isinstance(said, tuple):
-            self.shape = (train, pair)
+            self.shape, self.otherwise = (train, pair), False
 
     def _wanted(self, power: int) -> Pulse:
         now_s, self.pulse_id = self.clock.now_s(), self.pulse_id + 1
@@ -394,7 +389,7 @@ class Soak:
             self._fire(*self.random.choice(self.held))
 
     def _fire(self, wanted: Pulse, permit: Permit) -> None:
-        before, train = self.given, wanted.train
+        before, missed, train = self.given, self.edge.missed, wanted.train
         self.now_firing, self.train_runs = permit, train is not None
         try:
             result = self.gate.fire(wanted, permit)
@@ -402,6 +397,7 @@ class Soak:
                 self.tally.trains += 1
                 result = self._follow(train)
             self._pass(0.0 if wanted.n_pulses == 1 else 0.2 if train is None else train.duration_s + 1.0)
+            self._rest()
         finally:
             self.now_firing, self.train_runs = None, False
         gone = self.given - before
@@ -410,14 +406,14 @@ class Soak:
         closing = result.closing or {"delivery": "not_delivered"}
         low = closing.get("delivered_min", n if closing["delivery"] == "delivered" else 0)
         high = closing.get("delivered_max", 0 if closing["delivery"] == "not_delivered" else n)
+        if self.edge.missed > missed:  # it was not ready before the edge either, and nobody can see that
+            low = 0
         self._must(low <= gone <= high, f"{result.outcome}: {gone} discharges, said to be {low} to {high}")
         self.spare += high - gone
         if result.outcome is Outcome.FIRED:
-            self._must(
-                gone == low == high and (train is not None or low == n),
-                f"acknowledged, and {gone} discharges",
-            )
-            self.tally.cut += low < n
+            exact = gone == low == high and (train is not None or low == n)
+            self._must(exact or self.edge.missed > missed, f"acknowledged, and {gone} discharges")
+            self.tally.cut += 0 < gone < n
             self.tally.pairs += wanted.pair is not None
         elif result.outcome is Outcome.UNCERTAIN:
             self.tally.uncertain += 1
@@ -425,6 +421,15 @@ class Soak:
             self._must(self.lock.lamp is Lamp.TRIPPED, "an unknown outcome that did not trip")
         else:
             self._must(gone == 0, f"{result.outcome}, and {gone} discharges")
+
+    def _rest(self) -> None:
+        """Until the coil rests: what another set may give longer than what was asked for."""
+        if self.otherwise:
+            self._pass(0.2)  # the second pulse of a pair that was none
+        end_s = self.clock.now_s() + 60.0
+        while self.sim.train_running:
+            self._must(self.clock.now_s() < end_s, "a train without an end in the unit")
+            self._pass(0.1)
 
     def _follow(self, train: Train) -> GateResult:
         """A train under way, now and then with something in its middle; its end, as the gate tells it."""
@@ -493,9 +498,9 @@ class Soak:
     def disarm(self) -> None:
         self.gate.disarm("a wish")
         self._must(self.lock.lamp not in (Lamp.ARMED, Lamp.HELD), "armed after disarm")
-        if self.unit.trouble() is None:
+        if self.unit.trouble() is None and not self._deaf():
             self._pass(0.05)
-            self._must(not self.sim.state().armed, "the unit is armed after disarm")
+            self._must(not self._sim_armed(), "the unit is armed after disarm")
 
     def stop(self) -> None:
         self.board.ask_stop()
@@ -506,6 +511,8 @@ class Soak:
         """The engine hangs: no heartbeat, and yet the clock goes on."""
         self.beating = False
         self._pass(self.random.choice((0.1, FROZEN_S, 2.0)))
+        if self.clock.now_s() - self.meddled_s < MEDDLED_S:
+            self._pass(OWN_WATCHDOG_S)  # armed by another, and nobody looks while the engine hangs
         frozen_s = self.board.age_s("engine")
         if frozen_s >= FROZEN_S:
             self._must(not self._sim_armed(), f"armed with an engine hung for {frozen_s:.2f} s")
@@ -513,10 +520,20 @@ class Soak:
         self.board.beat("engine")
 
     def line_fault(self) -> None:
-        what = dict(self.random.choice(LINE_FAULTS))
-        if what["kind"] is FaultKind.UNPLUG and self.random.random() < 0.7:
+        what, now_s = dict(self.random.choice(self.faults)), self.clock.now_s()
+        if what["kind"] in GONE and self.random.random() < 0.7:
             return
-        self.sim.inject(LineFault(**what), self.clock.now_s())
+        self.sim.inject(LineFault(**what), now_s)
+        self.last[-1] += f" ({what['kind']} {what.get('data', b'').decode('latin-1')!r})"
+        if what["kind"] is FaultKind.CABLE_OUT:
+            self.deaf_until_s = max(self.deaf_until_s, now_s + what["end_s"])
+        if what["kind"] in MEDDLES:
+            head = what.get("data", b" ")[:1]
+            self.meddled_s = now_s
+            self.powers_s = now_s if head == b"@" else self.powers_s
+            self.otherwise |= what["kind"] is FaultKind.TRAIN_MODE or head in (b"A", b"B", b"C", b"D")
+            self._pass(0.001)  # it happens now
+            self._pass(0.02)  # what it was answered is over before ours
 
     def mend(self) -> None:
         if not self.sim.unplugged(self.clock.now_s()):

@@ -42,6 +42,7 @@ class Said:
         self.running: int | None = None
         self.wrong = ""
         self.modes: list[bool] = []  # what ``look`` was told
+        self.numbers: list[bool] = []
         self.quiet: list[tuple[float, float]] = []
 
     def _note(self, name: str) -> None:
@@ -73,9 +74,10 @@ class Said:
     def swallow(self, *, quiet_s: float, at_most_s: float) -> None:
         self.quiet.append((quiet_s, at_most_s))
 
-    def look(self, *, mode: bool = False) -> Reply:
+    def look(self, *, mode: bool = False, numbers: bool = False) -> Reply:
         self.modes.append(mode)
-        return self._say("look")
+        self.numbers.append(numbers)
+        return self._say("look", **({"power_pct_mso": self.power_pct_mso} if numbers else {}))
 
     def take_control(self) -> Reply:
         return self._say("control")
@@ -126,16 +128,23 @@ class Run:
     every_s: float = 0.07
     failed: str = ""
     cut_s: float = math.nan
+    untold: bool = False
+    train: object = "the train"
 
     def __post_init__(self) -> None:
         self.words: list[tuple[bool, float, float]] = []
         self.standbys: list[bool] = []
+        self.numbers: list[tuple[int, str]] = []
 
     def cut(self, t_s: float) -> None:
         self.cut_s = t_s
 
     def fail(self, why: str) -> None:
         self.failed = why
+
+    def told(self, most: int, wrong: str) -> None:
+        self.untold = False
+        self.numbers.append((most, wrong))
 
     def seen(self, *, running: bool, t_asked_s: float, t_reply_s: float, standby: bool) -> None:
         self.words.append((running, t_asked_s, t_reply_s))
@@ -146,7 +155,7 @@ class Run:
         return self.ended
 
     def look_every_s(self, now_s: float, keep_s: float) -> float:
-        return self.every_s * keep_s / 0.4
+        return self.every_s * keep_s / 0.15
 
     def receipt(self, status: UnitStatus | None) -> FireReceipt:
         return FireReceipt(

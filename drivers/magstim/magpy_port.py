@@ -22,7 +22,7 @@ from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Refused, Silent
 from rtloop.clock import Clock
 from rtloop.model.pulse import Pair, Train
 
-REPLY_DEADLINE_S = 0.4
+REPLY_DEADLINE_S = 0.25
 _POLL_S = 0.001
 _TAIL_S = 0.008  # after a lone "?": long enough at 9600 baud for a next byte that belongs to it
 RAPID_TRAIN, RAPID_SINGLE = 0x02, 0x08
@@ -39,6 +39,12 @@ class Held:
     duration_s: float = 0.0
     power_b_pct_mso: int = 0
     interval_ms: float = 0.0
+
+    @property
+    def most_pulses(self) -> int:
+        """The most that one fire command gives by these numbers: whichever of a train's own the unit goes by."""
+        by_time = math.ceil(self.frequency_hz * self.duration_s)
+        return max(1, self.n_pulses, by_time, 2 if self.power_b_pct_mso > 0 else 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +219,7 @@ class UnitRapid(_InThread, Rapid):  # type: ignore[misc]
 
 
 class MagpyPort:
-    """A unit on a line: one method a command, each answered within 0.4 s or raising LineTrouble. Itself a 200².
+    """A unit on a line: one method a command, each answered within 0.25 s or raising LineTrouble. Itself a 200².
 
     Parameters
     ----------
@@ -233,9 +239,13 @@ class MagpyPort:
         """The unit's software version, asked before anything else; () where the model does not report one."""
         return ()
 
-    def look(self, *, mode: bool = False) -> Reply:
-        """The keep-alive, with a status byte of now; ``mode``: also what it gives on a fire, where a unit says that."""
-        return self.take_control()
+    def look(self, *, mode: bool = False, numbers: bool = False) -> Reply:
+        """The keep-alive, with a status byte of now; ``mode``: also whether it gives trains, where a unit says that.
+
+        ``numbers``: also power, train and pair as ``parameters`` (200²: 22 ms in all).
+        """
+        control = self.take_control()
+        return self.parameters() if numbers else control
 
     def set_setting(self, setting: Train | Pair | None) -> None:
         """Single pulses (None), a train or a pair; what came of it says ``differs`` of ``parameters``."""

@@ -45,15 +45,19 @@ class RapidPort(MagpyPort):
         self._unit._parameterReturnBytes = 24 if self.version >= (9,) else 22 if self.version >= (7,) else 21
         return self.version
 
-    def look(self, *, mode: bool = False) -> Reply:
-        """From software 9 ``x@``, else ``Q@``; with ``mode`` always with the second status byte (``\\@``, 33 ms in all)."""
+    def look(self, *, mode: bool = False, numbers: bool = False) -> Reply:
+        """From software 9 ``x@``, else ``Q@``; with ``mode`` always with the second status byte (below 9 ``\\@``, 33 ms in all).
+
+        ``numbers``: with ``\\@`` in any case (from software 9 38 ms in all).
+        """
         if self.version >= (9,):
             try:
-                return self.own_rapid(b"x@", 6)
+                said = self.own_rapid(b"x@", 6)
             except Refused:  # control was lost in a silence
-                return self.take_control()
+                said = self.take_control()
+            return self.parameters() if numbers else said
         control = self.take_control()
-        return self.parameters() if mode else control
+        return self.parameters() if mode or numbers else control
 
     def set_setting(self, setting: Train | Pair | None) -> None:
         """``[`` 0 for single pulses; for a train ``[`` into train mode, ``B`` frequency, ``[`` duration, ``D`` pulses.

@@ -47,7 +47,7 @@ class UnitFacts:
     ramp_up_s_per_pct: float = 0.01
     ramp_down_s_per_pct: float = 0.1
     arm_s: float = 1.0  # longest time from EB to ready
-    keep_armed_s: float = 0.4  # we speak at least this often; the unit lets go after about 1 s of silence
+    keep_armed_s: float = 0.15  # we speak at least this often; the unit lets go after about 1 s of silence
     keep_standby_s: float = 2.0  # ... after about 10 s of silence
     lets_go_armed_s: float = 1.0
     idle_disarm_s: float = 60.0  # armed without a pulse

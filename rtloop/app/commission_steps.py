@@ -14,6 +14,7 @@ from rtloop.errors import RtloopError
 from rtloop.model.pulse import Outcome, Pair, Source, Train
 from rtloop.model.status import Fault, Lamp
 from rtloop.record.commissioning import PULSES_LEAST, StepFound
+from rtloop.safety.train_end import STOPS_WITHIN_S
 
 PROGRAM = "program"
 #: what a pulse's delay may be, from the last byte of the command to the pulse in the EEG (5 to 8 ms on real units)
@@ -191,7 +192,7 @@ def train_and_disarm(walk: Walk, stand: Stand) -> bool | None:
     fired = stand.fire(walk.power_pct_mso, look_s=TRAIN.duration_s + 1.0, train=TRAIN, meanwhile=disarm)
     stand.wait(2.0, lambda: stand.disarmed)
     own = [p.t_s for p in fired.seen if p.source in (Source.TRIGGER, Source.ARTIFACT)]
-    late = [t_s for t_s in own if t_s > asked[0] + 2.0 / TRAIN.frequency_hz]
+    late = [t_s for t_s in own if t_s > asked[0] + STOPS_WITHIN_S]
     stops = None if len(own) < 3 else True if not late else False if len(own) >= TRAIN.n_pulses - 1 else None
     receipt = fired.result.receipt
     low = receipt.pulses_min if receipt is not None else None

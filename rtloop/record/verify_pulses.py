@@ -96,7 +96,10 @@ def _check_accounts(
             out.problem(f"{what}its account is closed and the pulse itself never was")
         if not (isinstance(low, int) and isinstance(high, int) and isinstance(n, int) and 0 <= low <= high):
             out.problem(f"{what}an account that cannot be: delivered {low} to {high}, {n} seen")
-        elif n < seen[pulse_id]:
+            continue
+        if words := _disagree(low, high, n, closes.get(pulse_id, {})):
+            out.problem(f"{what}{words}")
+        if n < seen[pulse_id]:
             out.note(f"{what}seen again after its account was closed")
         elif n > seen[pulse_id]:
             out.problem(f"{what}its account says {n} seen, the journal holds {seen[pulse_id]}")
@@ -104,6 +107,16 @@ def _check_accounts(
             out.problem(f"{what}{n} seen, at most {high} can have been given")
         elif high > 1 or low != high:
             out.fact(f"{what}{data.get('words', '')}, {n} seen")
+
+
+def _disagree(low: int, high: int, n_seen: int, close: dict[str, Any]) -> str:
+    """What the dose is counted by is what the account says; a sighting raises only the fewest. Empty: they agree."""
+    least, most = close.get("delivered_min"), close.get("delivered_max")
+    if least is None and most is None:  # closed with a word alone, as in older journals, or never
+        return ""
+    if type(least) is int and type(most) is int and (low, high) == (max(least, min(n_seen, most)), most):
+        return ""
+    return f"closed as {least} to {most} delivered, its account says {low} to {high} with {n_seen} seen"
 
 
 def _check_stations(what: str, data: dict[str, Any], intent: dict[str, Any] | None, out: Out) -> None:

@@ -227,10 +227,11 @@ class Gate:
             self._last_train_end_s = end_s
         return end_s
 
-    def train_over(self) -> GateResult | None:
+    def train_over(self, n_seen: int = 0) -> GateResult | None:
         """Close the charge of the train under way, once it is over; None while it is under way, or where there is none.
 
-        To be polled. Bounds count at their upper end; a count that is not known, or no word in time, disarms and trips.
+        To be polled. Bounds count at their upper end, and never below the ``n_seen`` that the stream has shown of it; a count
+        that is not known, or no word in time, disarms and trips.
         """
         run = self._running
         if run is None:
@@ -242,7 +243,7 @@ class Gate:
             said = repr(err)
         if said is None and self._clock.now_s() <= run.end_s + self._limits.train_end_max_wait_s:
             return None
-        receipt, (low, high) = bounded(said, run.charge.n_pulses)
+        receipt, (low, high) = bounded(said, run.charge.n_pulses, n_seen)
         self._running = None
         closing = self._ledger.close(run.charge, receipt.delivery, (low, high))
         if receipt.delivery is Delivery.UNCERTAIN:

@@ -9,6 +9,11 @@ from rtloop.model.pulse import Delivery, FireReceipt, Pulse
 from rtloop.model.status import Capabilities
 from rtloop.safety.ledger import Charge
 
+#: a commissioning record that says EA stops a train has seen no pulse later than this after EA
+STOPS_WITHIN_S = 0.2
+#: a frozen engine is noticed, and EA goes out for it, within this
+FROZEN_S = 0.3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
@@ -18,12 +23,12 @@ class Running:
     end_s: float
 
 
-def bounded(receipt: object, n_pulses: int) -> tuple[FireReceipt, tuple[int, int]]:
-    """The end of a train of ``n_pulses`` that the unit had acknowledged; the fewest and most given, as the receipt then says.
+def bounded(receipt: object, n_pulses: int, n_seen: int) -> tuple[FireReceipt, tuple[int, int]]:
+    """The end of a train of ``n_pulses`` that the unit had acknowledged, as the unit says; the fewest and most that count.
 
     What is not said or contradicts itself bounds nothing: 0 to all of them. Without bounds only the plain word
-    "delivered" means all; none at all contradicts the acknowledgement. DELIVERED: the number is known, and not above what
-    was permitted; UNCERTAIN else.
+    "delivered" means all; none at all contradicts the acknowledgement. All that were seen count, whatever the unit says.
+    DELIVERED: the number is known, and not above what was permitted; UNCERTAIN else.
     """
     if not isinstance(receipt, FireReceipt):
         words = (
@@ -39,20 +44,21 @@ def bounded(receipt: object, n_pulses: int) -> tuple[FireReceipt, tuple[int, int
         low = high = n_pulses
     if not (type(low) is int and type(high) is int and 0 <= low <= high and high >= 1):
         low, high = 0, n_pulses
-    known = low == high <= n_pulses
+    known = low == high <= n_pulses and n_seen <= high
     words = f"{low}{'' if low == high else f' to {high}'} of {n_pulses} pulses given; {receipt.reason}"
     delivery = Delivery.DELIVERED if known else Delivery.UNCERTAIN
     said = replace(receipt, delivery=delivery, reason=words, pulses_min=low, pulses_max=high)
-    return said, (low, high)
+    return said, (low, max(high, n_seen))
 
 
 def cannot_stop_s(pulse: Pulse, can: Capabilities) -> float:
     """Seconds from firing to the last pulse that no command may be able to stop: 0 for a single pulse.
 
-    A train's, unless the unit is known to stop one; a pair's interval.
+    A train's; where the unit is known to stop one, at most what a frozen engine and the unit may take; a pair's interval.
     """
     if pulse.train is not None:
-        return 0.0 if can.stops_running_train is True else pulse.train.last_pulse_after_s
+        whole_s = pulse.train.last_pulse_after_s
+        return min(whole_s, FROZEN_S + STOPS_WITHIN_S) if can.stops_running_train is True else whole_s
     return 0.0 if pulse.pair is None else pulse.pair.interval_ms / 1000.0
 
 

@@ -19,6 +19,8 @@ NOT_SEEN_AFTER_S = 0.8
 BOUNDS_WITHIN_S = 1.5
 #: the two pulses of a pair closer than this may show as one
 PAIR_APART_MS = 30.0
+#: pulses that a command gave beyond its permit follow one another within this: then they are its own
+NEXT_WITHIN_S = 1.0
 #: sources that show a pulse; the host's own fire time shows none
 SHOWING = (Source.TRIGGER, Source.ARTIFACT, Source.MARKER)
 #: commands that are looked back at when a pulse is seen
@@ -33,6 +35,7 @@ class Account:
     pulse: Pulse | None  # None: seen, never commanded
     outcome: Outcome | None = None
     t_sent_s: float | None = None
+    t_from_s: float | None = None  # before ``t_sent_s`` where that is only the latest that it can have been
     t_reply_s: float | None = None
     permit_id: int | None = None  # None: never permitted
     sent: bool | None = False  # None: not known, the line failed meanwhile
@@ -50,14 +53,21 @@ class Account:
         return self.sightings[0] if self.sightings else None
 
     @property
+    def beyond(self) -> bool:
+        """Whether it may have given more than was permitted: somebody had set the unit to a train, or to another one."""
+        return self.pulse is not None and max(self.most, len(self.sightings)) > self.pulse.n_pulses
+
+    @property
     def lasts_s(self) -> float:
-        """From the first pulse to the last, as commanded."""
+        """From the first pulse to the last, as commanded; of one that gave more, until no more of it can be expected."""
         pulse = self.pulse
         if pulse is None:
             return 0.0
-        if pulse.train is not None:
-            return pulse.train.last_pulse_after_s
-        return 0.0 if pulse.pair is None else pulse.pair.interval_ms * 1e-3
+        pair_s = 0.0 if pulse.pair is None else pulse.pair.interval_ms * 1e-3
+        planned_s = pair_s if pulse.train is None else pulse.train.last_pulse_after_s
+        if self.t_sent_s is None or not (self.beyond and self.sightings):
+            return planned_s
+        return max(planned_s, self.sightings[-1].t_s - self.t_sent_s + NEXT_WITHIN_S)
 
     @property
     def delivered(self) -> tuple[int, int]:
@@ -93,22 +103,23 @@ class Accounts:
 
     def closed(
         self, pulse: Pulse, outcome: Outcome, t_sent_s: float | None, receipt: FireReceipt | None = None,
-        permit_id: int | None = None,
+        permit_id: int | None = None, *, closing: Mapping[str, Any] | None = None, from_s: float | None = None,
     ) -> Account:  # fmt: skip
         """A command ended with ``outcome``; ``t_sent_s`` is None when nothing was sent, ``permit_id`` when none was given.
 
-        A train is acknowledged before it is given: its own bounds come with ``train_ended``.
+        ``closing``: what the ledger says of it; ``from_s``: nothing was sent before. A train is acknowledged before it is
+        given: its own bounds come with ``train_ended``.
         """
         row = Account(pulse=pulse, outcome=outcome, t_sent_s=t_sent_s, permit_id=permit_id)
         row.sent = t_sent_s is not None
         if outcome is Outcome.UNCERTAIN and receipt is not None and receipt.t_sent_s is None:
-            row.sent = None  # ``t_sent_s`` is then the latest that it can have been
+            row.sent, row.t_from_s = None, from_s  # ``t_sent_s`` is then the latest that it can have been
         if outcome in _GIVEN:
             row.most, row.least = pulse.n_pulses, pulse.n_pulses if outcome is Outcome.FIRED else 0
             row.bounded = pulse.train is None
             if receipt is not None:
                 row.t_reply_s = receipt.t_reply_s
-                _bound(row, receipt)
+            _bound(row, receipt, closing)
             if t_sent_s is not None:
                 self._open.append(row)
         self.rows.append(row)
@@ -119,30 +130,40 @@ class Accounts:
         """The train whose bounds are still to come, if any."""
         return next((row for row in reversed(self._open) if not row.bounded), None)
 
-    def train_ended(self, receipt: FireReceipt) -> Fault | None:
-        """The bounds of the train that was under way. The fault is set when more was seen than it can have given."""
+    def train_ended(
+        self, receipt: FireReceipt | None, closing: Mapping[str, Any] | None = None
+    ) -> Fault | None:
+        """The bounds of the train that was under way. The fault is set when more was seen than the unit can have given.
+
+        What was seen beyond the train was a fault when it was seen.
+        """
         row = self.unbounded
-        if row is None:
+        if row is None or row.pulse is None:
             return None
         row.bounded = True
-        _bound(row, receipt)
-        return Fault.PULSE_UNCOMMANDED if len(row.sightings) > row.most else None
+        _bound(row, receipt, closing)
+        most = row.most if receipt is None or receipt.pulses_max is None else receipt.pulses_max
+        return Fault.PULSE_UNCOMMANDED if min(len(row.sightings), row.pulse.n_pulses) > most else None
 
     def saw(self, seen: PulseSeen) -> tuple[Account, Fault | None]:
         """Match a pulse found in the stream. The fault is set when nobody commanded it: no command near, one that sent
-        nothing, or one whose pulses have all been seen.
+        nothing, or one whose pulses have all been seen. Until a train's bounds are known it is that train's all the same:
+        they will not lie below what was seen of it.
         """
         commanded = [row for row in self.rows[-64:] if row.pulse is not None and row.outcome in _GIVEN]
         for row in reversed(commanded[-_NEWEST:]):
-            if row.t_sent_s is None or len(row.sightings) >= row.most:
+            one_more = len(row.sightings) >= row.most
+            if row.t_sent_s is None or (one_more and row.bounded):
                 continue
-            if EARLIEST_S <= seen.t_s - row.t_sent_s <= LATEST_S + row.lasts_s:
+            from_s = row.t_sent_s if row.t_from_s is None else row.t_from_s
+            if from_s + EARLIEST_S <= seen.t_s <= row.t_sent_s + LATEST_S + row.lasts_s:
                 if seen.source is not Source.HOST:
                     row.sightings.append(seen)
                     if row.told:  # its record was closed without this one: it is closed again
                         row.told = False
                         self._open.append(row)
                     row.missing = row.missing and len(row.sightings) < row.expected_seen
+                    return row, Fault.PULSE_UNCOMMANDED if one_more else None
                 return row, None
         nobodys = Account(pulse=None, sightings=[seen])
         if seen.source is Source.HOST:  # only our own fire time: not an observation
@@ -198,13 +219,17 @@ class Accounts:
         }
 
 
-def _bound(row: Account, receipt: FireReceipt) -> None:
-    """Take over a receipt's bounds; never above what was commanded (more cannot come of one command)."""
-    if receipt.pulses_max is not None:
-        row.most = min(row.most, receipt.pulses_max)
+def _bound(row: Account, receipt: FireReceipt | None, closing: Mapping[str, Any] | None) -> None:
+    """Take over the bounds that the ledger counts by, else those of the receipt; they may lie above what was commanded."""
+    said = closing or {}
+    low, high = said.get("delivered_min"), said.get("delivered_max")
+    if high is None and receipt is not None:
+        low, high = receipt.pulses_min, receipt.pulses_max
+    if high is not None:
+        row.most = high
         row.bounded = True
-    if receipt.pulses_min is not None:
-        row.least = min(receipt.pulses_min, row.most)
+    if low is not None:
+        row.least = min(low, row.most)
 
 
 def lacking(seen: PulseSeen, *, artifact: bool = True) -> str:
@@ -250,6 +275,7 @@ def accounted_dict(row: Account, block: str) -> dict[str, Any]:
     problems = [
         f"{n_seen} of at least {row.expected_seen} seen" if row.missing else "",
         f"{n_seen} seen, at most {row.most} can have been given" if n_seen > row.most else "",
+        f"more than the {pulse.n_pulses} permitted may have been given" if row.beyond else "",
         *dict.fromkeys(seen.alarm for seen in row.sightings),
         *row.against,
     ]
@@ -270,6 +296,6 @@ def accounted_dict(row: Account, block: str) -> dict[str, Any]:
         "delivered_min": low, "delivered_max": high, "seen": n_seen,
         **{f"seen_{source.value}": row.told_by(source) for source in SHOWING},
         "loopback_s": None if first is None or row.t_sent_s is None else first.t_s - row.t_sent_s,
-        "ok": not (row.missing or row.against) and n_seen <= row.most,
+        "ok": not (row.missing or row.against or row.beyond) and n_seen <= row.most,
         "words": "; ".join([words, *filter(None, problems)]),
     }  # fmt: skip

@@ -147,8 +147,8 @@ class Loop:
         """Make a trial of a seen pulse; its number, None when it is nobody's."""
         label = self._label(row.pulse)
         if label is not None and (
-            row.pulse is None or row.pulse.n_pulses == 1
-        ):  # of a train or a pair no trial is made
+            row.pulse is None or max(row.pulse.n_pulses, row.most) == 1
+        ):  # of a train or a pair no trial is made, nor of what may have been one
             self._line.take(seen, label)
         return None if label is None else label.pulse_id
 

@@ -37,10 +37,13 @@ class Tally:
     blind: str = ""
 
     def closed(
-        self, pulse: Pulse, result: GateResult, sent_s: float | None, permit_id: int | None = None
-    ) -> tuple[News, ...]:
+        self, pulse: Pulse, result: GateResult, sent_s: float | None, permit_id: int | None = None,
+        from_s: float | None = None,
+    ) -> tuple[News, ...]:  # fmt: skip
         """A pulse left the gate, or was never let in. A train that was acknowledged is under way: it is closed when over."""
-        row = self.accounts.closed(pulse, result.outcome, sent_s, result.receipt, permit_id)
+        row = self.accounts.closed(
+            pulse, result.outcome, sent_s, result.receipt, permit_id, closing=result.closing, from_s=from_s
+        )
         data = closed_dict(pulse, self.blocks[pulse.pulse_id], result, sent_s)
         if result.outcome is Outcome.FIRED and result.closing is None:
             return (News(kind=kinds.TRAIN_STARTED, data={k: v for k, v in data.items() if k != "delivery"}),)
@@ -52,12 +55,13 @@ class Tally:
         row = self.accounts.unbounded
         if row is None or row.pulse is None:
             return ()
-        fault = None if result.receipt is None else self.accounts.train_ended(result.receipt)
+        fault = self.accounts.train_ended(result.receipt, result.closing)
         data = closed_dict(row.pulse, self.blocks[row.pulse.pulse_id], result, row.t_sent_s)
         data |= {"t_reply_s": row.t_reply_s, "delivered_min": row.least, "delivered_max": row.most}
-        words = (
-            f"pulse {row.pulse.pulse_id}: {len(row.sightings)} seen, at most {row.most} can have been given"
-        )
+        words = f"{len(row.sightings)} seen, more than the unit says that it gave"
+        if fault is not None:
+            row.against.append(words)
+            words = f"pulse {row.pulse.pulse_id}: {words}"
         news = News(kind=kinds.PULSE_CLOSED, data=data, fault=None if fault is None else (fault, words))
         return (news, *self._nothing_to_see(row))
 
@@ -74,7 +78,7 @@ class Tally:
     def _accounted(self, row: Account) -> News:
         assert row.pulse is not None
         data = accounted_dict(row, self.blocks[row.pulse.pulse_id])
-        single = row.pulse.train is None and row.pulse.pair is None
+        single = max(row.pulse.n_pulses, row.most) == 1  # it settles with its trial
         return News(kind=kinds.PULSE_ACCOUNTED, data=data, settles=None if single else row.pulse)
 
     def saw(self, row: Account, seen: PulseSeen) -> Iterator[News]:

@@ -59,7 +59,9 @@ class Watching:
         for fault in cleared:
             self._interlock.cleared(fault, now_s)
         self.look_for_lock(now_s)
-        over = None if self._ends.gate is None else self._ends.gate.train_over()
+        train = self._tally.accounts.unbounded
+        n_seen = 0 if train is None else len(train.sightings)
+        over = None if self._ends.gate is None else self._ends.gate.train_over(n_seen)
         for news in () if over is None else self._tally.train_over(over):
             self.tell(news)
         if accounts:
@@ -118,7 +120,8 @@ class Watching:
         ``shows_in``: the stream that will show it, if any does.
         """
         self._tally.blocks[pulse.pulse_id] = block
-        permit = gate.permit(pulse, self._clock.now_s())
+        from_s = self._clock.now_s()
+        permit = gate.permit(pulse, from_s)
         result = (
             GateResult(outcome=Outcome.REFUSED, refusals=permit)
             if isinstance(permit, tuple)
@@ -132,7 +135,7 @@ class Watching:
         if given_s is not None and shows_in is not None:
             shows_in.expect_pulse(given_s)
         for news in self._tally.closed(
-            pulse, result, sent_s, None if isinstance(permit, tuple) else permit.permit_id
+            pulse, result, sent_s, None if isinstance(permit, tuple) else permit.permit_id, from_s
         ):
             self.tell(news)
         return result, given_s

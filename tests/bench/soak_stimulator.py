@@ -3,8 +3,8 @@
     python tests/bench/soak_stimulator.py --operations 1000000 --jobs 2    random operations with faults, stepped clock
     python tests/bench/soak_stimulator.py --real                           an hour of trains, 3000 pulses, by the wall clock
 
-The first takes turns between the models, one seed a job; about 1.5 ms an operation and job (15 to 25 minutes for a million
-on two cores). Exit 1 with the seed and the last operations when anything that may never happen happened.
+The first takes turns between the models and ways to fire, one seed a job; about 1.5 ms an operation and job (15 to 25
+minutes for a million on two cores). Exit 1 with the seed and the last operations when anything that may never happen happened.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from hour_tools import EVERY_S, HOUR_S, RealHour  # noqa: E402
 from soak_tools import Broken, Soak  # noqa: E402
 
 SLICE = 2000
-MODELS = ("200", "super-rapid-plus", "bistim")
+MODELS = (
+    "200",
+    "super-rapid-plus",
+    "bistim",
+    "rapid-7",
+    "200-trigger",
+    "rapid",
+    "super-rapid-5",
+    "rapid-trigger",
+)
 
 
 def soak(seed: int, operations: int, end_s: float) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from contract_tools import EA, EH, Bench
-from test_drivers_contract import Core, Few, Stepped, Wire
+from test_drivers_contract import Ends, Stepped, Whole
 
 from drivers.trouble import UnitProblem
 from hardware_sim.faults import FaultKind
@@ -200,6 +200,7 @@ class Trains(SomeTrains):
         receipt = b.unit.fire(b.permit(40))
         assert (receipt.delivery, receipt.pulses_min, receipt.pulses_max) == (Delivery.UNCERTAIN, 0, 20)
         assert b.sent(EA, since_s=receipt.t_sent_s)
+        b.until(lambda: b.unit.trouble() is not None, within_s=0.5)  # it comes after the receipt
         assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
         b.sleep(2.5)
         assert b.discharges == 20
@@ -434,23 +435,23 @@ class TestSteppedRapid5(OnRapid5, Stepped, Trains):
     kind = "stepped"
 
 
-class TestSocketBistim(OnBistim, Core if LONG else Few, Pairs if LONG else SomePairs):  # type: ignore[misc]
+class TestSocketBistim(OnBistim, Whole if LONG else Ends, Pairs if LONG else SomePairs):  # type: ignore[misc]
     kind = "socket"
 
 
-class TestSocketRapid9(OnRapid9, Core if LONG else Few, Trains if LONG else SomeTrains):  # type: ignore[misc]
+class TestSocketRapid9(OnRapid9, Whole if LONG else Ends, Trains if LONG else SomeTrains):  # type: ignore[misc]
     kind = "socket"
 
 
-class TestSocketRapid7(OnRapid7, Core if LONG else Few, SomeTrains):  # type: ignore[misc]
+class TestSocketRapid7(OnRapid7, Whole if LONG else Ends, Trains if LONG else SomeTrains):  # type: ignore[misc]
     kind = "socket"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-class TestPtyRapid5(OnRapid5, Wire if LONG else Few, SomeTrains):  # type: ignore[misc]
+class TestPtyRapid5(OnRapid5, Whole if LONG else Ends, Trains if LONG else SomeTrains):  # type: ignore[misc]
     kind = "pty"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-class TestPtyBistim(OnBistim, Wire if LONG else Few, SomePairs):  # type: ignore[misc]
+class TestPtyBistim(OnBistim, Whole if LONG else Ends, Pairs if LONG else SomePairs):  # type: ignore[misc]
     kind = "pty"

@@ -24,14 +24,21 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
     "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py", _FOUND),
     "drivers/single.py": ("tests/unit/test_drivers_mutants_single.py",),
-    "drivers/worker.py": ("tests/unit/test_drivers_worker.py", "tests/unit/test_drivers_worker_states.py"),
+    "drivers/worker.py": (
+        "tests/unit/test_drivers_worker.py",
+        "tests/unit/test_drivers_worker_states.py",
+        "tests/unit/test_drivers_unasked.py",
+    ),
+    "drivers/unasked.py": ("tests/unit/test_drivers_unasked.py",),
     "drivers/reading.py": (_SETTINGS,),
     "drivers/settings.py": (_SETTINGS,),
     "drivers/refusals.py": (_SETTINGS,),
     "drivers/watch.py": _WATCH,
+    "drivers/keeping.py": _WATCH,
     "drivers/trigger.py": _TRIGGER,
     "drivers/client.py": _CLIENT,
     "drivers/magstim/magpy_port.py": _LINE,
+    "drivers/magstim/bistim_port.py": ("tests/unit/test_drivers_bistim_port.py",),
     "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE, _REOPENED),
     "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
     "rtloop/safety/gate.py": (_GATE, _GATE_MORE, _TRAINS, _REOPENED),
@@ -54,9 +61,25 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/unit/test_safety_locked.py",
     ),
 }
-#: decides no outcome of a pulse (the hardware stop); tried when named on the command line, its survivors not gone through
+#: tried when named on the command line; their survivors are not gone through
 NOT_YET: dict[str, tuple[str, ...]] = {
     "drivers/stop_line.py": ("tests/unit/test_drivers_trigger.py",),
+    "drivers/pause.py": ("tests/unit/test_drivers_opening_cut.py",),
+    "drivers/opening.py": (
+        "tests/unit/test_drivers_opening_cut.py",
+        "tests/unit/test_drivers_opening.py",
+        _FOUND,
+        "tests/unit/test_drivers_worker_states.py",
+    ),
+    "drivers/magstim/rapid_port.py": (
+        _FOUND,
+        "tests/unit/test_drivers_trains.py",
+        "tests/unit/test_drivers_opening.py",
+        "tests/contract/test_drivers_models.py::TestSteppedRapid9",
+        "tests/contract/test_drivers_models.py::TestSteppedRapid7",
+        "tests/contract/test_drivers_models.py::TestSteppedRapid5",
+    ),
+    "drivers/magstim/units.py": ("tests/unit/test_drivers_units.py", "tests/unit/test_drivers_trains.py"),
 }
 #: small and pure: every mutant of these is tried in every run, sampled or not
 ALWAYS = ("drivers/permits.py",)

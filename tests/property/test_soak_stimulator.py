@@ -9,9 +9,12 @@ import math
 from typing import Any
 
 import pytest
+import soak_tools
+from soak_kinds import MEDDLES
 from soak_tools import Broken, Soak
 
 from drivers.permits import PermitCheck
+from hardware_sim.faults import FaultKind
 from rtloop.model.pulse import Delivery
 from rtloop.ports import Permit
 from rtloop.safety.ledger import Ledger
@@ -34,15 +37,51 @@ def test_operations_with_faults() -> None:
 
 @pytest.mark.req("R-DOSE")
 @pytest.mark.parametrize(
-    ("model", "operations"), [("super-rapid-plus", 1500), ("rapid", 1500), ("bistim", 800)]
+    ("model", "operations", "seed"),
+    [
+        ("super-rapid-plus", 1500, SEED),
+        ("rapid-7", 1500, SEED),
+        ("rapid-trigger", 1000, SEED),
+        ("bistim", 800, 2),
+    ],
 )
-def test_trains_and_pairs_with_faults(model: str, operations: int) -> None:
-    soak = Soak(SEED, model=model)
+def test_trains_and_pairs_with_faults(model: str, operations: int, seed: int) -> None:
+    soak = Soak(seed, model=model)
     tally = soak.go(operations)
-    print(f"seed {SEED}, {model}: {tally.words()}")
+    print(f"seed {seed}, {model}: {tally.words()}")
     assert tally.trains + tally.pairs >= 5
     assert tally.uncertain >= 1
     assert not any("bug" in end for end in tally.trips)
+
+
+@pytest.mark.req("R-DOSE", "R-UNCERTAIN")
+@pytest.mark.parametrize("model", ["200-trigger", "super-rapid-5"])
+def test_beside_another_program_and_somebody_at_the_panel(model: str) -> None:
+    soak = Soak(SEED, model=model)
+    soak.faults = tuple(what for what in soak.faults if what["kind"] in MEDDLES)
+    soak.weights = {"line_fault": 4.0, "shoot": 6.0, "wait": 1.0, "mend": 1.0, "set_shape": 0.5}
+    tally = soak.go(500)
+    print(f"seed {SEED}, {model}: {tally.words()}")
+    assert tally.foreign >= 1
+    assert tally.discharges - tally.foreign >= 20
+
+
+def test_it_sees_a_driver_that_does_not_look_whether_it_was_one_pulse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def meddled(soak: Soak) -> None:
+        soak.get_armed()
+        soak._pass(2.0)
+        soak.line_fault()
+        soak.shoot()
+
+    monkeypatch.setattr("drivers.firing.found_in_trains", lambda watch: "")
+    monkeypatch.setitem(soak_tools.OPERATIONS, "line_fault", meddled)
+    soak = Soak(3, model="rapid")
+    soak.faults = ({"kind": FaultKind.TRAIN_MODE},)
+    soak.weights = {"line_fault": 1.0}
+    with pytest.raises(Broken, match="20 discharges, said to be 1 to 1"):
+        soak.go(20)
 
 
 def test_it_sees_a_driver_that_lets_any_permit_pass(monkeypatch: pytest.MonkeyPatch) -> None:

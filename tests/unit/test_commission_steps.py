@@ -338,7 +338,7 @@ def test_a_confirmation_that_comes_too_late_arms_nothing_and_both_words_are_aske
 
 
 @pytest.mark.req("R-UNSTOPPABLE")
-@pytest.mark.parametrize(("seen", "cannot_stop_s"), [(True, 0.0), (False, 1.9), (None, 1.9)])
+@pytest.mark.parametrize(("seen", "cannot_stop_s"), [(True, 0.5), (False, 1.9), (None, 1.9)])
 def test_a_session_believes_that_ea_stops_a_train_only_if_the_covering_record_says_so(
     tmp_path: Path, seen: bool | None, cannot_stop_s: float
 ) -> None:

@@ -109,7 +109,7 @@ def test_the_look_at_a_due_pulse_is_over_well_before_it(rapid: Bench) -> None:
         rapid.sleep(due_s - rapid.clock.now_s())
         watch = rapid.unit._worker._watch
         assert 0.02 < due_s - watch.status.t_s < 0.09
-        assert 0.02 < due_s - watch.mode_s < 0.09
+        assert 0.02 < due_s - watch.numbers_s < 0.09
 
 
 @pytest.mark.req("R-PERMIT")
@@ -120,10 +120,10 @@ def test_the_mode_must_be_as_young_as_the_status(rapid: Bench, age_s: float, fir
         rapid.clock.advance(1000.0 - rapid.clock.now_s() % 1000.0)  # whole seconds: 1.0 s is 1.0 s
         rapid.board.beat("engine")
         now_s = rapid.clock.now_s()
-        watch.status, watch.mode_s = replace(watch.status, t_s=now_s), now_s - age_s
+        watch.status, watch.numbers_s = replace(watch.status, t_s=now_s), now_s - age_s
         why = firing._refusal(rapid.permit(40), now_s)
     assert why == (
-        "" if fires else f"refused: whether it gives single pulses or trains was read {age_s:.2f} s ago"
+        "" if fires else f"refused: the power and what it gives by one command were read {age_s:.2f} s ago"
     )
 
 

@@ -93,6 +93,10 @@ def _status(age_s: float | None = None, **fields: Any) -> Callable[[Bench], None
     return spoil
 
 
+def _numbers(age_s: float) -> Callable[[Bench], None]:
+    return lambda b: setattr(b.unit._worker._watch, "numbers_s", b.clock.now_s() - age_s)
+
+
 def _beat(age_ns: int) -> Callable[[Bench], None]:
     def spoil(b: Bench) -> None:
         b.board["beat_engine"] = b.board.now_ns() - age_ns
@@ -125,6 +129,8 @@ def _gave(ago_s: float) -> Callable[[Bench], None]:
         (_under_way, 40, "refused: a train is under way"),
         (_status(1.0), 40, "refused: the last status byte is 1.00 s old"),
         (_status(math.nan), 40, "refused: the last status byte is nan s old"),
+        (_numbers(1.0), 40, "refused: the power and what it gives by one command were read 1.00 s ago"),
+        (_numbers(math.nan), 40, "refused: the power and what it gives by one command were read nan s ago"),
         (_status(ready=False), 40, "refused: the unit is not ready: "),
         (_status(coil_present=False), 40, "refused: the unit is not ready: no coil"),
         (_gave(1.99), 40, "refused: 1.990 s since a pulse at 40 %, 2 s needed"),
@@ -158,7 +164,7 @@ def test_one_thing_wrong_refuses_and_spends_nothing(
     ("allow", "power"),
     [
         (_beat(250_000_000), 40), (_set(power_pct_mso=0), 0), (_set(power_pct_mso=100), 100),
-        (_status(0.999), 40), (_gave(2.001), 40),
+        (_status(0.999), 40), (_numbers(0.999), 40), (_gave(2.001), 40),
     ],
 )  # fmt: skip
 def test_what_is_just_allowed_is_fired(tmp_path: Path, allow: Callable[[Bench], None], power: int) -> None:
@@ -425,8 +431,9 @@ def test_after_an_edge_the_unit_is_asked_for_what_it_can_say(tmp_path: Path, set
         asked: list[bool] = []
         whole = b.unit._worker._watch.unit.look
 
-        def look(*, mode: bool) -> Any:
+        def look(*, mode: bool, numbers: bool = False) -> Any:
             asked.append(mode)
+            assert not numbers
             return whole(mode=mode)
 
         b.unit._worker._watch.unit.look = look

@@ -232,12 +232,12 @@ def test_no_command_is_written_at_its_deadline_or_later(late_s: float, words: st
 # ---- waiting
 
 
-def test_a_reply_has_0_4_s_and_not_one_look_more() -> None:
+def test_a_reply_has_0_25_s_and_not_one_look_more() -> None:
     ex, wire = exchange(b"E\x8c")
-    trouble(lambda: put(ex), Silent, written=True, words=r"^2 of 3 bytes .* within 0\.4 s$")
-    assert wire.clock.now_s() == pytest.approx(1000.4, abs=0.0015)
+    trouble(lambda: put(ex), Silent, written=True, words=r"^2 of 3 bytes .* within 0\.25 s$")
+    assert wire.clock.now_s() == pytest.approx(1000.25, abs=0.0015)
     ex, wire = exchange()
-    wire.jumps[1] = wire.clock.now_s() + 0.4
+    wire.jumps[1] = wire.clock.now_s() + 0.25
     trouble(lambda: put(ex), Silent, written=True)
     assert len(wire.reads) == 1
 
@@ -247,7 +247,7 @@ def test_an_empty_line_is_looked_at_every_millisecond_at_most(read_s: float, ste
     ex, wire = exchange()
     wire.read_s = read_s
     trouble(lambda: put(ex), Silent, written=True)
-    assert 0.4 / step_s == pytest.approx(len(wire.reads), abs=1.1)
+    assert 0.25 / step_s == pytest.approx(len(wire.reads), abs=1.1)
 
 
 def test_bytes_that_are_there_are_read_without_waiting() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from watch_tools import ARMED, NO_COIL, NOTHING, READY, REPLY_S, STANDBY, Desk, Run, desk
 
+from drivers.keeping import QUIET_S
 from drivers.magstim.bistim_port import BistimPort
 from drivers.magstim.magpy_port import Held, MagpyPort
 from drivers.magstim.rapid_port import RapidPort
@@ -17,7 +18,7 @@ from drivers.requests import Trip
 from drivers.trouble import Cut, Garbled, Lost, Refused, Silent
 from drivers.watch import CLOSED, FAILED
 from rtloop.model.pulse import Delivery, Train
-from rtloop.model.status import Fault
+from rtloop.model.status import Fault, UnitStatus
 
 OTHER = Trip(fault=Fault.BUG, words="another", t_s=3.0)
 TRAIN = Train(frequency_hz=10, n_pulses=20)
@@ -53,7 +54,7 @@ def test_it_speaks_to_the_unit_through_the_port_of_its_model(tmp_path: Path, mod
 # ---- the pace
 
 
-@pytest.mark.parametrize(("instr", "every_s"), [(STANDBY, 2.0), (READY, 0.4), (ARMED, 0.4)])
+@pytest.mark.parametrize(("instr", "every_s"), [(STANDBY, 2.0), (READY, 0.15), (ARMED, 0.15)])
 def test_how_often_a_unit_is_kept_alive(d: Desk, instr: int, every_s: float) -> None:
     if instr != STANDBY:
         d.armed(instr)
@@ -154,15 +155,15 @@ def test_an_announced_pulse_brings_a_look_shortly_before_it_never_puts_one_off(d
 @pytest.mark.parametrize(
     ("instr", "due_s", "next_s"),
     [
-        (READY, -math.inf, 0.4),
-        (READY, 0.3, 0.3 - 0.085),  # before the keep-alive's own pace
-        (READY, 0.6, 0.4),
-        (READY, 0.05, 0.4),
-        (READY, 0.085, 0.4),
+        (READY, -math.inf, 0.15),
+        (READY, 0.2, 0.2 - 0.085),  # before the keep-alive's own pace
+        (READY, 0.6, 0.15),
+        (READY, 0.05, 0.15),
+        (READY, 0.085, 0.15),
         (ARMED, 0.05, 0.03),  # due, and not ready: asked closely
         (ARMED, -0.05, 0.03),
-        (ARMED, 0.085, 0.4),
-        (ARMED, -0.085, 0.4),
+        (ARMED, 0.085, 0.15),
+        (ARMED, -0.085, 0.15),
         (ARMED, 0.2, 0.2 - 0.085),
         (STANDBY, 0.05, 2.0),
         (STANDBY, 1.0, 1.0 - 0.085),
@@ -495,20 +496,126 @@ def test_the_mode_is_asked_while_armed_and_while_a_train_may_run(
     assert d.unit.modes == [armed or in_train]
 
 
-def test_when_the_mode_was_last_told_is_remembered(d: Desk) -> None:
+def test_when_the_numbers_were_last_told_is_remembered(d: Desk) -> None:
+    assert d.watch.numbers_s == -math.inf
+    d.watch.look()  # in standby: not asked
+    assert d.watch.numbers_s == -math.inf
+    assert d.unit.numbers == [False]
     d.armed()
-    d.unit.running = None
-    before_s = d.watch.mode_s
     d.watch.look()
-    assert d.watch.mode_s == before_s  # this answer did not tell it
-    d.unit.running = ENDED
-    d.watch.look()
-    told_s = d.now_s
-    assert d.watch.mode_s == told_s
+    assert d.watch.numbers_s == (told_s := d.now_s)
     d.on(0.3)
-    d.unit.running = None
+    d.unit.power_pct_mso = None  # this answer does not tell them
     d.watch.look()
-    assert d.watch.mode_s == told_s
+    assert d.watch.numbers_s == told_s
+    d.on(0.1)
+    d.unit.power_pct_mso = 40
+    d.watch.read_all()
+    assert d.watch.numbers_s == d.now_s
+
+
+@pytest.mark.parametrize(
+    ("armed", "untold", "asked"),
+    [(True, None, True), (False, None, False), (False, True, True), (True, False, False)],
+)
+def test_the_numbers_are_asked_while_armed_and_once_in_a_train(
+    d: Desk, armed: bool, untold: bool | None, asked: bool
+) -> None:
+    if armed:
+        d.armed()
+    d.watch.run = None if untold is None else Run(untold=untold)
+    d.unit.numbers.clear()
+    d.watch.look()
+    assert d.unit.numbers == [asked]
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize("wrong", ["", "40 pulses"])
+def test_a_train_hears_its_numbers_before_it_is_followed(d: Desk, wrong: str) -> None:
+    d.armed()
+    d.watch.run = run = Run(untold=True)
+    d.unit.held, d.unit.wrong, d.unit.running = Held(n_pulses=40), wrong, ENDED
+    d.watch.look()
+    assert run.numbers == [(40, wrong)]
+    assert run.words
+
+
+@pytest.mark.req("R-UNCERTAIN")
+def test_after_ea_a_train_is_looked_at_first_and_asked_for_its_numbers_then(d: Desk) -> None:
+    d.armed()
+    d.watch.run = run = Run(untold=True)
+    d.unit.running, d.unit.obeys = RUNS, False
+    d.watch.ea()
+    d.unit.fails["power"] = [Silent("no word", written=True)]
+    d.watch.confirm()
+    assert d.unit.names[-3:] == ["look", "power", "EA"]
+    assert [on for on, *_ in run.words] == [True]  # heard, though the numbers were not
+    d.unit.held = Held(n_pulses=40)
+    d.watch.confirm()
+    assert run.numbers[-1] == (40, "")
+    d.watch.confirm()
+    assert d.unit.names[-2:] == ["look", "EA"]  # told once
+
+
+@pytest.mark.req("R-BELIEF")
+@pytest.mark.parametrize("armed", [True, False])
+@pytest.mark.parametrize(("ago_s", "given"), [(0.0, True), (0.1, True), (0.31, False), (math.nan, False)])
+@pytest.mark.parametrize("what", ["power", "setting"])
+def test_what_was_given_otherwise_is_told(d: Desk, armed: bool, ago_s: float, given: bool, what: str) -> None:
+    d.says(STANDBY)
+    d.watch.setting_known = True
+    d.watch.read_all()
+    told_s = d.now_s
+    d.on(0.3)
+    d.watch.fired_s = told_s if ago_s == 0.0 else d.now_s - ago_s
+    d.watch.armed = armed
+    if what == "power":
+        d.unit.power_pct_mso = 90
+    else:
+        d.unit.wrong = "train mode"
+    d.watch.read_all()
+    words = {
+        "power": "armed at 40 %, and the unit says 90 %",
+        "setting": "nobody set the unit so: train mode",
+    }[what]
+    if not (armed or given):
+        assert d.watch.trip is None
+        return
+    assert fault_of(d) is Fault.UNIT_UNEXPECTED
+    assert d.watch.trip is not None
+    assert d.watch.trip.words == words + "; the last pulse or train may have been given so" * given
+    assert d.board["unit_power"] == (90 if what == "power" else 40)
+
+
+def test_a_look_finds_both_at_once_and_publishes_the_power_found(d: Desk) -> None:
+    d.armed()
+    d.watch.power_pct_mso, d.watch.setting_known = 40, True
+    d.unit.power_pct_mso, d.unit.wrong = 90, "train mode"
+    d.watch.look()
+    assert d.watch.trip is not None
+    assert d.watch.trip.words == "armed at 40 %, and the unit says 90 %; nobody set the unit so: train mode"
+    assert (d.watch.power_pct_mso, d.board["unit_power"], d.watch.setting_known) == (90, 90, False)
+
+
+def test_a_power_that_is_being_changed_is_not_known_by_a_look(d: Desk) -> None:
+    d.armed()
+    d.watch.forget_power()
+    d.watch.look()
+    assert d.watch.power_pct_mso is None
+    assert d.watch.trip is None
+
+
+@pytest.mark.req("R-BELIEF")
+@pytest.mark.parametrize(("heard_s", "quiet"), [(0.229, True), (0.15 + QUIET_S, False), (math.inf, False)])
+def test_a_pulse_that_is_announced_again_and_again_puts_no_look_off_for_long(
+    at_0: Desk, heard_s: float, quiet: bool
+) -> None:
+    d = at_0
+    d.clock.advance(REPLY_S)
+    d.armed()
+    d.watch.status = UnitStatus.from_instr(READY, t_s=-heard_s)
+    d.watch.due_s = 0.03
+    assert d.stepped() == ([] if quiet else ["look"])
 
 
 def test_that_the_unit_fell_to_standby_in_a_train_is_heard(d: Desk) -> None:

@@ -7,17 +7,22 @@ from typing import Any
 import pytest
 
 from drivers.magstim.magpy_port import Held, Reply
-from drivers.magstim.units import MOST_PULSES
-from drivers.single import found_in_trains, most_given
+from drivers.magstim.units import MOST_PULSES, facts_of
+from drivers.single import found_in_trains, most_after_trouble, most_given
 from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Silent
+from rtloop.model.pulse import Pair, Train
+from rtloop.ports import Permit
 
 
 class Watch:
     """A unit that answers with this (an error is raised), and everything that follows in order."""
 
-    def __init__(self, answer: Reply | LineTrouble, swallows: LineTrouble | None = None) -> None:
+    def __init__(
+        self, answer: Reply | LineTrouble, swallows: LineTrouble | None = None, *, model: str = "rapid"
+    ) -> None:
         self.answer, self.swallows, self.story = answer, swallows, []  # type: Any, LineTrouble | None, list[Any]
         self.unit = self.exchange = self
+        self.facts, self.lost = facts_of(model), False
 
     def _say(self) -> Reply:
         if isinstance(self.answer, LineTrouble):
@@ -25,8 +30,9 @@ class Watch:
         reply: Reply = self.answer
         return reply
 
-    def look(self, *, mode: bool) -> Reply:
-        self.story.append(("look", mode))
+    def look(self, *, mode: bool, numbers: bool) -> Reply:
+        assert mode
+        self.story.append(("look", "numbers" if numbers else "mode"))
         return self._say()
 
     def swallow(self, *, quiet_s: float, at_most_s: float) -> None:
@@ -71,7 +77,7 @@ FAILURES = [
 def test_what_a_unit_gives_is_read_with_its_mode(rapid: int, found: str) -> None:
     watch = Watch(reply(rapid))
     assert found_in_trains(watch) == found  # type: ignore[arg-type]
-    assert watch.story == [("look", True)]
+    assert watch.story == [("look", "mode")]
 
 
 @pytest.mark.req("R-UNCERTAIN")
@@ -81,7 +87,8 @@ def test_a_look_that_fails_finds_nothing_and_is_not_passed_over(
 ) -> None:
     watch = Watch(failure)
     assert found_in_trains(watch) == ""  # type: ignore[arg-type]
-    assert watch.story == [("look", True), follows]
+    again = [("swallow", 0.02, 0.1), ("look", "mode"), follows] if isinstance(failure, Cut) else []
+    assert watch.story == [("look", "mode"), follows, *again]
 
 
 @pytest.mark.req("R-UNCERTAIN")
@@ -113,3 +120,86 @@ def test_a_unit_that_cannot_be_asked_may_have_given_the_most_of_any(
     assert most_given(watch) == MOST_PULSES  # type: ignore[arg-type]
     after = [follows] if isinstance(failure, Cut | Lost) else []  # else EA is on the line already
     assert watch.story == [("swallow", 0.02, 0.1), *(["parameters"] if at == "parameters" else []), *after]
+
+
+# ---- after a fire command of unknown outcome
+
+TRAIN, PAIR = Train(frequency_hz=10, n_pulses=20), Pair(power_b_pct_mso=35, interval_ms=3)
+SINGLE_MODE, TRAIN_MODE, RUNS = 0x08, 0x00, 0x02
+
+
+def permit(train: Train | None = None, pair: Pair | None = None) -> Permit:
+    return Permit(
+        permit_id=1, run_id="r", pulse_id=1, power_pct_mso=40, expires_s=1.0, seal=b"", train=train, pair=pair
+    )  # fmt: skip
+
+
+class Asked(Watch):
+    """``said``: what the look says, then what the numbers are; ``wrong``: what is told of them, oldest first."""
+
+    def __init__(
+        self, *said: Reply | LineTrouble, wrong: tuple[str, ...] = ("", ""), model: str = "rapid"
+    ) -> None:
+        super().__init__(said[0], model=model)
+        self.said, self.wrong, self.wanted = [*said], [*wrong], []  # type: list[Any], list[str], list[object]
+
+    def _say(self) -> Reply:
+        self.answer = self.said.pop(0) if self.said else self.answer
+        return super()._say()
+
+    def differs(self, reply: Reply, setting: object) -> str:  # type: ignore[override]
+        self.wanted.append(setting)
+        return self.wrong.pop(0)
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize("model", ["rapid", "bistim"])
+@pytest.mark.parametrize(
+    ("said", "wrong", "wanted", "most"),
+    [
+        ([reply(SINGLE_MODE), reply(SINGLE_MODE, n_pulses=1)], ("", ""), permit(), None),
+        ([reply(SINGLE_MODE, n_pulses=1)], ("",), permit(), None),  # the numbers came with the look
+        ([reply(RUNS), reply(RUNS, n_pulses=20)], ("",), permit(), 20),
+        ([reply(TRAIN_MODE), reply(TRAIN_MODE, n_pulses=20)], ("trains",), permit(), 20),
+        ([reply(RUNS), reply(RUNS, n_pulses=20)], ("", ""), permit(train=TRAIN), None),
+        ([reply(RUNS), reply(RUNS, n_pulses=40)], ("", "40 pulses"), permit(train=TRAIN), 40),
+        ([reply(RUNS), reply(RUNS, n_pulses=5)], ("", "5 pulses"), permit(train=TRAIN), 20),  # never fewer
+        ([reply(None, power_b_pct_mso=30)], ("power B 30 %",), permit(), 2),
+        ([reply(None, power_b_pct_mso=30)], ("power B 30 %",), permit(pair=PAIR), 2),
+        ([reply(TRAIN_MODE), Silent("no word", written=True)], ("trains",), permit(), MOST_PULSES),
+        ([reply(RUNS), Silent("no word", written=True)], ("",), permit(train=TRAIN), None),
+        ([Silent("no word", written=True)], (), permit(), None),
+    ],
+)  # fmt: skip
+def test_the_most_that_a_command_of_unknown_outcome_gave(
+    model: str, said: list[Any], wrong: tuple[str, ...], wanted: Permit, most: int | None
+) -> None:
+    watch = Asked(*said, wrong=wrong, model=model)
+    assert most_after_trouble(watch, wanted) == most  # type: ignore[arg-type]
+    assert watch.story[:2] == [("swallow", 0.02, 0.1), ("look", "mode" if model == "rapid" else "numbers")]
+    assert all(setting is (wanted.train or wanted.pair) for setting in watch.wanted)
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(("failure", "follows"), FAILURES)
+def test_what_follows_when_the_unit_cannot_be_asked_after_such_a_command(
+    failure: LineTrouble, follows: object
+) -> None:
+    watch = Asked(failure)
+    assert most_after_trouble(watch, permit()) is None  # type: ignore[arg-type]
+    after = [follows] if isinstance(failure, Cut | Lost) else []  # else EA is on the line already
+    assert watch.story == [("swallow", 0.02, 0.1), ("look", "mode"), *after]
+
+
+@pytest.mark.parametrize(("model", "lost"), [("200", False), ("rapid", True), ("bistim", True)])
+def test_a_unit_that_gives_one_pulse_only_or_is_gone_is_not_asked(model: str, lost: bool) -> None:
+    watch = Asked(reply(RUNS), model=model)
+    watch.lost = lost
+    assert most_after_trouble(watch, permit()) is None  # type: ignore[arg-type]
+    assert watch.story == []
+
+
+def test_a_second_pulse_is_looked_for_in_the_numbers_of_a_unit_without_trains() -> None:
+    watch = Watch(reply(SINGLE_MODE), model="bistim")
+    assert found_in_trains(watch) == ""  # type: ignore[arg-type]
+    assert watch.story == [("look", "numbers")]

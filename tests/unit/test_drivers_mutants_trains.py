@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from drivers.magstim.units import facts_of
+from drivers.magstim.units import MOST_PULSES, facts_of
 from drivers.pacing import Pace
 from drivers.train_run import TrainRun
 from rtloop.model.pulse import Delivery, FireReceipt, Train
@@ -22,7 +22,10 @@ JUST_S = 1e-9
 def run_of(
     train: Train = TRAIN, *, t_sent_s: float = 0.0, t_reply_s: float | None = 0.01, stops: bool = False
 ) -> TrainRun:
-    return TrainRun(train, t_sent_s=t_sent_s, t_reply_s=t_reply_s, stops=stops)
+    """Of which the unit has told its numbers, as permitted."""
+    run = TrainRun(train, t_sent_s=t_sent_s, t_reply_s=t_reply_s, stops=stops)
+    run.told(train.n_pulses, "")
+    return run
 
 
 def on(run: TrainRun, asked_s: float) -> None:
@@ -374,3 +377,59 @@ def test_a_long_session_keeps_no_more_than_its_last_minute() -> None:
         assert pace.joules_a_minute(10.0 * k, 40, SECOND) <= 7 * 403.2 + 1e-6
         pace.given(10.0 * k, 40, SECOND)
         assert len(pace._trains) <= 7
+
+
+# ---- by the unit's own numbers
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(
+    ("told", "seen_s", "off_s", "bounds"),
+    [
+        ([(17, "")], 1.9, 2.01, (17, 17)),
+        ([(40, "40 pulses")], 1.9, 2.01, (0, 40)),  # off when it should be, and another train all the same
+        ([(40, "40 pulses"), (17, "")], 1.9, 2.01, (0, 40)),
+        ([(5, "5 pulses")], 1.9, 2.01, (0, 17)),  # never fewer than were permitted
+        ([], 1.9, 2.01, (15, 17)),
+        ([], 1.9, None, (15, MOST_PULSES)),
+        ([(17, "")], 1.9, None, (15, 17)),
+        ([], None, None, (0, 17)),
+        ([], None, 2.01, (0, 17)),
+        ([], ENDS_S, 2.3, (17, MOST_PULSES)),  # it ran on past its end
+        ([], ENDS_S - JUST_S, 2.3, (17, 17)),
+        ([(17, "")], ENDS_S, None, (17, 17)),
+        ([(40, "40 pulses")], ENDS_S, None, (0, 40)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_train_is_what_the_units_own_numbers_say(
+    told: list[tuple[int, str]],
+    seen_s: float | None,
+    off_s: float | None,
+    bounds: tuple[int, int],
+    stops: bool,
+) -> None:
+    run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.01, stops=stops)
+    assert run.untold is True
+    for most, wrong in told:
+        run.told(most, wrong)
+    assert run.untold is not bool(told)
+    if seen_s is not None:
+        on(run, seen_s)
+    if off_s is not None:
+        off(run, off_s)
+    assert run.over(20.0)
+    receipt = run.receipt(None)
+    assert (receipt.pulses_min, receipt.pulses_max) == bounds
+    assert whole(receipt) == (told == [(17, "")] and off_s is not None)
+    wrong = next((words for _, words in told if words), "")
+    if wrong:
+        assert receipt.reason == f"the unit gives another train: {wrong}"
+    elif not told and off_s is not None:
+        assert receipt.reason == "the unit did not tell which train it gave"
+
+
+def test_a_cut_train_that_told_nothing_is_told_as_cut() -> None:
+    run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.01, stops=False)
+    run.cut(1.0)
+    assert off(run, 1.2).reason.startswith("EA was sent and the unit says that no train runs")

@@ -90,18 +90,33 @@ def test_each_cause_of_a_trip_sends_ea_and_the_first_of_several_is_told(d: Desk,
 
 @pytest.mark.req("R-DISARM")
 @pytest.mark.parametrize("cause", [stop, told_to_end, orphaned, frozen, disarm])
-@pytest.mark.parametrize("state", ["_opening", "lost", "_shut"])
-def test_nothing_asks_for_ea_before_it_is_open_or_once_it_is_lost_or_shut(
-    d: Desk, cause: Cause, state: str
-) -> None:
+@pytest.mark.parametrize("state", ["lost", "_shut"])
+def test_nothing_asks_for_ea_once_it_is_lost_or_shut(d: Desk, cause: Cause, state: str) -> None:
     setattr(d.watch, state, True)
     cause(d)
     assert not d.watch.urgent()
 
 
-def test_what_is_asked_while_it_opens_is_done_once_it_is_open(tmp_path: Path) -> None:
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize(("cause", "fault", "words"), TRIPS[:3])
+def test_stop_the_end_and_a_dead_engine_are_heard_while_it_opens(
+    tmp_path: Path, cause: Cause, fault: Fault, words: str
+) -> None:
+    with desk(tmp_path, opened=False) as d:
+        assert not d.watch.urgent()
+        cause(d)
+        assert d.watch.urgent()
+        d.watch.after_ea()
+        assert d.watch.trip == Trip(fault=fault, words=words, t_s=d.now_s)
+        assert not d.watch.urgent()
+
+
+@pytest.mark.parametrize("cause", [frozen, disarm])
+def test_a_heartbeat_and_a_plain_disarm_count_once_it_is_open(tmp_path: Path, cause: Cause) -> None:
+    """Until then the opening itself disarms, and whoever opens may not have begun to beat."""
     with desk(tmp_path, opened=False, asked=3) as d:
-        stop(d)
+        d.armed()
+        cause(d)
         assert not d.watch.urgent()
         d.watch.opened()
         assert d.board["port_state"] == OPEN == 1

@@ -308,6 +308,21 @@ def test_a_unit_that_still_says_ready_after_the_edge_is_uncertain(
     assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
 
 
+@pytest.mark.req("R-UNCERTAIN")
+def test_a_unit_that_had_fallen_to_standby_before_the_edge_is_uncertain(
+    triggered: tuple[Bench, FakeTrigger],
+) -> None:
+    """Not ready after the edge is not enough: in standby it gave nothing, or fell there by itself after it."""
+    b, _ = triggered
+    b.ready(40)
+    b.inject(FaultKind.STANDBY_UNEXPECTEDLY)
+    receipt = b.unit.fire(b.permit(40))
+    assert receipt.delivery is Delivery.UNCERTAIN
+    assert "standby" in receipt.reason
+    assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
+    assert b.discharges == 0
+
+
 @pytest.mark.parametrize("written", [False, True])
 def test_a_trigger_line_in_trouble_is_not_delivered_or_uncertain(
     triggered: tuple[Bench, FakeTrigger], written: bool

@@ -65,6 +65,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_bounds_by_what_the_unit_said(case: Case) -> None:
     run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.005 if case.acknowledged else None, stops=case.stops)
+    run.told(run.train.n_pulses, "")
     events = [(asked_s, replied_s, on) for asked_s, replied_s, on in case.seen]
     for asked_s, replied_s, on in events:
         if case.cut_s is not None and case.cut_s <= asked_s:
@@ -85,12 +86,14 @@ def test_a_train_too_short_to_be_seen_needs_its_acknowledgement() -> None:
     short = Train(frequency_hz=50, n_pulses=5)
     for t_reply_s, least in ((0.005, 5), (None, 0)):
         run = TrainRun(short, t_sent_s=0.0, t_reply_s=t_reply_s, stops=False)
+        run.told(run.train.n_pulses, "")
         run.seen(running=False, t_asked_s=0.15, t_reply_s=0.16)
         assert run.receipt(None).pulses_min == least
 
 
 def test_a_silent_train_is_over_in_time_and_not_before() -> None:
     run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.005, stops=False)
+    run.told(run.train.n_pulses, "")
     assert not run.over(TRAIN.duration_s)
     assert run.over(TRAIN.duration_s + START_S + GIVE_UP_S)
     assert START_S + GIVE_UP_S <= 0.5
@@ -98,6 +101,7 @@ def test_a_silent_train_is_over_in_time_and_not_before() -> None:
 
 def test_the_unit_is_asked_closely_around_the_end_only() -> None:
     run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.005, stops=False)
+    run.told(run.train.n_pulses, "")
     assert run.look_every_s(0.5, 0.4) == 0.4
     assert 0.5 < 1.6 + run.look_every_s(1.6, 0.4) <= 1.9 - 0.1
     assert run.look_every_s(1.85, 0.4) == pytest.approx(0.02)

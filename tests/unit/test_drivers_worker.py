@@ -253,3 +253,25 @@ def test_a_power_too_high_for_the_train_that_is_set_is_not_sent(rapid: Bench) ->
     assert not rapid.sent(b"@100")
     rapid.unit.set_train(None)
     assert rapid.unit.set_power(100).power_pct_mso == 100
+
+
+# ---- a unit that is silent when it is asked
+
+
+@pytest.mark.parametrize("first", ["reading", "disarm", "nothing"])
+def test_a_silent_unit_is_told_within_half_a_second_of_being_asked_whatever_was_missed_before(
+    b: Bench, first: str
+) -> None:
+    """A request forgives a trip, but not the one of the very silence that it waited through."""
+    b.inject(FaultKind.MUTE)
+    if first == "reading":
+        b.until(lambda: b.unit._worker._watch.misses == 1, within_s=3.0)
+    elif first == "disarm":
+        b.unit.disarm()
+    start_s = b.clock.now_s()
+    told = problem(lambda: b.unit.set_power(41))
+    assert b.clock.now_s() - start_s <= 0.5
+    assert told.fault is Fault.UNIT_SILENT
+    b.sim.clear()
+    b.sleep(1.0)
+    assert b.unit.set_power(41).power_pct_mso == 41  # asked for anew it is forgiven

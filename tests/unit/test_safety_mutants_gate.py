@@ -447,12 +447,12 @@ def test_every_unforeseen_way_out_names_its_fault_and_disarms(
 
 
 def test_the_end_of_a_train_in_words() -> None:
-    assert bounded(None, 30)[0].reason == "no word of the train's end"
-    assert bounded("over", 30)[0].reason == "no receipt of the train's end: 'over'"
+    assert bounded(None, 30, 0)[0].reason == "no word of the train's end"
+    assert bounded("over", 30, 0)[0].reason == "no receipt of the train's end: 'over'"
     receipt = FireReceipt(delivery=Delivery.DELIVERED, t_sent_s=0.0, t_reply_s=0.0, status=None, reason="cut")
-    assert bounded(receipt, 30)[0].reason == "30 of 30 pulses given; cut"
+    assert bounded(receipt, 30, 0)[0].reason == "30 of 30 pulses given; cut"
     assert (
-        bounded(replace(receipt, pulses_min=3, pulses_max=9), 30)[0].reason
+        bounded(replace(receipt, pulses_min=3, pulses_max=9), 30, 0)[0].reason
         == "3 to 9 of 30 pulses given; cut"
     )
 
@@ -460,10 +460,44 @@ def test_the_end_of_a_train_in_words() -> None:
 @pytest.mark.req("R-TRAIN-END")
 @pytest.mark.parametrize("nothing", [None, "over", 30])
 def test_an_end_that_is_no_receipt_bounds_nothing(nothing: object) -> None:
-    made, given = bounded(nothing, 30)
+    made, given = bounded(nothing, 30, 0)
     assert given == (made.pulses_min, made.pulses_max) == (0, 30)
     assert made.delivery is Delivery.UNCERTAIN
     assert (made.t_sent_s, made.t_reply_s, made.status) == (None, None, None)
+
+
+@pytest.mark.req("R-TRAIN-END")
+@pytest.mark.parametrize(
+    ("said", "n_seen", "counted", "known"),
+    [
+        ((5, 5), 4, (5, 5), True), ((5, 5), 5, (5, 5), True), ((5, 5), 6, (5, 6), False), ((3, 5), 6, (3, 6), False),
+        ((30, 30), 31, (30, 31), False), ((None, None), 29, (30, 30), True),
+    ],
+)  # fmt: skip
+def test_no_bound_of_a_train_lies_below_what_was_seen_of_it(
+    said: tuple[int | None, int | None], n_seen: int, counted: tuple[int, int], known: bool
+) -> None:
+    receipt = FireReceipt(delivery=Delivery.DELIVERED, t_sent_s=0.0, t_reply_s=0.0, status=None,
+                          pulses_min=said[0], pulses_max=said[1])  # fmt: skip
+    made, given = bounded(receipt, 30, n_seen)
+    assert given == counted
+    assert made.pulses_max == (30 if said[1] is None else said[1])  # the unit's own word stays what it was
+    assert (made.delivery is Delivery.DELIVERED) is known
+
+
+@pytest.mark.req("R-TRAIN-END")
+def test_a_train_of_which_more_was_seen_than_the_unit_tells_counts_that_and_trips() -> None:
+    b = armed(TRAIN)
+    b.unit.obeys_ea, b.unit.next_end = True, "bounds"  # 10 to 12
+    b.shoot(train=TRAIN)
+    b.clock.advance(1.0)
+    b.gate.disarm("wish")
+    b.clock.advance(3.0)
+    over = b.gate.train_over(14)
+    assert over is not None
+    assert over.closing is not None
+    assert (over.outcome, over.closing["delivered_max"], b.ledger.count()) == (Outcome.UNCERTAIN, 14, 14)
+    assert b.lock.lamp is Lamp.TRIPPED
 
 
 @pytest.mark.req("R-UNSTOPPABLE")

@@ -249,5 +249,14 @@ def test_how_long_software_may_be_unable_to_stop() -> None:
     ten_s = pulse(train=Train(frequency_hz=10.0, n_pulses=100))
     assert cannot_stop_s(pulse(), can) == 0.0
     assert cannot_stop_s(ten_s, can) == pytest.approx(9.9)
-    assert cannot_stop_s(ten_s, replace(can, stops_running_train=True)) == 0.0
+    stops, short = replace(can, stops_running_train=True), Train(frequency_hz=10.0, n_pulses=4)
+    assert cannot_stop_s(ten_s, stops) == pytest.approx(
+        0.5
+    )  # never 0: the engine may freeze, EA takes its time
+    assert (
+        cannot_stop_s(pulse(train=short), stops)
+        == cannot_stop_s(pulse(train=short), can)
+        == pytest.approx(0.3)
+    )
+    assert cannot_stop_s(pulse(), stops) == 0.0
     assert cannot_stop_s(pulse(pair=Pair(power_b_pct_mso=40, interval_ms=999.0)), can) == pytest.approx(0.999)

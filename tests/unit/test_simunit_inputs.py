@@ -12,7 +12,7 @@ from simunit_tools import Bench, packet, ready_bench
 
 from hardware_sim.faults import Fault, FaultKind, load_faults
 from hardware_sim.line import Line, PtyLine, SocketLine, SteppedLine
-from hardware_sim.magstim import Unit200
+from hardware_sim.magstim import Unit200, UnitRapid
 from hardware_sim.unit import TTL_LATENCY_S
 from rtloop.clock import WALL, SteppedClock
 from rtloop.errors import ValidationProblem
@@ -102,6 +102,32 @@ def test_another_program_takes_control_away_or_does_what_its_bytes_say() -> None
     torn.unit.inject(Fault(kind=FaultKind.TWO_OWNERS, data=packet(b"EA")))
     torn.wait(0.001)
     assert torn.unit.state().armed  # it fell into our packet and spoilt both
+
+
+def test_what_the_host_did_not_command_is_told_apart() -> None:
+    bench = ready_bench(40)
+    bench.ask(b"EH")
+    bench.wait(3.0, alive=True)
+    bench.unit.inject(Fault(kind=FaultKind.TWO_OWNERS, data=packet(b"EH")))
+    bench.wait(3.0, alive=True)
+    bench.unit.trigger_edge(bench.now_s)
+    bench.wait(3.0, alive=True)
+    bench.unit.inject(Fault(kind=FaultKind.TRIGGER_EDGE, times=1), bench.now_s)
+    bench.wait(3.0, alive=True)
+    bench.unit.external_fire(bench.now_s)
+    bench.wait(3.0, alive=True)
+    bench.ask(b"EH")
+    assert [d.commanded for d in bench.unit.discharges] == [True, False, True, False, False, True]
+
+
+def test_all_pulses_of_a_train_that_another_program_fires_are_told_apart() -> None:
+    bench = Bench(UnitRapid(version=(7, 1), found_in_train_mode=True, power_pct_mso=40))
+    for body in (b"Q@", b"EB"):
+        bench.ask(body)
+    bench.wait(1.2, alive=True)
+    bench.unit.inject(Fault(kind=FaultKind.TWO_OWNERS, data=packet(b"EH")))
+    bench.wait(2.5, alive=True)
+    assert [d.commanded for d in bench.unit.discharges] == [False] * 20
 
 
 def test_a_fault_file_with_ports_trains_and_edges() -> None:
