@@ -3,7 +3,7 @@
     python tests/bench/soak_stimulator.py --operations 1000000 --jobs 2    random operations with faults, stepped clock
     python tests/bench/soak_stimulator.py --real                           an hour of trains, 3000 pulses, by the wall clock
 
-The first takes turns between the models and ways to fire, one seed a job; about 1.5 ms an operation and job (15 to 25
+The first takes turns between the models and ways to fire, a seed each; about 1.5 ms an operation and job (15 to 25
 minutes for a million on two cores). Exit 1 with the seed and the last operations when anything that may never happen happened.
 """
 
@@ -36,7 +36,7 @@ MODELS = (
 
 def soak(seed: int, operations: int, end_s: float) -> tuple[int, str]:
     """One job: its operations and what became of them; stops between slices when the time is over."""
-    made = [Soak(seed, model=model) for model in MODELS]
+    made = [Soak(seed * len(MODELS) + i, model=model) for i, model in enumerate(MODELS)]
     done = turn = 0
     try:
         while done < operations and time.monotonic() < end_s:
@@ -45,7 +45,7 @@ def soak(seed: int, operations: int, end_s: float) -> tuple[int, str]:
             done, turn = done + some, turn + 1
     except Broken as err:
         return done, f"BROKEN: {made[turn % len(made)].model}: {err}"
-    return done, "\n".join(f"seed {seed}, {one.model}: {one.tally.words()}" for one in made)
+    return done, "\n".join(f"seed {one.seed}, {one.model}: {one.tally.words()}" for one in made)
 
 
 def real_hour(seed: int, for_s: float, every_s: float) -> int:
@@ -91,7 +91,7 @@ def main() -> int:
         )
         for i in range(told.jobs)
     ]
-    print(f"{told.operations} operations, seeds {[seed for seed, _, _ in work]}", flush=True)
+    print(f"{told.operations} operations, jobs {[seed for seed, _, _ in work]}", flush=True)
     with multiprocessing.get_context("spawn").Pool(told.jobs) as pool:
         done = pool.starmap(soak, work)
     for _, words in done:
