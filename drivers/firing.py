@@ -153,6 +153,8 @@ class Firing:
         if wrong := wrong_with(status):
             return wrong
         if self.trigger is None:
+            if reply.late_s > 0:
+                return "what may be of a command before"
             return "" if status.ready else "not ready"
         if status.standby:
             return "standby: whether it took the trigger is not known"

@@ -32,7 +32,7 @@ def set_setting(
         )  # fmt: skip
     wait_until(not_before_s)
     before = watch.read_all().held
-    watch.setting_known = False
+    watch.setting_known, watch.set_s = False, clock.now_s()
     watch.unit.set_setting(setting)
     if before is not None:
         wanted_b = setting.power_b_pct_mso if isinstance(setting, Pair) else 0

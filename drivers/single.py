@@ -40,8 +40,13 @@ def found_in_trains(watch: UnitWatch) -> str:
 
 
 def _look(watch: UnitWatch) -> Reply:
-    """The shortest that says it: a Rapid²'s second status byte, a BiStim²'s numbers."""
-    return watch.unit.look(mode=True, numbers=not watch.facts.capabilities.trains)
+    """The shortest that says it: a Rapid²'s second status byte, a BiStim²'s numbers; again where it may be of before."""
+
+    def look() -> Reply:
+        return watch.unit.look(mode=True, numbers=not watch.facts.capabilities.trains)
+
+    reply = look()
+    return look() if reply.late_s > 0 else reply
 
 
 def most_after_trouble(watch: UnitWatch, permit: Permit) -> int | None:

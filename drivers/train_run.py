@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from drivers.magstim.magpy_port import Reply
 from drivers.magstim.units import MOST_PULSES
 from rtloop.model.pulse import Delivery, FireReceipt, Train
 from rtloop.model.status import UnitStatus
@@ -37,6 +38,7 @@ class TrainRun:
         self._gives_up_s = self.ends_s + GIVE_UP_S
         self.ended_s = math.inf  # by the unit's word (``_off``) or, for want of it, by the clock
         self._off = self._standby = False
+        self._off_s = -math.inf  # the instant of that word, or of the question that it may answer late
         self._last_on_s = -math.inf  # asked then, the unit said that it runs
         self._cut_s = math.inf
         self._why = self._wrong = ""
@@ -72,14 +74,17 @@ class TrainRun:
         self.untold, self._most = False, max(self._most, most)
         self._wrong = self._wrong or wrong
 
-    def seen(self, *, running: bool, t_asked_s: float, t_reply_s: float, standby: bool = False) -> None:
-        """The unit said so between these instants. A train that ran to its end leaves the unit armed."""
+    def seen(
+        self, *, running: bool, t_asked_s: float, t_reply_s: float, standby: bool = False, late_s: float = 0.0
+    ) -> None:
+        """The unit said so between these instants, or so long before. A train that ran to its end leaves the unit armed."""
         if self.ended_s < math.inf:
             return
         if running:
-            self._last_on_s = t_asked_s
+            self._last_on_s = t_asked_s - late_s
         else:
             self._off, self.ended_s, self._standby = True, t_reply_s, standby
+            self._off_s = t_reply_s - late_s
 
     def over(self, now_s: float) -> bool:
         """Whether nothing more will be learned of it."""
@@ -98,7 +103,7 @@ class TrainRun:
     @property
     def _ran_out(self) -> bool:
         """The unit's "train running" went off when it should: seen on shortly before, or too short to be seen."""
-        in_time = self._off and self.ended_s >= self.natural_end_s
+        in_time = self._off and self._off_s >= self.natural_end_s
         recent = self._last_on_s >= self.natural_end_s - 2 * NEAR_END_S
         if (
             self._standby or self._cut_s < self.ends_s
@@ -142,3 +147,13 @@ class TrainRun:
             return "the unit did not tell which train it gave"
         how = "EA was sent and " if self.was_cut else "it fell to standby and " if self._standby else ""
         return f"{how}the unit says that no train runs, {after_s:.2f} s after its start of {self.train.duration_s:g} s"
+
+
+def hear(run: TrainRun, reply: Reply, *, wrong: str, standby: bool, t_asked_s: float) -> None:
+    """What a reply says of a train under way; ``wrong``: in what it contradicts that train."""
+    if reply.held is not None and reply.about_s >= run.t_sent_s:
+        run.told(reply.held.most_pulses, wrong)
+    if (on := reply.train_running) is not None:
+        run.seen(
+            running=on, standby=standby, t_asked_s=t_asked_s, t_reply_s=reply.t_s, late_s=reply.late_s
+        )  # fmt: skip

@@ -3,8 +3,7 @@
 One thread, one command in flight. EA goes out at once, also in the middle of waiting for a reply, when: STOP or
 disarm is asked on the board, the engine's heartbeat is stale while the unit may discharge, the parent is gone, this
 process is told to end, the unit is silent or says something unexpected. All but the plain disarm trip: nothing more
-is armed or fired in this run, unless arming anew clears the trip (RE_ARM). In standby a stale heartbeat only ends
-the keep-alives: nothing can discharge.
+is armed or fired in this run, unless arming anew clears the trip (RE_ARM). In standby a stale heartbeat ends keep-alives.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from drivers.magstim.units import UnitFacts
 from drivers.outputs import Stop
 from drivers.reading import publish, wrong_with
 from drivers.requests import RE_ARM, Trip
-from drivers.train_run import TrainRun
+from drivers.train_run import TrainRun, hear
 from drivers.trouble import Cut, LineTrouble, Lost, Refused, Silent
 from rtloop.board import Board
 from rtloop.clock import Clock
@@ -53,8 +52,7 @@ class UnitWatch:
         self.leaving = ""  # why the process is to end
         self._opening = True
         self.lost = self._shut = False
-        self.armed = False  # we asked it to arm, and have not written EA since
-        self.arming = False  # ... and it may still say standby
+        self.armed = self.arming = False  # asked to arm, and no EA written since; it may still say standby
         self.status: UnitStatus | None = None
         self.power_pct_mso: int | None = None  # read back
         self.temp_c: float | None = None
@@ -67,6 +65,7 @@ class UnitWatch:
         self.confirm_tries = self.misses = 0  # misses: keep-alives or readings in a row that failed
         self._miss: tuple[LineTrouble, float] | None = None  # the last one and when
         self.due_s = self.numbers_s = float("-inf")  # numbers_s: when power, train and pair were told last
+        self.set_s = self._ea_s = float("-inf")  # when something was set, EA written
         self.fired_s = float("nan")  # never
         self.look_at_s = self._read_at_s = clock.now_s()
         self._read_power_next = False
@@ -168,7 +167,7 @@ class UnitWatch:
         if self.run is not None:
             self.run.cut(self.clock.now_s())
         self._disarm_served = board["disarm_done"] = asked
-        self.armed = False
+        self.armed, self._ea_s = False, self._ea_s if self.confirm_tries else self.clock.now_s()
         if self.trip is None:
             self.trip = trip or (reason if isinstance(reason, Trip) else None)
         if self.trip is not None and self.stop_line is not None:
@@ -218,8 +217,10 @@ class UnitWatch:
             reply = self.unit.take_control() if run is None else self.unit.look(mode=True)
             status = self._publish(reply)
             self._observe(status, reply, asked_s)
-            if self.run is not None and self.run.untold:
-                self._observe(status, self.unit.parameters(), asked_s)
+            unread = self.fired_s >= self.numbers_s or (self.run is not None and self.run.untold)
+            numbers = self.unit.parameters() if unread else None  # what it gave, before anything is set anew
+            if numbers is not None:
+                self._observe(status, numbers, asked_s)
             self.misses = 0
         except Cut:
             self.after_ea()
@@ -231,10 +232,12 @@ class UnitWatch:
             self.misses += 1
             found = str(err)
         else:
-            if status.standby and not status.may_discharge:
+            if status.standby and not status.may_discharge and status.t_s >= self._ea_s:
                 self.confirm_tries = 0
                 if self.board["stop_asked"]:
                     self.board["stop_confirmed"] = 1
+                if numbers is not None:
+                    self._compare(numbers)
                 return
             found = str(status)
             if self.run is not None and self._engine_alive():
@@ -273,10 +276,7 @@ class UnitWatch:
             elif now_s >= self._read_at_s and self.run is None:
                 self._read_at_s = now_s + READ_OFTEN_S / 2
                 self._read_power_next = not self._read_power_next
-                if self._read_power_next:
-                    self.read_power()
-                else:
-                    self.read_temperature()
+                (self.read_power if self._read_power_next else self.read_temperature)()
             else:
                 return
             self.misses = 0
@@ -297,12 +297,12 @@ class UnitWatch:
     def as_status(self, reply: Reply) -> UnitStatus:
         """A reply's status byte with the power and temperature last read."""
         return UnitStatus.from_instr(
-            reply.instr, t_s=reply.t_s, power_pct_mso=self.power_pct_mso, coil_temp_c=self.temp_c
+            reply.instr, t_s=reply.said_s, power_pct_mso=self.power_pct_mso, coil_temp_c=self.temp_c
         )
 
     def forget_power(self) -> None:
         """The power is being changed: unknown until read back."""
-        self.power_pct_mso, self.board["unit_power"] = None, -1
+        self.power_pct_mso, self.board["unit_power"], self.set_s = None, -1, self.clock.now_s()
 
     def _publish(self, reply: Reply) -> UnitStatus:
         """A status byte that says how the unit is now (replies to Q, J, F; not those to E and @)."""
@@ -338,6 +338,8 @@ class UnitWatch:
 
     def _compare(self, reply: Reply) -> None:
         """Found set to what nobody asked for: a trip while armed or right after a pulse; a setting is unknown from here on."""
+        if reply.about_s < self.set_s:
+            return
         found: list[str] = []
         wanted, power = self.power_pct_mso, reply.power_pct_mso  # wanted: None while it is being changed
         if power is not None and wanted is not None and power != wanted:
@@ -348,18 +350,15 @@ class UnitWatch:
             self.setting_known = False
             found.append(f"nobody set the unit so: {wrong}")
         given = self.fired_s >= self.numbers_s  # and not looked at since
-        self.numbers_s = self.numbers_s if power is None else reply.t_s
-        if found and (given or self.may_discharge()):
+        self.numbers_s = self.numbers_s if power is None else reply.said_s
+        if found and (given or self.may_discharge()) and not self._shut:
             words = "; the last pulse or train may have been given so" if given else ""
             self.trip_with(Fault.UNIT_UNEXPECTED, "; ".join(found) + words)
 
     def _observe(self, status: UnitStatus, reply: Reply, asked_s: float) -> None:
-        if (run := self.run) is None:
-            return
-        if (held := reply.held) is not None:
-            run.told(held.most_pulses, self.unit.differs(reply, run.train))
-        if (on := reply.train_running) is not None:
-            run.seen(running=on, standby=status.standby, t_asked_s=asked_s, t_reply_s=reply.t_s)
+        if (run := self.run) is not None:
+            wrong = self.unit.differs(reply, run.train)
+            hear(run, reply, wrong=wrong, standby=status.standby, t_asked_s=asked_s)
             self.follow_train()
 
     def follow_train(self) -> None:

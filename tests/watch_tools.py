@@ -130,6 +130,7 @@ class Run:
     cut_s: float = math.nan
     untold: bool = False
     train: object = "the train"
+    t_sent_s: float = -math.inf
 
     def __post_init__(self) -> None:
         self.words: list[tuple[bool, float, float]] = []
@@ -146,7 +147,9 @@ class Run:
         self.untold = False
         self.numbers.append((most, wrong))
 
-    def seen(self, *, running: bool, t_asked_s: float, t_reply_s: float, standby: bool) -> None:
+    def seen(
+        self, *, running: bool, t_asked_s: float, t_reply_s: float, standby: bool, late_s: float
+    ) -> None:
         self.words.append((running, t_asked_s, t_reply_s))
         self.standbys.append(standby)
         self.ended = self.ended or not running

@@ -3,8 +3,8 @@
 MagPy builds the commands, checks the replies and parses them; its source is unedited. What is replaced is
 what stands below it: instead of a child process behind two queues, which may wait for ever, an exchange
 over the line with a deadline, one command in flight, drained before each command, so no reply is taken for
-another command's. Never used from MagPy: ``isArmed``, ``poke``, ``quickFire``, ``delay=True``, anything
-without a receipt.
+another command's. One that may be the late reply to an earlier command of the same letter says so (``late_s``).
+Never used from MagPy: ``isArmed``, ``poke``, ``quickFire``, ``delay=True``, anything without a receipt.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rtloop.clock import Clock
 from rtloop.model.pulse import Pair, Train
 
 REPLY_DEADLINE_S = 0.25
+LATE_S = 1.0  # a reply that has not come by then comes no more
 _POLL_S = 0.001
 _TAIL_S = 0.008  # after a lone "?": long enough at 9600 baud for a next byte that belongs to it
 RAPID_TRAIN, RAPID_SINGLE = 0x02, 0x08
@@ -49,15 +50,29 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A proper reply: its raw status byte, and when its last byte came. ``rapid``: a Rapid²'s second status byte."""
+    """A proper reply: its raw status byte, and when its last byte came. ``rapid``: a Rapid²'s second status byte.
+
+    ``late_s``: it may be the reply to a question of so long before, which had none within its deadline.
+    """
 
     instr: int
     t_sent_s: float
     t_s: float
+    late_s: float = 0.0
     power_pct_mso: int | None = None
     coil_temp_c: float | None = None
     rapid: int | None = None
     held: Held | None = None
+
+    @property
+    def about_s(self) -> float:
+        """The earliest instant that it may tell of."""
+        return self.t_sent_s - self.late_s
+
+    @property
+    def said_s(self) -> float:
+        """``t_s``, or for a late one when it should have come."""
+        return self.t_s - self.late_s
 
     @property
     def train_running(self) -> bool | None:
@@ -80,6 +95,8 @@ class Exchange:
         self.t_sent_s = self.t_reply_s = clock.now_s()
         self.not_after_s = math.inf  # no command is written then or later
         self.junk = 0  # bytes that nobody had asked for, dropped
+        self.late_s = 0.0  # of the last reply: see ``Reply``
+        self._owed: list[tuple[bytes, float]] = []  # first letter and instant of commands without a reply
 
     def put(self, item: tuple[bytes | int | None, str | None, int | None]) -> None:
         """Write the command and read its reply within the deadline; raises LineTrouble."""
@@ -105,9 +122,15 @@ class Exchange:
             raise LineTrouble(f"missed: {1e3 * late_s:.1f} ms after its deadline, not sent", written=False)
         self._write(message)
         self.t_sent_s = self._clock.now_s()
-        self._reply = self._receive(message, n_bytes)
+        self._owed.append((message[:1], self.t_sent_s))
+        try:
+            self._reply = self._receive(message, n_bytes)
+        except Garbled:
+            self._answered(message[:1])
+            raise
         self.last = bytes(self._reply)
         self.t_reply_s = self._clock.now_s()
+        self._answered(message[:1])
 
     def get(self) -> list[Any]:
         """MagPy's form of a reply: [0, bytes]."""
@@ -115,6 +138,13 @@ class Exchange:
             raise Silent("no reply to hand over", written=False)
         reply, self._reply = self._reply, None
         return [0, reply]
+
+    def _answered(self, letter: bytes) -> None:
+        """A reply came: the oldest command of this letter that still waits for one may be the one it answers."""
+        self._owed = [(of, t_s) for of, t_s in self._owed if self._clock.now_s() - t_s < LATE_S]
+        asked = next(one for one in self._owed if one[0] == letter)  # its own, if no other
+        self._owed.remove(asked)
+        self.late_s = self.t_sent_s - asked[1]
 
     def cut(self) -> None:
         """Write EA at once, whatever is in flight. Its reply is left to ``swallow``."""
@@ -322,7 +352,7 @@ class MagpyPort:
         return Reply(
             instr=raw[1], t_sent_s=self.exchange.t_sent_s, t_s=self.exchange.t_reply_s, power_pct_mso=power,
             coil_temp_c=max(temperature["coil1Temp"], temperature["coil2Temp"]) if temperature else None,
-            rapid=raw[2] if "rapid" in parsed else None, held=held,
+            rapid=raw[2] if "rapid" in parsed else None, held=held, late_s=self.exchange.late_s,
         )  # fmt: skip
 
     def own(self, body: bytes, n_bytes: int | None) -> bytes:
@@ -338,7 +368,8 @@ class MagpyPort:
     def own_rapid(self, body: bytes, n_bytes: int) -> Reply:
         """``own`` with two status bytes in the reply."""
         raw = self.own(body, n_bytes)
-        return Reply(instr=raw[1], rapid=raw[2], t_sent_s=self.exchange.t_sent_s, t_s=self.exchange.t_reply_s)
+        at = self.exchange
+        return Reply(instr=raw[1], rapid=raw[2], t_sent_s=at.t_sent_s, t_s=at.t_reply_s, late_s=at.late_s)
 
 
 def _held(parsed: dict[str, Any], raw: bytes) -> tuple[int | None, Held | None]:
