@@ -15,7 +15,7 @@ from typing import Any
 from drivers.described import Described
 from drivers.magstim.units import UnitFacts, facts_of
 from drivers.reading import firmware_of, status_on
-from drivers.refusals import refuse_pair, refuse_power, refuse_train, wrong_options
+from drivers.refusals import refuse_due, refuse_pair, refuse_power, refuse_train, wrong_options
 from drivers.requests import FIRE_S, Answer, Ask, Opened, Options, Request, unanswered
 from drivers.trouble import UnitProblem
 from rtloop.board import Board
@@ -137,13 +137,12 @@ class MagstimUnit(Described):
         return told
 
     def told(self) -> UnitProblem | None:
-        """What the port process told unasked since the last arming (a trip, a lost line), or that it ended. Never blocks.
+        """What the port process told unasked since the last arming (a trip, a lost line), or that it ended; at the end its
+        last word. Never blocks.
 
         Unlike ``trouble`` it is no matter of the heartbeat's age, which a machine that stalls makes old for a moment.
         """
-        if self._closed:
-            return None
-        if self._lock.acquire(blocking=False):
+        if not self._closed and self._lock.acquire(blocking=False):
             try:
                 while self._conn.poll(0):
                     self._keep(self._conn.recv())
@@ -154,7 +153,8 @@ class MagstimUnit(Described):
         return self._trouble
 
     def announce(self, due_s: float) -> None:
-        """A pulse is due then: no keep-alive or reading in the 60 ms before it. Never blocks, never fails."""
+        """A pulse is due then: no keep-alive or reading in the 60 ms before it. Never blocks; UnitProblem for no instant."""
+        refuse_due(due_s)
         if not self._closed and self._lock.acquire(blocking=False):
             try:
                 self._conn.send(Request(n=0, ask=Ask.ANNOUNCE, due_s=due_s))

@@ -108,6 +108,10 @@ def _loop(conn: Connection, worker: PortWorker) -> None:
                     worker.leave(f"{request!r} is no request")
                     return
                 answer = worker.serve(request)
+                if (
+                    worker.leaving and worker.trip is not None and worker.trip is not told
+                ):  # nobody hears it later
+                    _say(conn, worker, Answer(n=0, problem=worker.trip.problem()))
                 if answer is not None and not _say(conn, worker, answer):
                     return
         except (EOFError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def refuse_pair(facts: UnitFacts, pair: Pair | None) -> None:
     """UnitProblem with all reasons at once."""
     if pair is not None:
         _refuse("no such pair", facts.pair_refusals(pair))
+
+
+def refuse_due(due_s: object) -> None:
+    """UnitProblem unless it is an instant in s."""
+    if not (isinstance(due_s, int | float) and not isinstance(due_s, bool) and math.isfinite(due_s)):
+        _refuse("no such instant", (f"a pulse is due at a number of seconds, not {due_s!r}",))
 
 
 def _refuse(what: str, reasons: tuple[str, ...]) -> None:

@@ -6,11 +6,13 @@ BiStim² with a power B gives two pulses.
 
 from __future__ import annotations
 
-from drivers.magstim.magpy_port import Reply
+from drivers.magstim.magpy_port import REPLY_DEADLINE_S, Reply
 from drivers.magstim.units import MOST_PULSES
 from drivers.trouble import Cut, LineTrouble, Lost
 from drivers.watch import UnitWatch
 from rtloop.ports import Permit
+
+SOON_S = 0.2  # with the deadline of a fire command before it: silence is told within 0.5 s
 
 
 def found_in_trains(watch: UnitWatch) -> str:
@@ -57,9 +59,10 @@ def most_after_trouble(watch: UnitWatch, permit: Permit) -> int | None:
     can = watch.facts.capabilities
     if watch.lost or not (can.trains or can.pairs):
         return None
-    wanted = permit.train or permit.pair
+    wanted, exchange = permit.train or permit.pair, watch.unit.exchange
+    exchange.reply_s = SOON_S
     try:
-        watch.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
+        exchange.swallow(quiet_s=0.02, at_most_s=0.1)
         reply = _look(watch)
         wrong = (reply.train_running and wanted is None) or watch.unit.differs(reply, wanted)
         if not wrong and reply.held is None:
@@ -72,6 +75,8 @@ def most_after_trouble(watch: UnitWatch, permit: Permit) -> int | None:
         pass
     else:
         return max(permit.n_pulses, most_given(watch)) if wrong else None
+    finally:
+        exchange.reply_s = REPLY_DEADLINE_S
     return None
 
 

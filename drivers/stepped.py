@@ -13,7 +13,7 @@ from drivers.magstim.transcript import RecordingLine
 from drivers.magstim.units import UnitFacts, facts_of
 from drivers.outputs import Stop, Trigger
 from drivers.reading import firmware_of, status_on
-from drivers.refusals import refuse_pair, refuse_train, wrong_options
+from drivers.refusals import refuse_due, refuse_pair, refuse_train, wrong_options
 from drivers.requests import FIRE_S, Answer, Ask, Opened, Options, Request, unanswered
 from drivers.trouble import UnitProblem
 from drivers.watch import FAILED
@@ -108,7 +108,8 @@ class SteppedUnit(Described):
     trouble = told  # there is no process that could die
 
     def announce(self, due_s: float) -> None:
-        """A pulse is due then."""
+        """A pulse is due then; UnitProblem for no instant."""
+        refuse_due(due_s)
         self._worker.serve(Request(n=0, ask=Ask.ANNOUNCE, due_s=due_s))
 
     def set_power(self, power_pct_mso: int) -> UnitStatus:

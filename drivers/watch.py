@@ -49,8 +49,7 @@ class UnitWatch:
         self._parent_alive, self._while_waiting = parent_alive, while_waiting
         self.unit = port_of(facts, line, clock, self.urgent, unlock_code=unlock_code)
         self.trip: Trip | None = None
-        self.leaving = ""  # why the process is to end
-        self._opening = True
+        self.leaving, self._opening = "", True  # leaving: why the process is to end
         self.lost = self._shut = False
         self.armed = self.arming = False  # asked to arm, and no EA written since; it may still say standby
         self.status: UnitStatus | None = None
@@ -93,6 +92,8 @@ class UnitWatch:
                 self.after_ea()
             if not self.lost and self.status is not None:  # else it gave no control: nothing but EA
                 self.confirm()
+                if self.confirm_tries and self.misses == 0:  # not obeyed, or a pulse was not as permitted
+                    self.confirm()
                 if self.misses == 0 and not self.lost:
                     self.unit.release()
                     state = FAILED if self.confirm_tries else CLOSED
@@ -351,7 +352,7 @@ class UnitWatch:
             found.append(f"nobody set the unit so: {wrong}")
         given = self.fired_s >= self.numbers_s  # and not looked at since
         self.numbers_s = self.numbers_s if power is None else reply.said_s
-        if found and (given or self.may_discharge()) and not self._shut:
+        if found and (given or self.may_discharge()):
             words = "; the last pulse or train may have been given so" if given else ""
             self.trip_with(Fault.UNIT_UNEXPECTED, "; ".join(found) + words)
 

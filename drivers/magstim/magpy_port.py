@@ -94,6 +94,7 @@ class Exchange:
         self.last = b""
         self.t_sent_s = self.t_reply_s = clock.now_s()
         self.not_after_s = math.inf  # no command is written then or later
+        self.reply_s = REPLY_DEADLINE_S
         self.junk = 0  # bytes that nobody had asked for, dropped
         self.late_s = 0.0  # of the last reply: see ``Reply``
         self._owed: list[tuple[bytes, float]] = []  # first letter and instant of commands without a reply
@@ -142,21 +143,24 @@ class Exchange:
     def _answered(self, letter: bytes) -> None:
         """A reply came: the oldest command of this letter that still waits for one may be the one it answers."""
         self._owed = [(of, t_s) for of, t_s in self._owed if self._clock.now_s() - t_s < LATE_S]
-        asked = next(one for one in self._owed if one[0] == letter)  # its own, if no other
-        self._owed.remove(asked)
-        self.late_s = self.t_sent_s - asked[1]
+        oldest = next((i for i, (of, _) in enumerate(self._owed) if of == letter), None)
+        self.late_s = 0.0 if oldest is None else self.t_sent_s - self._owed.pop(oldest)[1]
 
     def cut(self) -> None:
         """Write EA at once, whatever is in flight. Its reply is left to ``swallow``."""
         self._write(_EA)
+        self._owed.append((_EA[:1], self._clock.now_s()))
 
     def swallow(self, *, quiet_s: float, at_most_s: float) -> None:
         """Drop what still comes in, until the line has been quiet or something urgent comes."""
-        end_s = self._clock.now_s() + at_most_s
+        end_s, got = self._clock.now_s() + at_most_s, b""
         quiet_at_s = self._clock.now_s() + quiet_s
         while self._clock.now_s() < min(end_s, quiet_at_s) and not self._urgent():
-            if self._byte():
+            if byte := self._byte():
+                got += byte
                 quiet_at_s = self._clock.now_s() + quiet_s
+        if bytes(calcCRC(got[-3:-1])) == got[-1:] and got[-3:-2] == _EA[:1]:  # EA's own, the last on the line
+            self._owed = [one for one in self._owed if one[0] != _EA[:1]]
 
     def _write(self, message: bytes) -> None:
         try:
@@ -180,7 +184,7 @@ class Exchange:
 
         None: a version, which ends with a zero byte and the check byte.
         """
-        end_s = self._clock.now_s() + REPLY_DEADLINE_S
+        end_s = self._clock.now_s() + self.reply_s
         reply = bytearray()
         while len(reply) < _length(reply, n_bytes):
             if self._urgent():
@@ -188,7 +192,7 @@ class Exchange:
                 raise Cut(f"the wait for the reply to {message!r} was cut short", written=True)
             if not self._clock.now_s() < end_s:
                 raise Silent(
-                    f"{len(reply)} of {n_bytes} bytes in reply to {message!r} within {REPLY_DEADLINE_S} s",
+                    f"{len(reply)} of {n_bytes} bytes in reply to {message!r} within {self.reply_s} s",
                     written=True,
                 )
             reply += self._byte()

@@ -22,9 +22,9 @@ DELAY_MS = (0.0, 60.0)
 DELAY_RANGE_MS = 20.0
 STOP_EA_MS = 50.0
 HARDWARE_S = 45.0
-#: both from the unit's last word, which is up to half a second before the cable: a port that vanishes is told at the next
-#: exchange, a unit that only falls silent once that exchange has not been answered (0.4 s)
-VANISHED_MS, SILENT_MS = 700.0, 1000.0
+#: both from the unit's last word, which is up to 0.23 s before the cable: a port that vanishes is told at the next exchange,
+#: a unit that only falls silent once that has not been answered (0.25 s); and 0.2 s for the computer
+VANISHED_MS, SILENT_MS = 450.0, 700.0
 LINE_FAILED = 2  # ``port_state`` on the board
 LETS_GO_S = 2.0
 #: short and slow enough for every model at the walk's power, and below the table of trains

@@ -155,7 +155,7 @@ def story(on: Any, shape: Train | Pair) -> list[tuple[Any, ...]]:
     on.breaks("lost")
     step(
         "no reply", lambda: b.shoot(**many), settles_s=2.0
-    )  # the driver waits 0.4 s for it, the fake does not
+    )  # the driver waits 0.25 s for it, the fake does not
     step("after that", lambda: b.shoot(**many))
     step("no way back", arm)
     return told

@@ -48,6 +48,37 @@ def test_only_a_question_of_the_same_letter_can_be_meant_and_a_damaged_answer_is
     assert ex.late_s == 0.0
 
 
+def test_a_reply_of_ea_that_was_not_seen_may_come_as_that_of_the_next_command_of_its_letter() -> None:
+    ex, wire = exchange(b"", sealed(b"E\x8c"), sealed(b"E\x8c"))
+    ex.cut()
+    ex.swallow(quiet_s=0.02, at_most_s=0.1)
+    put(ex, b"EB")
+    assert ex.late_s > 0.0
+    wire.clock.advance(LATE_S)
+    put(ex, b"EB")
+    assert ex.late_s == 0.0
+
+
+@pytest.mark.parametrize("before", [b"", Q])
+def test_a_reply_of_ea_that_was_seen_is_owed_no_more(before: bytes) -> None:
+    ex, _ = exchange(before + sealed(b"E\x8c"), sealed(b"E\x8c"))
+    ex.cut()
+    ex.swallow(quiet_s=0.02, at_most_s=0.1)
+    put(ex, b"EB")
+    assert ex.late_s == 0.0
+
+
+def test_a_process_that_stood_still_in_the_middle_of_a_reply_goes_on() -> None:
+    ex, wire = exchange(b"")
+    wire.jumps[1] = 1000.0 + LATE_S + 0.5
+    wire.say(sealed(b"E\x8c"), LATE_S + 0.4)
+    wire.jumps[2] = 0.0
+    with pytest.raises(Silent):
+        put(ex)
+    ex._answered(b"E")
+    assert ex.late_s == 0.0
+
+
 @pytest.mark.parametrize("made", ["200", "rapid"])
 def test_every_kind_of_reply_tells_how_late_it_may_be(made: str) -> None:
     if made == "200":
