@@ -2,9 +2,10 @@
 
     python tests/bench/bench_stimulator.py [--seconds 60] [--stops 1000] [--disarms 300] [--busy 6]
 
-Three programs fire in turns, three simulated 200² each, all on loopback sockets paced at 9600 baud: rtloop, rtloop with its port
-processes at ordinary priority, and MagPy with its source unmodified, its own processes and queues, and a port class that opens
-a socket (it has no RTS). Each time is from the fire call to the last byte of ``EH`` at the unit; 3.1 ms of it are the line.
+Four programs fire in turns, three simulated 200² each, all on loopback sockets paced at 9600 baud: rtloop, which announces its
+pulses as sessions and scripts do, the same without a word before, rtloop with its port processes at ordinary priority, and
+MagPy with its source unmodified, its own processes and queues, and a port class that opens a socket (it has no RTS).
+Each time is from the fire call to the last byte of ``EH`` at the unit; 3.1 ms of it are the line.
 Every fourth is due within 20 ms, the deadline of its permit: one that begins later is late (MagPy knows no deadline), one that we
 miss is not sent; the others have 0.5 s, so that what is slow is not missing from p99. Then STOP asked by another process until
 ``EA`` is whole at the unit, and the engine's own disarm, which is what it does about a fault.
@@ -32,7 +33,7 @@ from rtloop.priority import go_first
 
 UNITS, SLOT_S = 3, 0.26
 LATE_S = 0.02 + 0.0036  # deadline, and what the line itself and the reading of its bytes take
-KINDS = ("rtloop", "rtloop, ordinary priority", "MagPy 1.4")
+KINDS = ("rtloop", "rtloop, not announced", "rtloop, ordinary priority", "MagPy 1.4")
 
 OURS = """
 import json, os, sys, threading, time
@@ -49,7 +50,7 @@ def beat(boards):
             board.beat("engine")
         time.sleep(0.02)
 
-def main(first, slot_s, cycle_s, ports, paths):
+def main(first, announced, slot_s, cycle_s, ports, paths):
     boards = [Board(path) for path in paths]
     for board in boards:
         board.start("engine")
@@ -68,12 +69,15 @@ def main(first, slot_s, cycle_s, ports, paths):
     start_s, end_s, offset = [float(word) for word in sys.stdin.readline().split()]
     asked, n, i = [], 0, 0
     while True:
-        due_s = start_s + (i // len(units)) * cycle_s + (3 * (i % len(units)) + offset) * slot_s
+        due_s = start_s + (i // len(units)) * cycle_s + (4 * (i % len(units)) + offset) * slot_s
         if due_s > end_s:
             break
         k, i = i % len(units), i + 1
         if due_s < time.monotonic() - 0.1:
             continue
+        time.sleep(max(0.0, due_s - 0.15 - time.monotonic()))
+        if announced:
+            units[k].announce(due_s)
         time.sleep(max(0.0, due_s - time.monotonic()))
         n += 1
         try:
@@ -107,7 +111,7 @@ def opened(port, **settings):
 
 serial.Serial = opened  # the one substitution: a port that is a socket and has no RTS
 
-def main(first, slot_s, cycle_s, ports, paths):
+def main(first, announced, slot_s, cycle_s, ports, paths):
     units = [magstim.Magstim(port) for port in ports]
     for unit in units:
         unit.connect()
@@ -120,7 +124,7 @@ def main(first, slot_s, cycle_s, ports, paths):
     start_s, end_s, offset = [float(word) for word in sys.stdin.readline().split()]
     asked, i = [], 0
     while True:
-        due_s = start_s + (i // len(units)) * cycle_s + (3 * (i % len(units)) + offset) * slot_s
+        due_s = start_s + (i // len(units)) * cycle_s + (4 * (i % len(units)) + offset) * slot_s
         if due_s > end_s:
             break
         k, i = i % len(units), i + 1
@@ -191,7 +195,7 @@ def fires(seconds: float, n_busy: int, folder: Path) -> list[Fires]:
             script = folder / f"program-{number}.py"
             script.write_text(MAGPY if "MagPy" in kind else OURS)
             told = {
-                "first": number == 0, "slot_s": SLOT_S, "cycle_s": cycle_s, "paths": paths,
+                "first": number < 2, "announced": number != 1, "slot_s": SLOT_S, "cycle_s": cycle_s, "paths": paths,
                 "ports": [line.port for line in lines[number]],
             }  # fmt: skip
             programs.append(
@@ -279,7 +283,7 @@ def main() -> None:
             for n_busy, first in ((0, True), (args.busy, True), (args.busy, False)) if count else ():
                 place = folder / f"{cause}-{n_busy}-{first}"
                 ms = waits(count, n_busy, place, stop=cause == "STOP", first=first)
-                kind, beside = KINDS[0] if first else KINDS[1], f"{n_busy} busy" if n_busy else "quiet"
+                kind, beside = KINDS[0] if first else KINDS[2], f"{n_busy} busy" if n_busy else "quiet"
                 print(
                     f"| {cause}, {kind} | {beside} | {len(ms)} | {at(ms, 0.5):.1f} | {at(ms, 0.99):.1f} "
                     f"| {at(ms, 0.999):.1f} | {max(ms):.1f} |",
