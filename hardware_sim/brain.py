@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -264,13 +263,6 @@ class Answer:
             z = (t - (latency_s + draws.late_s[:, i : i + 1]).astype(np.float32)) * np.float32(1.0 / width_s)
             out[:, 1 + N_LOCAL + N_DISTANT + i] = gain[:, 0] * np.exp(np.float32(-0.5) * z * z)
         return out
-
-    @cached_property
-    def field_m(self) -> F64:
-        """Where the stimulated region lies on the scalp: float64[3], metres."""
-        coil = position_of(self.truth.coil)
-        assert coil is not None
-        return coil * 0.088
 
 
 def _around(rng: np.random.Generator, kappa: float, shape: tuple[int, ...]) -> F64:

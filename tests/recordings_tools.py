@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from session_tools import WHAT
 
 from rtloop.app.recorded import ReplayRequest, replay_recording
 from rtloop.eeg.layout import Kind
@@ -17,24 +18,7 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 from rtloop.record.read_open import OpenRecording, open_recording
 
-#: a listening plan of two targets
-WATCH = """
-[plan]
-name = "yesterday"
-kind = "{kind}"
-schema = 1
-
-[signal]
-window_ms = [15.0, 300.0]
-gap_ms = [-2.0, 10.0]
-{signal}
-
-[arm]
-question = "none"
-
-[order]
-kind = "as_listed"
-"""
+#: one target of a listening plan
 TARGET = """
 [[targets]]
 name = "{target}"
@@ -47,7 +31,9 @@ def watch_plan(folder: Path, *targets: tuple[str, str, int], signal: str = "") -
     """A watch plan of (name, coil_at, pulses wanted) as a file."""
     rows = [TARGET.format(target=t, coil_at=c, wanted=n) for t, c, n in targets or (("M1", "C3", 4),)]
     path = folder / "watch.toml"
-    path.write_text(WATCH.format(kind="watch", signal=signal) + "".join(rows), encoding="utf-8")
+    path.write_text(
+        WHAT.format(name="yesterday", kind="watch", signal=signal) + "".join(rows), encoding="utf-8"
+    )
     return path
 
 

@@ -24,12 +24,26 @@ from rtloop.model.status import Lamp
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 
-HEAD = """
+#: the head of every small plan: what it is, what is taken for the response, and that nothing is asked of it
+WHAT = """
 [plan]
 name = "{name}"
 kind = "{kind}"
 schema = 1
 
+[signal]
+window_ms = [15.0, 300.0]
+gap_ms = [-2.0, 10.0]
+{signal}
+
+[arm]
+question = "none"
+
+[order]
+kind = "as_listed"
+"""
+#: what a plan that fires says of its unit
+UNIT = """
 [unit]
 model = "200"
 coil = "70 mm figure-of-eight"
@@ -42,16 +56,6 @@ lead_s = 0.3
 [caps]
 power_pct_mso_max = 49
 pulses_total_max = 60
-
-[signal]
-window_ms = [15.0, 300.0]
-gap_ms = [-2.0, 10.0]
-
-[arm]
-question = "none"
-
-[order]
-kind = "as_listed"
 """
 TARGET = """
 [[targets]]
@@ -68,7 +72,7 @@ COIL_AT = {"M1": "C3", "DLPFC": "F3", "ACC": "FCz", "PSI": "C5"}
 
 def tiny(*targets: str, wanted: int = 4, most: int = 6, kind: str = "map", name: str = "tiny") -> str:
     """A plan of one preview pulse and a few run pulses at each target."""
-    parts = [HEAD.format(name=name, kind=kind)]
+    parts = [WHAT.format(name=name, kind=kind, signal=""), UNIT]
     parts += [
         TARGET.format(target=t, coil_at=COIL_AT[t], wanted=wanted, most=most) for t in targets or ("M1",)
     ]

@@ -273,6 +273,8 @@ def replay(
     target: Annotated[list[str] | None, typer.Option("--target", help="TARGET or TARGET/control: of all, or one a file.")] = None,
     blocks: Annotated[Path | None, typer.Option("--blocks", help="A TOML file: events -> targets, control blocks.")] = None,
     not_eeg: NotEeg = None,
+    stream: Annotated[str | None, typer.Option("--stream", help="Name of the EEG stream (.xdf with several).")] = None,
+    keep_bad: Annotated[bool, typer.Option("--keep-bad-annotated", help="Count trials too that the file marks as BAD.")] = False,
     participant: Code = None, data_dir: DataDir = None, site: Site = None, json_: Json = False,
 ) -> None:  # fmt: skip
     """A session folder: run it again and compare; exit 7 if it differs. A recording of any lab: describe it, or with --plan
@@ -291,7 +293,7 @@ def replay(
 
     request = ReplayRequest(
         files=tuple(paths), plan=plan, events=tuple(events or ()), targets=tuple(target or ()), blocks=blocks,
-        not_eeg=tuple(not_eeg or ()), participant=participant, data_dir=data_dir, site=site,
+        not_eeg=tuple(not_eeg or ()), stream=stream, keep_bad=keep_bad, participant=participant, data_dir=data_dir, site=site,
     )  # fmt: skip
     _tell(replay_recording(request, say), json_)
 

@@ -82,9 +82,10 @@ def _recording(path: Path, place: Path, progress: Progress) -> dict[str, Any]:
     (place / "recording.json").write_text(json.dumps(about), encoding="utf-8")
     n_channels, n_samples = recording.data.shape
     words = f"{path.name} · {n_channels} channels, {n_samples / recording.rate_hz:.0f} s at {recording.rate_hz:g} Hz"
+    damage = [note for note in recording.notes if note.startswith("DAMAGED")]
     return {
         "folder": str(place), "recording": str(place / "recording.json"),
-        "title": f"{words}, {len(recording.events)} event(s)",
+        "title": " · ".join([f"{words}, {len(recording.events)} event(s)", *damage]),
     }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from rtloop.record.read_join import joined
 from rtloop.record.read_layout import layout_for
 from rtloop.record.read_open import OpenRecording, open_recording
 from rtloop.record.verify import verify
+from rtloop.session import marked
 from rtloop.session.dealing import BlockMap, block_of, deal, read_block_map, told
 from rtloop.session.deciding import decision_lines
 from rtloop.session.display import decision_words, table
@@ -44,7 +45,10 @@ TOLD_AFTER_S = 4.0
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayRequest:
-    """What the command line asks for. ``plan`` None: only describe the recording. ``targets``: one for all, or one a file."""
+    """What the command line asks for. ``plan`` None: only describe the recording. ``targets``: one for all, or one a file.
+
+    ``stream``: the EEG stream's name, where a file holds several; ``keep_bad``: marks BAD of the file are not heeded.
+    """
 
     files: tuple[Path, ...]
     plan: str | None = None
@@ -52,6 +56,8 @@ class ReplayRequest:
     targets: tuple[str, ...] = ()
     blocks: Path | None = None
     not_eeg: tuple[str, ...] = ()
+    stream: str | None = None
+    keep_bad: bool = False
     participant: str | None = None
     data_dir: Path | None = None
     site: Path | None = None
@@ -70,9 +76,10 @@ def replay_recording(request: ReplayRequest, say: Say) -> tuple[str, dict[str, A
         patterns += (*blocks.pulses, *blocks.sections)
     _refuse_patterns(patterns)
     events = request.events or tuple({} if blocks is None else blocks.pulses)
-    rec, spans = joined([open_recording(file) for file in request.files])
+    rec, spans = joined([open_recording(file, stream=request.stream) for file in request.files])
     layout, decided = layout_for(rec.channels, not_eeg=request.not_eeg, events=bool(events))
-    wanted = Wanted(rec=rec, layout=layout, events=events)
+    wanted = Wanted(rec=rec, layout=layout, events=events, keep_bad=request.keep_bad)
+    decided += marked.words(rec.bad, rec.rate_hz, keep=request.keep_bad)
     _say_recording(wanted, decided, say)
     if events and not wanted.pulse_marks:
         raise ValidationProblem(

@@ -1,19 +1,25 @@
 """Owns the published test-retest norms at M1 and where a value stands among them; owns no value.
 
 164 healthy adults, 57 of them retested (10.64898/2026.04.23.720403), under that group's own preprocessing. A
-percentile is given for that preprocessing only, never after a spatial filter such as SOUND, and says nothing about
-a person's health. MFP values are time integrals, µV·s: the mean over the window times its length.
+percentile is given for that preprocessing only, of the coil over M1, for the norm's own window, never after a spatial
+filter such as SOUND, and says nothing about a person's health. MFP values are time integrals, µV·s: the mean over
+the window times its length.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scipy.special import betainc, ndtr
 
+from rtloop.model.montage import HEAD_RADIUS_M, position_of
+
 #: the only preset whose values may be compared: the offline reference preprocessing of the norm's authors
 PRESET = "offline reference"
+#: an assumption: hot spots of the hand lie within this of C3 or C4
+M1_WITHIN_M = 0.025
 SOURCE = "164 healthy adults, M1, 10.64898/2026.04.23.720403"
 
 
@@ -78,14 +84,32 @@ class Standing:
     why_absent: str = ""
 
 
-def standing(norm: str, value: float, *, preset: str, spatial_filter: bool) -> Standing:
+def standing(
+    norm: str, value: float, *, preset: str, spatial_filter: bool, coil_m: Sequence[float] | None,
+    window_s: tuple[float, float],
+) -> Standing:  # fmt: skip
     """Where ``value`` (in the norm's unit) stands. ``KeyError`` for a norm that does not exist.
+
+    Parameters
+    ----------
+    preset, spatial_filter : how the value was cleaned
+    coil_m : [3], metres, where the coil lay on our head sphere; None: not known
+    window_s : of the value, seconds
 
     The interval is that of a single measurement (SEM of the norm), not of this recording's trials.
     """
     row = NORMS[norm]
     why = ""
-    if preset != PRESET:
+    if coil_m is None:
+        why = "the norm holds for M1, and where the coil lay is not known"
+    elif not (away := from_m1_m(coil_m)) <= M1_WITHIN_M:
+        why = f"the norm holds for M1, and the coil lay {1e3 * away:.0f} mm from the nearer of C3 and C4"
+    elif not all(math.isclose(a, b, abs_tol=1e-9) for a, b in zip(window_s, row.window_s, strict=True)):
+        why = (
+            f"the norm holds for {1e3 * row.window_s[0]:g}-{1e3 * row.window_s[1]:g} ms, and this is of "
+            f"{1e3 * window_s[0]:g}-{1e3 * window_s[1]:g} ms"
+        )
+    elif preset != PRESET:
         why = f"the norm holds for the preprocessing {PRESET!r}, and this is {preset!r}"
     elif spatial_filter:
         why = "the norm does not hold after a spatial filter (SOUND, SSP-SIR)"
@@ -95,6 +119,12 @@ def standing(norm: str, value: float, *, preset: str, spatial_filter: bool) -> S
         return Standing(norm=norm, percentile=None, why_absent=why)
     low, mid, high = (100 * share_below(row, value + s * 1.96 * row.sem) for s in (-1, 0, 1))
     return Standing(norm=norm, percentile=mid, low=low, high=high)
+
+
+def from_m1_m(coil_m: Sequence[float]) -> float:
+    """Distance of a place on our head sphere from the nearer of C3 and C4, which lie over the hand areas, metres."""
+    hands = [p * HEAD_RADIUS_M for name in ("C3", "C4") if (p := position_of(name)) is not None]
+    return min(math.dist(coil_m, hand) for hand in hands)
 
 
 def share_below(row: Norm, value: float) -> float:

@@ -21,6 +21,10 @@ _NO_EPOCH = {
         ABOVE,
         "look at the stream: cable, radio link, load of the amplifier's computer",
     ),
+    "marked BAD in the recording": (
+        ABOVE,
+        "nothing; or --keep-bad-annotated, where the marks of the file are not meant for this",
+    ),
     "another pulse inside the epoch": (BELOW, "lengthen the interval between pulses, or shorten the epoch"),
 }
 #: the rule of rtloop.dsp.spatial for trials that a plan leaves out because they come before the first filter

@@ -9,7 +9,7 @@ import numpy as np
 
 from rtloop.errors import ValidationProblem
 from rtloop.model.samples import F32, F64
-from rtloop.record.read_open import BREAK_S, Mark, OpenRecording
+from rtloop.record.read_open import BREAK_S, Mark, OpenRecording, Stretch
 
 Span = tuple[int, int]
 
@@ -39,17 +39,20 @@ def joined(recs: Sequence[OpenRecording]) -> tuple[OpenRecording, tuple[Span, ..
 
     marks: list[Mark] = []
     breaks: list[int] = []
+    stretches: list[Stretch] = []
     for rec, start, begin_s in zip(recs, starts.tolist(), begins_s, strict=True):
         breaks += [start] if start else []
         breaks += [start + b for b in rec.breaks]
         shift_s = begin_s - rec.time_of(0)
         marks += [replace(m, sample=m.sample + start, t_s=m.t_s + shift_s) for m in rec.marks]
+        stretches += [replace(s, first=s.first + start, end=s.end + start) for s in rec.stretches]
     return (
         OpenRecording(
             path=first.path.with_name(" + ".join(r.path.name for r in recs)),
             form=", ".join(dict.fromkeys(r.form for r in recs)), rate_hz=first.rate_hz, n_samples=int(ends[-1]),
             channels=first.channels, frames=frames, marks=tuple(marks), breaks=tuple(breaks), stamps_s=stamps,
             start_utc_s=first.start_utc_s, notes=tuple(f"{r.path.name}: {words}" for r in recs for words in r.notes),
+            stretches=tuple(stretches),
         ),
         tuple((int(a), int(b)) for a, b in zip(starts, ends, strict=True)),
     )  # fmt: skip

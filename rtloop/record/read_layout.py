@@ -45,7 +45,7 @@ def layout_for(
 
     Raises
     ------
-    ValidationProblem : EEG channels without a place, all listed; names that occur twice
+    ValidationProblem : EEG channels without a place, all listed; names that occur twice; EEG sampled more slowly than the rest
     UsageProblem : ``not_eeg`` names no channel
     """
     names = [c.name for c in channels]
@@ -72,6 +72,7 @@ def layout_for(
             "the recording has no EEG channel", expected="channels named by the 10-20, 10-10 or 10-5 system, or with places",
             found=", ".join(names), todo="name them in the recording",
         )  # fmt: skip
+    _refuse_drawn_out(eeg)
     places, told_places = _places(eeg)
     words += told_places
     columns = []
@@ -79,7 +80,7 @@ def layout_for(
         if kind is Kind.TRIG and events:
             kind = Kind.MISC
         point = places.get(c.name) if kind is Kind.EEG else None
-        unit = "as stored" if kind in (Kind.TRIG, Kind.MISC) else "µV"
+        unit = "as stored" if kind is Kind.TRIG or (kind is Kind.MISC and not c.volts) else "µV"
         columns.append(
             Channel(
                 name=c.name, kind=kind, unit=unit,
@@ -97,6 +98,16 @@ def _kind(channel: OpenChannel, not_eeg: tuple[str, ...]) -> Kind:
     if channel.kind is not Kind.EEG or position_of(channel.name) is not None:
         return channel.kind
     return next((kind for pattern, kind in _BY_NAME if pattern.fullmatch(channel.name)), Kind.EEG)
+
+
+def _refuse_drawn_out(eeg: list[OpenChannel]) -> None:
+    slow = [f"{c.name} {c.own_rate_hz:g} Hz" for c in eeg if c.own_rate_hz is not None]
+    if slow:
+        raise ValidationProblem(
+            f"{len(slow)} EEG channel(s) are sampled more slowly than the recording", expected="all EEG channels at one rate: "
+            "what is drawn out to another smears the pulse", found=", ".join(slow), todo="--not-eeg NAME for these, or where a "
+            "channel that is no EEG is the faster one, export the recording without it",
+        )  # fmt: skip
 
 
 def _places(eeg: list[OpenChannel]) -> tuple[dict[str, F64], list[str]]:

@@ -5,7 +5,6 @@ mne is imported only when such a file is opened. It gives volts; here everything
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ import numpy as np
 from rtloop.eeg.layout import Kind
 from rtloop.errors import NotReady, ValidationProblem
 from rtloop.model.samples import F32
-from rtloop.record.read_open import BREAK_S, Mark, OpenChannel, OpenRecording
+from rtloop.record.read_headers import brainvision_bad_of_channels, brainvision_torn, edf_rates
+from rtloop.record.read_open import BREAK_S, Mark, OpenChannel, OpenRecording, Stretch
 
 #: suffix -> (mne's reader, name of the format)
 SUFFIXES = {
@@ -71,7 +71,8 @@ def open_through_mne(path: Path) -> OpenRecording:
             raise _unreadable(path, ValueError(f"{volts.shape[1]} of {count} samples"), first / rate_hz)
         return np.ascontiguousarray((volts * factors[:, None]).T, dtype=np.float32)
 
-    found, breaks, bad_s = _annotations(raw, rate_hz)
+    alone = brainvision_bad_of_channels(path) if form == "BrainVision" else {}
+    found, breaks, stretches = _annotations(raw, rate_hz, alone)
     for row, kind in enumerate(types):
         if kind == "stim":
             found += _edges(raw, row, rate_hz)
@@ -85,18 +86,38 @@ def open_through_mne(path: Path) -> OpenRecording:
             f"mne says: {w.message}" for w in told if not issubclass(w.category, DeprecationWarning)
         )
     )
-    if bad_s > 0:
-        notes += (
-            f"{bad_s:.0f} s are marked BAD in the file: that is not heeded, the chain judges for itself",
-        )
+    notes += _of_channels(stretches, rate_hz)
     if form == "BrainVision":
-        notes += _brainvision_torn(path, n_samples)
+        notes += brainvision_torn(path, n_samples)
+    slower = _slower(path, rate_hz) if form in ("EDF", "BDF") else {}
+    if slower:
+        rows = ", ".join(f"{name} {own:g} Hz" for name, own in slower.items())
+        notes += (f"sampled more slowly than the rest and drawn out to {rate_hz:g} Hz: {rows}",)
     date = raw.info["meas_date"]
     return OpenRecording(
-        path=path, form=form, rate_hz=rate_hz, n_samples=n_samples, channels=_channels(raw, types), frames=frames,
-        marks=marks, breaks=tuple(breaks), notes=notes,
+        path=path, form=form, rate_hz=rate_hz, n_samples=n_samples, channels=_channels(raw, types, slower), frames=frames,
+        marks=marks, breaks=tuple(breaks), notes=notes, stretches=tuple(stretches),
         start_utc_s=None if date is None else date.timestamp() + float(raw.first_time),
     )  # fmt: skip
+
+
+def _of_channels(stretches: list[Stretch], rate_hz: float) -> tuple[str, ...]:
+    """That BAD for single channels is not heeded, where there is such, in words."""
+    alone = [s for s in stretches if s.bad and s.channels]
+    if not alone:
+        return ()
+    names = ", ".join(dict.fromkeys(name for s in alone for name in s.channels))
+    seconds = sum(s.end - s.first for s in alone) / rate_hz
+    return (
+        f"{seconds:.1f} s are marked BAD for single channels ({names}): the chain judges each channel for itself",
+    )
+
+
+def _slower(path: Path, rate_hz: float) -> dict[str, float]:
+    """Name of a channel -> its own rate, Hz, where that is less than the recording's."""
+    return {
+        label: own for label, own in edf_rates(path) if own < 0.999 * rate_hz
+    }  # a record may last no round time
 
 
 def _unreadable(path: Path, err: Exception, at_s: float | None = None) -> ValidationProblem:
@@ -108,23 +129,7 @@ def _unreadable(path: Path, err: Exception, at_s: float | None = None) -> Valida
     )  # fmt: skip
 
 
-def _brainvision_torn(path: Path, n_samples: int) -> tuple[str, ...]:
-    """What the header promises of the samples' file and the file does not hold, in words (mne does not look)."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    said = {k.lower(): v.strip() for k, v in re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE)}
-    width = {"int_16": 2, "int_32": 4, "ieee_float_32": 4}.get(said.get("binaryformat", "").lower(), 0)
-    file = path.parent / said.get("datafile", "").replace("$b", path.stem)
-    frame = width * int(said["numberofchannels"]) if said.get("numberofchannels", "").isdecimal() else 0
-    words = []
-    if frame and file.is_file() and (left := file.stat().st_size % frame):
-        words.append(f"{file.name} is torn: its last {left} bytes are no whole sample of all channels")
-    points = said.get("datapoints", "")
-    if points.isdecimal() and int(points) > n_samples:
-        words.append(f"{file.name} is torn: its header promises {points} samples, it holds {n_samples}")
-    return tuple(words)
-
-
-def _channels(raw: Any, types: list[str]) -> tuple[OpenChannel, ...]:
+def _channels(raw: Any, types: list[str], slower: dict[str, float]) -> tuple[OpenChannel, ...]:
     places: dict[str, Any] = {}
     montage = raw.get_montage()
     if montage is not None:
@@ -139,32 +144,50 @@ def _channels(raw: Any, types: list[str]) -> tuple[OpenChannel, ...]:
                 name=name.strip().rstrip("."),
                 kind=_KINDS.get(kind, Kind.MISC),
                 position_m=(float(p[0]), float(p[1]), float(p[2])) if fits else None,
+                written=kind,
+                volts=kind in _VOLTS,
+                own_rate_hz=slower.get(name.strip()),
             )
         )
     return tuple(out)
 
 
-def _annotations(raw: Any, rate_hz: float) -> tuple[list[tuple[int, str]], list[int], float]:
-    """(sample, name) of every event, the samples before which something is missing, seconds marked BAD otherwise."""
+def _annotations(
+    raw: Any, rate_hz: float, alone: dict[tuple[int, int], set[int]]
+) -> tuple[list[tuple[int, str]], list[int], list[Stretch]]:
+    """(sample, name) of every event, the samples before which something is missing, and what is no event, as written.
+
+    ``alone``: (first, samples) of what is BAD for the channels of these rows alone, where mne does not say it.
+    """
     shift_s = float(
         raw.first_time
     )  # onsets count from the first sample's own time, measured on a date or not
     events: list[tuple[int, str]] = []
     breaks: set[int] = set()
-    bad_s = 0.0
-    for onset, duration, label in zip(
-        raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
+    stretches: list[Stretch] = []
+    rows = raw.annotations
+    for onset, duration, label, names in zip(
+        rows.onset, rows.duration, rows.description, rows.ch_names, strict=True
     ):
-        sample, name = round((float(onset) - shift_s) * rate_hz), str(label)
-        if name.strip().rstrip("/").lower() in _BREAKS:
-            breaks.add(sample)
+        first, name = round((float(onset) - shift_s) * rate_hz), str(label)
+        count = round(float(duration) * rate_hz)
+        joins = name.strip().rstrip("/").lower() not in _BREAKS
+        if not joins:
+            breaks.add(first)
             if name.lower() == "bad_acq_skip":  # mne fills what was not acquired with zeros
-                breaks.add(sample + round(float(duration) * rate_hz))
-        elif name.lower().startswith("bad"):
-            bad_s += float(duration)
-        else:
-            events.append((sample, name))
-    return events, sorted(b for b in breaks if 0 < b < raw.n_times), bad_s
+                breaks.add(first + count)
+        elif not name.lower().startswith("bad"):
+            events.append((first, name))
+            continue
+        end = first + max(1, count)
+        if first < raw.n_times and end > 0:
+            told = tuple(str(n) for n in names) or tuple(
+                raw.ch_names[i] for i in sorted(alone.get((first, count), ())) if i < len(raw.ch_names)
+            )
+            stretches.append(
+                Stretch(first=max(0, first), end=min(end, raw.n_times), name=name, bad=joins, channels=told)
+            )
+    return events, sorted(b for b in breaks if 0 < b < raw.n_times), stretches
 
 
 def _edges(raw: Any, row: int, rate_hz: float) -> list[tuple[int, str]]:

@@ -1,6 +1,7 @@
-"""Owns what an opened recording of any lab is: channels, marks, breaks, samples piece by piece; owns no file format.
+"""Owns what an opened recording of any lab is: channels, marks, stretches, samples piece by piece; owns no file format.
 
-``read_recording`` (rtloop.record.readers) holds a whole file in memory; here nothing but the piece asked for is.
+Every format is opened by one function, ``opened`` finds it: to look at a file (rtloop.record.readers) as to replay it
+(``open_recording``, which refuses what the chain cannot take).
 """
 
 from __future__ import annotations
@@ -30,11 +31,22 @@ COARSE_UV = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class OpenChannel:
-    """One channel as the file describes it. ``position_m``: as in the file, metres, x right, y nose, z up, any origin."""
+    """One channel as the file describes it.
+
+    Parameters
+    ----------
+    position_m : as in the file, metres, x right, y nose, z up, any origin
+    written : the type as the file writes it ("eeg", "ECG" ...)
+    volts : its samples are voltages, and leave as µV
+    own_rate_hz : the rate it was sampled at, where that is less than the recording's; None: the recording's
+    """
 
     name: str
     kind: Kind
     position_m: tuple[float, float, float] | None = None
+    written: str = ""
+    volts: bool = False
+    own_rate_hz: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +71,24 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Samples ``first`` to before ``end`` (at least one) of which the file says something that is no event.
+
+    ``bad``: marked BAD; else what stands before ``first`` does not join. ``channels``: it holds for these alone; empty: for all.
+    """
+
+    first: int
+    end: int
+    name: str
+    bad: bool = True
+    channels: tuple[str, ...] = ()
+
+    def meets(self, first: int, count: int) -> bool:
+        """Whether one of ``count`` samples from ``first`` on lies in it."""
+        return self.first < first + count and first < self.end
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenRecording:
     """A recording that is read piece by piece.
 
@@ -69,6 +99,9 @@ class OpenRecording:
     breaks : samples before which something is missing (a pause, a boundary, a cut), ascending
     start_utc_s : seconds since 1970 of the first sample, where the file says so
     notes : what a reader of the result must know, in words
+    stretches : what the file marks as BAD, or says not to join, as it writes it
+    journal : events of our own journal, in a recording of ours: to look at, never pulses
+    damage : what of the file cannot be read, beyond a torn tail, in words
     """
 
     path: Path
@@ -82,6 +115,14 @@ class OpenRecording:
     stamps_s: F64 | None = None
     start_utc_s: float | None = None
     notes: tuple[str, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
+    journal: tuple[Mark, ...] = ()
+    damage: tuple[str, ...] = ()
+
+    @property
+    def bad(self) -> tuple[Stretch, ...]:
+        """What is marked BAD for all channels; of single channels the chain judges for itself."""
+        return tuple(s for s in self.stretches if s.bad and not s.channels)
 
     @property
     def duration_s(self) -> float:
@@ -101,12 +142,14 @@ class OpenRecording:
         return dict(sorted(out.items(), key=lambda row: -row[1]))
 
 
-def open_recording(path: str | Path) -> OpenRecording:
+def opened(path: str | Path, *, stream: str | None = None) -> OpenRecording:
     """Open BrainVision, EEGLAB, EDF, BDF, FIF or XDF, by its suffix; a session folder means its recording.xdf.
+
+    ``stream``: the name of the EEG stream, where an XDF file holds several.
 
     Raises
     ------
-    ValidationProblem : no such file, no known kind, cannot be read, sampled too slowly, no samples
+    ValidationProblem : no such file, no known kind, cannot be read, no such stream or several
     NotReady : mne is needed and not installed
     """
     from rtloop.record.read_mne import SUFFIXES, open_through_mne
@@ -128,7 +171,28 @@ def open_recording(path: str | Path) -> OpenRecording:
             f"{path.name} is of no known kind", expected=", ".join([".xdf", *SUFFIXES]),
             found=suffix or "no suffix", todo="export it to BrainVision or EEGLAB",
         )  # fmt: skip
-    rec = open_xdf(path) if suffix == ".xdf" else open_through_mne(path)
+    if suffix == ".xdf":
+        return open_xdf(path, stream)
+    if stream is not None:
+        raise ValidationProblem(
+            f"{path.name} holds no streams", expected="an .xdf file, or no --stream", found=f"--stream {stream}",
+            todo="leave --stream away",
+        )  # fmt: skip
+    return open_through_mne(path)
+
+
+def open_recording(path: str | Path, *, stream: str | None = None) -> OpenRecording:
+    """``opened``, of what the chain can take.
+
+    Raises ValidationProblem also where the file is damaged, is sampled too slowly or too fast, or holds less than a second.
+    """
+    rec = opened(path, stream=stream)
+    path = rec.path
+    if rec.damage:
+        raise ValidationProblem(
+            f"{path.name} is damaged", expected="whole chunks", found="; ".join(rec.damage[:3]),
+            todo="take another copy of it; of a session of ours, rtloop verify tells more",
+        )  # fmt: skip
     low, high = RATES_HZ
     if not low <= rec.rate_hz <= high:
         raise ValidationProblem(

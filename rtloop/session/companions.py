@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rtloop.dsp.spec import ChainSpec
+from rtloop.measures.complexity import RESPONSE_S
 from rtloop.measures.norms import NORMS, PRESET, SOURCE, standing
 from rtloop.measures.sampling import DRAWS, SEED
 from rtloop.model.estimate import Estimate, Scores
+from rtloop.model.samples import F64
 from rtloop.model.view import View, key_of
 from rtloop.session.contrasting import contrast
 from rtloop.session.line import SignalLine
@@ -61,7 +63,7 @@ def beside_measured(line: SignalLine, target: str) -> dict[str, Any]:
     data: dict[str, Any] = {"target": target, "block": "run", "n_accepted": scorer.n_accepted}
     try:
         found = scorer.beside(line.meanwhile)
-        norms = standings(found, line.spec)
+        norms = standings(found, line.spec, scorer.coil_m)
     except Exception as err:  # whatever it is, scores and record are not touched
         return data | {"scores": None, "norms": [], "why_absent": _failed(err)}
     return data | {"scores": found.to_dict(), "norms": norms, "why_absent": ""}
@@ -94,14 +96,19 @@ def equal_n_compared(line: SignalLine, targets: Sequence[str]) -> dict[str, Any]
     return data | {"targets": found, "why_absent": ""}
 
 
-def standings(found: Scores, spec: ChainSpec, preset: str = LIVE_PRESET) -> list[dict[str, Any]]:
+def standings(
+    found: Scores, spec: ChainSpec, coil_m: F64 | None, preset: str = LIVE_PRESET
+) -> list[dict[str, Any]]:
     """Where values that a norm exists for stand in it (``rtloop.measures.norms``), or why they are not compared.
 
     Only PCIst is the norm's own quantity in its unit; the others' units or windows are not known to be the same.
     """
     name, value = "pcist:15-300", found.evoked.get("pcist", Estimate.absent("not computed"))
     spatial = bool(getattr(spec, "sound", False) or getattr(spec, "muscle", False))
-    s = standing(name, value.value, preset=preset, spatial_filter=spatial)
+    s = standing(
+        name, value.value, preset=preset, spatial_filter=spatial, coil_m=None if coil_m is None else coil_m.tolist(),
+        window_s=RESPONSE_S,
+    )  # fmt: skip
     row = {
         "norm": name,
         "feature": NORMS[name].feature,

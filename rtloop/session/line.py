@@ -117,6 +117,8 @@ class SignalLine:
         self._all_seen: list[int] = []
         self._next_trial = 0
         self.meanwhile: Callable[[], None] = lambda: None  # called during long computations
+        #: (first sample, samples) of an epoch -> why what it was recorded from rules it out, as (rule, found, limit, unit)
+        self.ruled_out: Callable[[int, int], tuple[str, float, float, str] | None] = lambda first, count: None
         self.scorers: dict[str, TargetScorer] = {}
         self.trial_block: dict[int, tuple[Label, Trial]] = {}
         rate = source.rate_hz
@@ -252,7 +254,7 @@ class SignalLine:
             near = min(others, key=lambda s: abs(s - sample))
             room_s = self.spec.epoch_s[1] if near > sample else -self.spec.epoch_s[0]
             return ("another pulse inside the epoch", abs(near - sample) / rate, room_s, "s")
-        return None
+        return self.ruled_out(first, self._count)
 
     def held_names(self) -> list[str]:
         """Channels that are left out over trials, by name."""

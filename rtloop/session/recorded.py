@@ -27,6 +27,7 @@ from rtloop.model.samples import F32
 from rtloop.record.read_layout import PULSES
 from rtloop.record.read_open import COARSE_UV, Mark, OpenRecording, Sampled, sampled
 from rtloop.session.level import LOOK_S, fitted_limits, ongoing_numbers
+from rtloop.session.marked import bad_dict
 
 #: samples pushed at once last this long: as an amplifier sends them
 PIECE_S = 0.05
@@ -49,11 +50,15 @@ class RecordedClock(SteppedClock):
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A recording and what is taken for a pulse in it. ``events`` empty: a trigger channel, else the artifact."""
+    """A recording and what is taken for a pulse in it. ``events`` empty: a trigger channel, else the artifact.
+
+    ``keep_bad``: what the file marks as BAD is not heeded.
+    """
 
     rec: OpenRecording
     layout: Layout
     events: tuple[str, ...] = ()
+    keep_bad: bool = False
 
     @property
     def pulse_marks(self) -> tuple[Mark, ...]:
@@ -223,11 +228,11 @@ def refuse_unit(wanted: Wanted, looked: Looked) -> None:
 
 
 def facts(wanted: Wanted) -> Mapping[str, Any]:
-    """What the record says of the recording it was made from: JSON values."""
+    """What the record says of the recording it was made from: JSON values. ``bad``: what was marked BAD and is heeded."""
     rec, kinds = wanted.rec, [c.kind for c in wanted.layout.channels if c.name != PULSES]
     return {
         "file": rec.path.name, "form": rec.form, "n_samples": rec.n_samples, "breaks": len(rec.breaks),
         "events": rec.counts(), "pulses_by": wanted.by_what(),
         "channels": {kind.value: kinds.count(kind) for kind in Kind if kind in kinds},
-        "notes": list(rec.notes),
+        "notes": list(rec.notes), "bad": [] if wanted.keep_bad else bad_dict(rec.bad), "bad_kept": wanted.keep_bad,
     }  # fmt: skip

@@ -31,6 +31,7 @@ from rtloop.session.course import course_of
 from rtloop.session.dealing import Block
 from rtloop.session.display import decision_dict
 from rtloop.session.line import Label, SignalLine, spots_of
+from rtloop.session.marked import bad_from, refusing
 from rtloop.session.recorded import Feed, RecordedClock, Wanted
 from rtloop.session.replay import gaps_dict, layout_dict, spots_dict
 from rtloop.session.telling import Teller
@@ -56,7 +57,7 @@ def run_recorded(
     ----------
     limits : where the lights of quality change
     dealt : sample of a pulse -> its block (rtloop.session.dealing); None: nobody's
-    started : fields of ``session_started`` that the caller knows (participant, run id, steps ...)
+    started : fields of ``session_started`` that the caller knows (participant, run id, steps ...); in "recorded" what is BAD
     each : called with the share that is done, 0..1
 
     Raises
@@ -75,6 +76,7 @@ def run_recorded(
         recording = _recording(folder, board, source, wanted.layout, clock, rec.path.name)
         stack.callback(recording.close)
         line = SignalLine(source, chain, spots, limits)
+        line.ruled_out = refusing(bad_from(started), rec.rate_hz)
         course = course_of(plan, line)
         teller = _Listening(journal.append, line, dealt, started["criteria"])
         teller.emit(

@@ -76,6 +76,7 @@ class TargetScorer:
         self.chain = Chain(spec, rate_hz=rate_hz, montage=montage, clock=clock)
         self.memory = spec.memory(montage.n_channels) if memory is None else memory
         self._known_bad = tuple(montage.index(name) for name in bad_channels)
+        self.coil_m = None if coil_m is None else np.asarray(coil_m)
         self.local_channels = () if coil_m is None else montage.nearest(np.asarray(coil_m), LOCAL_COUNT)
         if local:
             self.local_channels = tuple(montage.index(name) for name in local)

@@ -18,7 +18,7 @@ from rtloop.eeg.layout import Kind
 from rtloop.errors import NotReady, UsageProblem, ValidationProblem
 from rtloop.model.montage import names_for
 from rtloop.record.folder import SessionFolder
-from rtloop.record.read_open import Mark, OpenChannel, OpenRecording
+from rtloop.record.read_open import Mark, OpenChannel, OpenRecording, Stretch
 from rtloop.record.verify import verify
 from rtloop.session.replay import replay
 
@@ -131,7 +131,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """``rtloop replay`` of a made recording."""
 
     def go(rec: OpenRecording, *targets: tuple[str, str, int], signal: str = "", **more: Any) -> Any:
-        monkeypatch.setattr(app, "open_recording", lambda path: rec)
+        monkeypatch.setattr(app, "open_recording", lambda path, stream: rec)
         monkeypatch.setattr(app, "write_report", lambda *a: None)
         plan = watch_plan(tmp_path, *targets, signal=signal)
         return run(more.pop("files", Path("made.vhdr")), plan, tmp_path / "data", **more)
@@ -152,6 +152,30 @@ def test_a_break_inside_an_epoch_rejects_that_trial_alone_with_its_reason(replay
     assert [s for s in AT if "gap in the samples of the epoch" in reasons[s]] == [4000]
     view, _, _ = replayed(made(breaks=(4601, 7199)))  # the epoch is -0.8 to 0.6 s: just outside
     assert not [p for p in view.pulses.values() if "gap" in p["verdict"]]
+
+
+def test_a_trial_that_touches_what_the_file_marks_bad_is_rejected_for_it_unless_asked_otherwise(
+    replayed: Any,
+) -> None:
+    """The epoch is -0.8 to 0.6 s; the session that is left replays the same way, from its own folder."""
+    bad = (
+        Stretch(first=4600, end=5199, name="BAD_muscle"),  # ends just before the epoch of the pulse at 6000
+        Stretch(first=8590, end=8700, name="Bad Interval/Userdefined"),
+        Stretch(first=1900, end=2100, name="BAD C3", channels=("C3",)),
+        Stretch(first=6100, end=6101, name="boundary", bad=False),
+    )
+    view, said, data = replayed(made(stretches=bad))
+    rejected = {p["sample"]: p["verdict"] for p in view.pulses.values() if "marked BAD" in p["verdict"]}
+    assert set(rejected) == {4000, 8000}
+    assert view.targets["M1"].reasons["marked BAD in the recording"] == 2
+    assert any("'BAD_muscle' x 1" in line and "--keep-bad-annotated" in line for line in said)
+    assert data["recorded"]["bad"] == [[4600, 5199, "BAD_muscle"], [8590, 8700, "Bad Interval/Userdefined"]]
+    again = replay(SessionFolder(path=Path(data["folder"])))
+    assert (again.differences, again.trials) == ([], 4)
+    view, said, data = replayed(made(stretches=bad), keep_bad=True)
+    assert "marked BAD in the recording" not in view.targets["M1"].reasons
+    assert any("not heeded, as asked" in line for line in said)
+    assert (data["recorded"]["bad"], data["recorded"]["bad_kept"]) == ([], True)
 
 
 def test_a_gap_in_the_stamps_rejects_the_trial_that_it_touches_alone(replayed: Any) -> None:
@@ -247,7 +271,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 
 
 def test_without_a_plan_the_recording_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "open_recording", lambda path: made(marks=marks(*AT)))
+    monkeypatch.setattr(app, "open_recording", lambda path, stream: made(marks=marks(*AT)))
     said: list[str] = []
     text, data, code = replay_recording(ReplayRequest(files=(Path("made.vhdr"),)), said.append)
     assert code == 0

@@ -13,6 +13,7 @@ from rtloop.measures.norms import NORMS, PRESET, share_below, standing
 from rtloop.measures.ongoing import OngoingKernels, RunningOngoing, locking_within
 from rtloop.measures.sampling import equalised, half_sample_se, plus_minus, subset
 from rtloop.model.estimate import Estimate
+from rtloop.model.montage import HEAD_RADIUS_M, position_of
 
 
 def test_a_subset_is_drawn_again_exactly_and_without_replacement():
@@ -116,15 +117,26 @@ def test_the_shape_assumed_has_the_published_mean_and_sd(name):
 
 
 def test_a_percentile_is_given_for_the_preset_of_the_norm_only():
-    s = standing("pcist:15-300", 34.8, preset=PRESET, spatial_filter=False)
+    whole, c4 = (0.015, 0.300), list(HEAD_RADIUS_M * position_of("C4"))
+    s = standing("pcist:15-300", 34.8, preset=PRESET, spatial_filter=False, coil_m=c4, window_s=whole)
     assert 45 < s.percentile < 60
     assert 0 < s.low < s.percentile < s.high < 100
     for change, words in (
         ({"preset": "fast chain"}, "holds for the preprocessing"),
         ({"spatial_filter": True}, "spatial filter"),
         ({"value": math.nan}, "no value"),
+        ({"coil_m": None}, "not known"),
+        ({"coil_m": list(HEAD_RADIUS_M * position_of("F3"))}, "holds for M1"),
+        ({"coil_m": [math.nan] * 3}, "holds for M1"),
+        ({"window_s": (0.015, 0.120)}, "15-300 ms, and this is of 15-120 ms"),
     ):
-        ask = {"value": 34.8, "preset": PRESET, "spatial_filter": False} | change
+        ask = {
+            "value": 34.8,
+            "preset": PRESET,
+            "spatial_filter": False,
+            "coil_m": c4,
+            "window_s": whole,
+        } | change
         gone = standing("pcist:15-300", ask.pop("value"), **ask)
         assert gone.percentile is None
         assert words in gone.why_absent

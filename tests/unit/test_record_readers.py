@@ -11,6 +11,7 @@ import pytest
 
 from rtloop.errors import NotReady, ValidationProblem
 from rtloop.record.folder import SessionFolder
+from rtloop.record.read_open import opened
 from rtloop.record.readers import read_recording
 from rtloop.record.xdf import StreamLayout, XdfWriter
 
@@ -88,6 +89,42 @@ def test_xdf_with_units_offsets_and_trigger(tmp_path: Path) -> None:
         np.testing.assert_array_equal(rec.data[1], np.arange(1000) % 5)
         assert rec.events == ((pytest.approx(0.5), "pulse"),)
         assert rec.duration_s == 2.0
+
+
+def test_what_is_looked_at_is_what_is_replayed_and_more_is_shown_than_a_chain_takes(
+    raw, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    """Slow and short files, marks that are no events, an ECG in µV; a replay of the same file reads the same samples."""
+    raw.set_annotations(
+        type(raw.annotations)([0.1, 0.5, 1.0], [0.0, 0.0, 0.2], ["boundary", "R128", "BAD_muscle"])
+    )
+    raw.set_channel_types({"Pz": "ecg"}, verbose="error")
+    raw.save(tmp_path / "a_raw.fif", verbose="error")
+    rec = read_recording(tmp_path / "a_raw.fif")
+    assert rec.types == ("EEG", "EEG", "ECG")
+    assert rec.events == ((0.1, "boundary"), (0.5, "R128"), (1.0, "BAD_muscle"))
+    np.testing.assert_array_equal(rec.data.T, opened(tmp_path / "a_raw.fif").frames(0, 1000))
+    np.testing.assert_allclose(rec.data[2], DATA_UV[2], atol=1e-3)
+
+
+def test_a_damaged_xdf_is_shown_as_far_as_it_goes_and_says_so(tmp_path: Path) -> None:
+    writer = XdfWriter(tmp_path / "a.xdf")
+    eeg = writer.add_stream(
+        StreamLayout(name="amp", kind="EEG", labels=("C3",), units=("uV",), types=("EEG",), rate_hz=RATE_HZ),
+        created_s=0.0,
+    )
+    for i in range(0, 1000, 250):
+        writer.samples(
+            eeg, 1.0 + np.arange(i, i + 250) / RATE_HZ, DATA_UV[:1, i : i + 250].T.astype(np.float32)
+        )
+    writer.close()
+    path, whole = tmp_path / "a.xdf", (tmp_path / "a.xdf").read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + whole[middle + 999 :])
+    rec = read_recording(path)
+    assert rec.data.shape[1] < 1000
+    np.testing.assert_allclose(rec.data[0, :250], DATA_UV[0, :250], rtol=1e-6)
+    assert any(note.startswith("DAMAGED: ") for note in rec.notes)
 
 
 def test_a_missing_mne_is_said_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

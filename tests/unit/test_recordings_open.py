@@ -14,6 +14,7 @@ from recordings_tools import mne_raw
 from rtloop.eeg.layout import Kind
 from rtloop.errors import NotReady, ValidationProblem
 from rtloop.record.read_join import joined
+from rtloop.record.read_layout import layout_for
 from rtloop.record.read_open import BREAK_S, Mark, open_recording, sampled
 from rtloop.record.xdf_write import StreamLayout, XdfWriter
 
@@ -40,7 +41,17 @@ def bdf(folder: Path, n: int = 4000) -> Path:
     return path
 
 
-def xdf(folder: Path, *, gap: bool = False, unit: str = "microvolts") -> Path:
+def vhdr(folder: Path) -> Path:
+    pybv = pytest.importorskip("pybv")
+    pybv.write_brainvision(
+        data=data_uv().T.astype(float) * 1e-6, sfreq=RATE_HZ, ch_names=NAMES, fname_base="b", folder_out=str(folder), unit="µV",
+        fmt="binary_float32", resolution=1.0,
+        events=[{"onset": 2500, "duration": 1, "type": "Comment", "description": "R128", "channels": "all"}],
+    )  # fmt: skip
+    return folder / "b.vhdr"
+
+
+def xdf(folder: Path, *, gap: bool = False, unit: str = "microvolts", twice: bool = False) -> Path:
     path = folder / "a.xdf"
     writer = XdfWriter(path)
     layout = StreamLayout(
@@ -49,9 +60,13 @@ def xdf(folder: Path, *, gap: bool = False, unit: str = "microvolts") -> Path:
     eeg = writer.add_stream(layout, created_s=0.0)
     marks = writer.add_stream(StreamLayout(name="m", kind="Markers", text=True), created_s=0.0)
     x = data_uv()
+    other = writer.add_stream(replace(layout, name="other"), created_s=0.0) if twice else None
     for i in range(0, 4000, 500):
         late_s = 2.0 if gap and i >= 2000 else 0.0
-        writer.samples(eeg, 70.0 + late_s + np.arange(i, i + 500) / RATE_HZ, x[i : i + 500])
+        stamps = 70.0 + late_s + np.arange(i, i + 500) / RATE_HZ
+        writer.samples(eeg, stamps, x[i : i + 500])
+        if other is not None:
+            writer.samples(other, stamps, 2 * x[i : i + 500])
     writer.strings(marks, [71.0], ["go"])
     writer.close()
     return path
@@ -109,7 +124,79 @@ def test_a_boundary_is_a_break_and_no_event(mne, tmp_path: Path) -> None:  # typ
     assert rec.time_of(1499) == 1.499
     assert rec.time_of(1500) == pytest.approx(1.5 + BREAK_S)
     assert rec.marks[0].t_s == pytest.approx(2.5 + BREAK_S)
-    assert any("BAD" in words for words in rec.notes)
+    assert [(s.first, s.end, s.name, s.bad) for s in rec.stretches] == [
+        (0, 1, "New Segment/", False), (1500, 1501, "boundary", False), (3000, 4000, "BAD blink", True),
+    ]  # fmt: skip
+
+
+def test_what_is_marked_bad_is_kept_with_its_channels_and_of_one_channel_alone_told(
+    mne, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    raw = mne_raw(data_uv(), NAMES, RATE_HZ, [])
+    raw.set_annotations(
+        mne.Annotations([0.5, 3.0], [0.25, 0.5], ["BAD_muscle", "bad electrode"], ch_names=[[], ["C3"]])
+    )
+    raw.save(tmp_path / "a_raw.fif", verbose="error")
+    rec = open_recording(tmp_path / "a_raw.fif")
+    assert [(s.first, s.end, s.name) for s in rec.bad] == [(500, 750, "BAD_muscle")]
+    assert not rec.marks
+    assert any("0.5 s are marked BAD for single channels (C3)" in words for words in rec.notes)
+    file = vhdr(tmp_path)
+    markers = file.with_suffix(".vmrk")
+    rows = [
+        "Bad Interval,Userdefined,501,250,0",
+        "Bad Interval,Userdefined,3001,500,2",
+        "Bad Interval,Min-Max,3001,500,4",
+    ]
+    with markers.open("a", encoding="utf-8") as out:
+        out.writelines(f"Mk{i}={row}\n" for i, row in enumerate(rows, start=10))
+    rec = open_recording(file)
+    assert [(s.first, s.end, s.name) for s in rec.bad] == [(500, 750, "Bad Interval/Userdefined")]
+    assert [s.channels for s in rec.stretches if s.bad] == [(), ("C3", "Pz"), ("C3", "Pz")]
+    assert [m.name for m in rec.marks] == ["Comment/R128"]
+
+
+def test_channels_that_edf_holds_at_a_lower_rate_are_refused_as_eeg_and_told_otherwise(
+    mne, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    edfio = pytest.importorskip("edfio")
+    x = data_uv().astype(float)
+    signals = [
+        edfio.EdfSignal(
+            x[:: 1 + i, i], RATE_HZ / (1 + i), label=name, physical_dimension="uV", physical_range=(-200, 200)
+        )
+        for i, name in ((0, "Fp1"), (0, "C3"), (1, "ECG1"))
+    ]
+    path = tmp_path / "mixed.edf"
+    edfio.Edf(signals).write(path)
+    rec = open_recording(path)
+    assert [c.own_rate_hz for c in rec.channels] == [None, None, 500.0]
+    assert any("drawn out to 1000 Hz: ECG1 500 Hz" in words for words in rec.notes)
+    layout, _ = layout_for(rec.channels)
+    assert [c.kind for c in layout.channels] == [Kind.EEG, Kind.EEG, Kind.MISC]
+    edfio.Edf(
+        [*signals[:2], edfio.EdfSignal(x[::2, 3], 500.0, label="Pz", physical_range=(-200, 200))]
+    ).write(path)
+    channels = open_recording(path).channels
+    with pytest.raises(ValidationProblem, match=r"1 EEG channel\(s\) are sampled more slowly.*Pz 500 Hz"):
+        layout_for(channels)
+    assert layout_for(channels, not_eeg=("Pz",))[0].channels[2].kind is Kind.MISC
+
+
+def test_of_several_eeg_streams_one_is_chosen_by_its_name(tmp_path: Path) -> None:
+    path = xdf(tmp_path, twice=True)
+    with pytest.raises(
+        ValidationProblem, match=r"2 EEG streams.*amp \(EEG, 4000 samples\).* other.*--stream NAME"
+    ):
+        open_recording(path)
+    rec = open_recording(path, stream="other")
+    np.testing.assert_array_equal(rec.frames(0, 10), 2 * data_uv()[:10])
+    assert [m.name for m in rec.marks] == ["go"]
+    with pytest.raises(ValidationProblem, match="0 streams called 'm'"):
+        open_recording(path, stream="m")
+    file = vhdr(tmp_path)
+    with pytest.raises(ValidationProblem, match="holds no streams"):
+        open_recording(file, stream="other")
 
 
 def test_what_is_torn_is_told_or_refused(mne, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -118,11 +205,7 @@ def test_what_is_torn_is_told_or_refused(mne, tmp_path: Path) -> None:  # type: 
     rec = open_recording(whole)
     assert rec.n_samples < 4000
     assert any("does not match the file size" in words for words in rec.notes)
-    pybv = pytest.importorskip("pybv")
-    pybv.write_brainvision(
-        data=data_uv().T.astype(float) * 1e-6, sfreq=RATE_HZ, ch_names=NAMES, fname_base="b", folder_out=str(tmp_path), unit="µV",
-        fmt="binary_float32", resolution=1.0,
-    )  # fmt: skip
+    header = vhdr(tmp_path)
     eeg = tmp_path / "b.eeg"
     eeg.write_bytes(eeg.read_bytes()[:-5])
     rec = open_recording(eeg)
@@ -134,7 +217,6 @@ def test_what_is_torn_is_told_or_refused(mne, tmp_path: Path) -> None:  # type: 
     fif.write_bytes(fif.read_bytes()[:-30_000])
     with pytest.raises(ValidationProblem, match="cannot be read as continuous EEG"):
         open_recording(fif).frames(0, 4000)
-    header = tmp_path / "b.vhdr"
     eeg.unlink()
     with pytest.raises(ValidationProblem, match=r"b\.vhdr cannot be read"):
         open_recording(header)

@@ -17,6 +17,7 @@ from rtloop.measures.average import field_powers
 from rtloop.measures.norms import PRESET
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.event import Event
+from rtloop.model.montage import HEAD_RADIUS_M, position_of
 from rtloop.model.status import Lamp
 from rtloop.model.view import TargetView, View, fold
 from rtloop.session import beside, equal, loop
@@ -203,16 +204,24 @@ def test_a_percentile_is_given_only_under_the_norms_own_preprocessing() -> None:
         target="M1", n_accepted=100, n_rejected=0, connectivity={},
         evoked={"pcist": Estimate.normal(34.8, 3.0, n=100, unit="transitions")},
     )  # fmt: skip
-    (here,) = standings(scores, ChainSpec())
+    c3 = HEAD_RADIUS_M * position_of("C3")
+    (here,) = standings(scores, ChainSpec(), c3)
     assert here["percentile"] is None
     assert PRESET in here["why_absent"]
-    (there,) = standings(scores, ChainSpec(), preset=PRESET)
+    (there,) = standings(scores, ChainSpec(), c3, preset=PRESET)
     assert 40 < there["percentile"] < 60
     assert there["low"] < there["percentile"] < there["high"]
-    (filtered,) = standings(scores, ChainSpec(muscle=True), preset=PRESET)
+    (filtered,) = standings(scores, ChainSpec(muscle=True), c3, preset=PRESET)
     assert "spatial filter" in filtered["why_absent"]
-    (nothing,) = standings(replace(scores, evoked={}), ChainSpec(), preset=PRESET)
+    (nothing,) = standings(replace(scores, evoked={}), ChainSpec(), c3, preset=PRESET)
     assert nothing["why_absent"] == "there is no value"
+    for coil_m, words in (
+        (None, "not known"),
+        (HEAD_RADIUS_M * position_of("F3"), "mm from the nearer of C3 and C4"),
+    ):
+        (elsewhere,) = standings(scores, ChainSpec(), coil_m, preset=PRESET)
+        assert elsewhere["percentile"] is None
+        assert words in elsewhere["why_absent"]
 
 
 @pytest.mark.parametrize("lamp", list(Lamp))
