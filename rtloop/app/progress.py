@@ -108,6 +108,7 @@ class Progress:
             case (
                 "trial_taken_out"
                 | "trial_reinstated"
+                | "trial_recleaned"
                 | "note_written"
                 | "channels_judged"
                 | "channels_held"

@@ -23,7 +23,7 @@ def stages_of(stages: Stages) -> dict[str, Any]:
     ValidationProblem : a stage that is only switched has a setting that does not exist
     """
     given = {k: v for k, v in stages.model_dump().items() if v is not None}
-    first_trials = given.pop("first_trials")
+    first_trials, earlier_trials = given.pop("first_trials"), given.pop("earlier_trials")
     tables = {k: given.pop(k) for k in ("sound", "muscle") if k in given}
     words = {"reference": "average", "decay": "first"}
     wrong = [k for k, v in given.items() if not isinstance(v, bool) and v != words.get(k)]
@@ -47,6 +47,8 @@ def stages_of(stages: Stages) -> dict[str, Any]:
 
 
 def _setting(name: str, key: str, value: float) -> dict[str, Any]:
+    if earlier_trials == "reclean":
+        out["reclean_earlier"] = True
     if name == "sound":
         return {f"sound_{key}": float(value)}
     if key == "until_ms":

@@ -21,6 +21,7 @@ from rtloop.dsp.bridge import Bridge, gap_columns
 from rtloop.dsp.channels import ChannelMemory
 from rtloop.dsp.decay import DecayFit
 from rtloop.dsp.decimate import Decimator
+from rtloop.dsp.earlier import MOST, EarlierTrials, Uncleaned
 from rtloop.dsp.inflation import AddedLocking
 from rtloop.dsp.quality import Judge
 from rtloop.dsp.rebuild import Rebuilder
@@ -29,6 +30,7 @@ from rtloop.dsp.settle import Settling
 from rtloop.dsp.spatial import SpatialStage
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
+from rtloop.model.estimate import Verdict
 from rtloop.model.montage import Montage
 from rtloop.model.samples import F32, F64, Bool, Epoch
 from rtloop.model.trial import CleanTrial
@@ -82,6 +84,7 @@ class Chain:
             if spec.blink else None
         )  # fmt: skip
         self.spatial = SpatialStage(spec, montage, t) if spec.sound or spec.muscle else None
+        self._earlier = EarlierTrials(MOST * spec.spatial_first if spec.reclean_earlier else 0)
         self._added = AddedLocking(t, spec.baseline_s, montage.n_channels if self.spatial else 0)
         self._rebuilder = Rebuilder(montage)
         self._settling = Settling(
@@ -190,9 +193,21 @@ class Chain:
         if self.spatial is not None:
             if self.blinks is None:
                 mark("reference")
-            if not self._clean_in_space(self.spatial, y, good, bad) and spec.decay_first:
-                removed, residual = self._without_filter(x, y, good)
-                decay_uv = removed, residual
+            self.spatial.hold(y, good)
+            if self._clean_in_space(self.spatial, y, good, bad):
+                self._earlier.end()
+            else:
+                if spec.reclean_earlier:
+                    self._earlier.keep(
+                        trial_id,
+                        Uncleaned(
+                            target=target, rows=y.copy(), good=good.copy(), bad=dict(bad), removed=removed, decay_uv=decay_uv,
+                            back_ms=back_ms, blink_uv=self.blinks.removed_uv if self.blinks else None,
+                        ),
+                    )  # fmt: skip
+                if spec.decay_first:
+                    removed, residual = self._without_filter(x, y, good)
+                    decay_uv = removed, residual
             mark("spatial")
         verdict = self._judge.trial(y, good, decay_uv=decay_uv, back_ms=back_ms)
         if self.blinks is not None:
@@ -206,22 +221,72 @@ class Chain:
             verdict = replace(verdict, numbers={**verdict.numbers, **self._added.count(verdict.accepted)})
         if memory is not None and verdict.numbers["bad_channels_pct"] <= spec.max_bad_channels_pct:
             memory.note(own, passed)
-        eeg = np.empty((n, y.shape[0]), dtype=np.float32)
-        upright(y, eeg)
-        if spec.rebuild:
-            self._rebuilder.apply(eeg, bad)
         mark("quality")
-        re, im, ongoing_re, ongoing_im = self.kernels.apply(eeg)
+        trial = self._analytic(y, bad, target=target, trial_id=trial_id, verdict=verdict, removed=removed)
         mark("analytic")
+        return replace(trial, stage_s={b[0]: b[1] - a[1] for a, b in pairwise(marks)})
+
+    def earlier(self) -> tuple[int, ...]:
+        """Trials that no filter cleaned and that can be cleaned now, in order of arrival (``ChainSpec.reclean_earlier``)."""
+        stage = self.spatial
+        return self._earlier.ids() if stage is not None and stage.trials >= self.spec.spatial_first else ()
+
+    @property
+    def earlier_lost(self) -> int:
+        """Earlier trials that were too many to be kept: they stay as they were scored."""
+        return self._earlier.lost
+
+    @property
+    def earlier_bytes(self) -> int:
+        """Memory of those that wait."""
+        return self._earlier.size_bytes
+
+    def again(self, trial_id: int) -> CleanTrial | None:
+        """Clean and judge one of the ``earlier`` trials by the filter that there is now; it is forgotten here.
+
+        That filter has learnt from this very trial. Nothing is learnt anew and no channel is held or taken back. None: the
+        stage cannot clean it (``spatial.why``), so it stays what it was. Off the way from a pulse to its scores.
+
+        Raises
+        ------
+        ValidationProblem : the trial is not kept
+        """
+        kept, stage = self._earlier.take(trial_id), self.spatial
+        if kept is None or stage is None:
+            raise ValidationProblem(
+                f"trial {trial_id} cannot be cleaned again", expected="one of the trials before the first filter",
+                found=f"those that are kept: {self._earlier.ids()}",
+            )  # fmt: skip
+        start_s = self._clock.now_s()
+        y, good, bad = kept.rows, kept.good.copy(), dict(kept.bad)
+        if not self._clean_in_space(stage, y, good, bad):
+            return None
+        verdict = stage.told(self._judge.trial(y, good, decay_uv=kept.decay_uv, back_ms=kept.back_ms))
+        numbers = {**verdict.numbers, **self._added.count(verdict.accepted)}
+        if kept.blink_uv is not None:
+            numbers["removed_blink_uv"] = kept.blink_uv
+        verdict = replace(verdict, numbers=numbers)
+        trial = self._analytic(
+            y, bad, target=kept.target, trial_id=trial_id, verdict=verdict, removed=kept.removed
+        )
+        return replace(trial, stage_s={"again": self._clock.now_s() - start_s})
+
+    def _analytic(
+        self, y: F32, bad: dict[int, str], *, target: str, trial_id: int, verdict: Verdict, removed: F32
+    ) -> CleanTrial:
+        """What leaves the chain, from the cleaned rows."""
+        eeg = np.empty((self.montage.n_channels, y.shape[0]), dtype=np.float32)
+        upright(y, eeg)
+        if self.spec.rebuild:
+            self._rebuilder.apply(eeg, bad)
+        re, im, ongoing_re, ongoing_im = self.kernels.apply(eeg)
         return CleanTrial(
-            target=target, trial_id=trial_id, verdict=verdict, eeg_uv=eeg, valid=self.valid,
-            analytic_re=re, analytic_im=im, ongoing_re=ongoing_re, ongoing_im=ongoing_im, decay_uv=removed,
-            bad_channels=bad, stage_s={b[0]: b[1] - a[1] for a, b in pairwise(marks)},
+            target=target, trial_id=trial_id, verdict=verdict, eeg_uv=eeg, valid=self.valid, analytic_re=re,
+            analytic_im=im, ongoing_re=ongoing_re, ongoing_im=ongoing_im, decay_uv=removed, bad_channels=bad,
         )  # fmt: skip
 
     def _clean_in_space(self, stage: SpatialStage, y: F32, good: Bool, bad: dict[int, str]) -> bool:
         """The spatial stage; channels that it cannot clean join ``bad``. False: there is no filter."""
-        stage.hold(y, good)
         for c in np.flatnonzero(stage.strangers(good)):
             bad[int(c)] = f"good in fewer than {self.spec.spatial_first} trials before: cannot be cleaned yet"
             good[c] = False

@@ -51,6 +51,9 @@ class ChainSpec:
     # decay_first: the fit serves trials that no filter cleans (the first ones), and teaches nothing
     decay_first: bool = False
     leave_out_first: bool = False  # trials before the first filter are kept, but do not count
+    reclean_earlier: bool = (
+        False  # they are cleaned again by the first filter, between pulses (rtloop.dsp.earlier)
+    )
     muscle: bool = False
     muscle_fast: bool = True  # look first in the second difference, where an evoked response hardly appears
     muscle_allowance: float = 10.0  # power of an evoked response over that of ongoing EEG, in either look
@@ -138,6 +141,11 @@ class ChainSpec:
                 f"average reference {self.average_reference}",
                 todo="correct them, or switch sound and muscle off",
             )
+        if self.reclean_earlier and not (self.sound or self.muscle):
+            raise ValidationProblem(
+                "earlier trials cannot be cleaned again without a stage that learns", expected="sound or muscle on",
+                found="both off", todo="switch one of them on, or keep earlier trials as they are",
+            )  # fmt: skip
         if self.decay_first and (self.decay or not (self.sound or self.muscle)):
             raise ValidationProblem(
                 "the decay fit for the first trials contradicts the other stages",

@@ -83,14 +83,34 @@ class RunningConnectivity:
         ------
         ValidationProblem : wrong shape, NaN or infinity in a good channel, or an id seen before
         """
+        if self.slots.full:
+            self.make_room()
+        self._fill(len(self.slots), trial_id, re, im, good)
+        self.slots.enter(trial_id)
+        if counts:
+            self.reinstate(trial_id)
+
+    def replace(
+        self, trial_id: int, re: F32 | F64, im: F32 | F64, good: Bool | None = None, *, counts: bool = True
+    ) -> None:
+        """Put another analytic signal in the place of a trial of the history, cleaned anew; costs two ``add``.
+
+        Raises
+        ------
+        ValidationProblem : as ``add``, or an unknown id; nothing counts of the trial then
+        """
+        slot = self.slots.of(trial_id)
+        self.remove(trial_id)
+        self._fill(slot, trial_id, re, im, good)
+        if counts:
+            self.reinstate(trial_id)
+
+    def _fill(self, slot: int, trial_id: int, re: F32 | F64, im: F32 | F64, good: Bool | None) -> None:
         wanted = self._re.shape[1:]
         if re.shape != wanted or im.shape != wanted:
             raise ValidationProblem(
                 "wrong shape of an analytic signal", expected=str(wanted), found=str(re.shape)
             )
-        if self.slots.full:
-            self.make_room()
-        slot = len(self.slots)
         self._re[slot], self._im[slot], self._good[slot] = re, im, True if good is None else good
         finite = kernels.unit(self._re.dtype)(
             self._re[slot], self._im[slot], self._unit_re[slot], self._unit_im[slot], self._good[slot]
@@ -101,9 +121,6 @@ class RunningConnectivity:
                 expected="finite values in good channels",
                 found="NaN or infinity", todo="mark those channels bad",
             )  # fmt: skip
-        self.slots.enter(trial_id)
-        if counts:
-            self.reinstate(trial_id)
 
     def remove(self, trial_id: int) -> bool:
         """Subtract a trial; it stays in the history. False if it did not count."""

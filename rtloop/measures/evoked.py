@@ -57,11 +57,21 @@ class RunningEvoked:
         instant in it)."""
         if self.slots.full:
             self.make_room()
-        slot = self.slots.enter(trial_id)
-        self._x[slot], self._good[slot] = x, good
-        self._power[slot] = power * good[None, :, None]
+        self._fill(self.slots.enter(trial_id), x, good, power)
         if counts:
             self.reinstate(trial_id)
+
+    def replace(self, trial_id: int, x: F32, good: Bool, power: F64, *, counts: bool = True) -> None:
+        """Put another cleaned signal in the place of a trial of the history; unknown ids are refused."""
+        slot = self.slots.of(trial_id)
+        self.remove(trial_id)
+        self._fill(slot, x, good, power)
+        if counts:
+            self.reinstate(trial_id)
+
+    def _fill(self, slot: int, x: F32, good: Bool, power: F64) -> None:
+        self._x[slot], self._good[slot] = x, good
+        self._power[slot] = power * good[None, :, None]
 
     def remove(self, trial_id: int) -> bool:
         """Subtract a trial; False if it did not count."""

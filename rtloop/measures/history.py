@@ -44,15 +44,23 @@ class TrialSlots:
         self._slot[trial_id] = slot
         return slot
 
-    def count(self, trial_id: int, counts: bool) -> int | None:
-        """Change whether a trial counts; its slot if that changed anything, else None; unknown ids are
-        refused."""
+    def of(self, trial_id: int) -> int:
+        """The slot of a trial; unknown ids are refused."""
         if trial_id not in self._slot:
             raise ValidationProblem(
                 f"trial {trial_id} is unknown", expected="the id of a trial seen before",
                 found=f"{len(self._slot)} trials", todo="look the id up in the trial list",
             )  # fmt: skip
-        slot = self._slot[trial_id]
+        return self._slot[trial_id]
+
+    def counts(self, trial_id: int) -> bool:
+        """Whether a trial counts; unknown ids are refused."""
+        return bool(self._counts[self.of(trial_id)])
+
+    def count(self, trial_id: int, counts: bool) -> int | None:
+        """Change whether a trial counts; its slot if that changed anything, else None; unknown ids are
+        refused."""
+        slot = self.of(trial_id)
         if bool(self._counts[slot]) == counts:
             return None
         self._counts[slot] = counts

@@ -118,6 +118,13 @@ class RunningOscillation:
         if counts:
             self.slots.count(trial_id, True)
 
+    def replace(self, trial_id: int, rows: F32, good: Bool, *, counts: bool = True) -> None:
+        """Put other rows in the place of a trial of the history; unknown ids are refused."""
+        slot = self.slots.of(trial_id)
+        self._x[slot], self._good[slot] = rows, good
+        self._done = min(self._done, slot)  # transformed again, with those after it
+        self.slots.count(trial_id, counts)
+
     def remove(self, trial_id: int) -> bool:
         """Stop counting a trial; False if it did not count."""
         return self.slots.count(trial_id, False) is not None

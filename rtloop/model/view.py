@@ -176,6 +176,25 @@ def _moved(view: View, d: Mapping[str, Any], into: bool) -> View:
     return _pulse(view, d["pulse_id"], accepted=into, verdict=d["words"])
 
 
+def _recleaned(view: View, d: Mapping[str, Any]) -> View:
+    """A trial stands in the place of itself, cleaned anew."""
+    if not d["cleaned"]:
+        return view
+    t, step = _target(view, d["target"], d["block"]), int(d["changed"])
+    reasons = dict(t.reasons)
+    for rules, by in ((d["reasons_before"], -1), (d["reasons"], 1)):
+        for rule in rules:
+            reasons[rule] = reasons.get(rule, 0) + by
+    t = replace(
+        t, n_accepted=t.n_accepted + step, n_rejected=t.n_rejected - step,
+        reasons={rule: n for rule, n in reasons.items() if n > 0},
+    )  # fmt: skip
+    return _pulse(
+        _stale(_put(view, t), d), d["pulse_id"], accepted=d["counts"], verdict=d["verdict"], numbers=d["numbers"],
+        light=d.get("quality", {}).get("light", ""), recleaned=d["trials_learnt"],
+    )  # fmt: skip
+
+
 def fold(view: View, event: Event) -> View:
     """The view after one more event. Unknown kinds only count: a newer journal can still be read."""
     d = event.data
@@ -248,6 +267,8 @@ def fold(view: View, event: Event) -> View:
             return replace(view, loopback=dict(d))
         case "trial_judged":
             return _trial(view, d)
+        case "trial_recleaned":
+            return _recleaned(view, d)
         case "trial_taken_out":
             return _moved(view, d, into=False)
         case "trial_reinstated":

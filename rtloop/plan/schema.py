@@ -214,6 +214,8 @@ class Stages(_Table):
     ``muscle`` is on). ``blink``: off unless true. ``sound``, ``muscle``: the same, or a table of their settings.
     ``first_trials``: before there is a filter they "count" as the fast chain leaves them, or are "leave_out".
     """
+    ``earlier_trials``: once there is one they are "keep": what they were, or "reclean": cleaned again by it between pulses,
+    judged anew, their scores replaced (then also those that were left out count, if they are accepted).
 
     bridge: Stage | None = None
     decay: Stage | None = None
@@ -225,6 +227,7 @@ class Stages(_Table):
     muscle: bool | Muscle | None = None
     first_trials: Literal["count", "leave_out"] = "count"
 
+    earlier_trials: Literal["keep", "reclean"] = "keep"
 
 class Signal(_Table):
     """``[signal]``: score window and gap (missing data around the pulse), ms from the pulse.

@@ -38,6 +38,11 @@ def _spatial(stages: Stages) -> Iterator[Problem]:
             where="signal.stages.first_trials", what="there are no first trials where no stage learns from them",
             expected='"count" where sound and muscle are off', found='"leave_out"', todo="remove the key",
         )  # fmt: skip
+    if stages.earlier_trials == "reclean" and not spatial:
+        yield Problem(
+            where="signal.stages.earlier_trials", what="no filter comes to be by which earlier trials could be cleaned again",
+            expected='"keep" where sound and muscle are off', found='"reclean"', todo="remove the key, or switch muscle on",
+        )  # fmt: skip
     if spatial and (stages.reference is False or stages.bridge is False):
         yield Problem(
             where="signal.stages", what="the spatial stage needs the stages before it",

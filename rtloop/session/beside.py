@@ -77,6 +77,14 @@ class Beside:
             before = epoch.data[:, epoch.pulse_sample - self._chain.before : epoch.pulse_sample]
             self.ongoing.add(trial.trial_id, before, good, counts=counts)
 
+    def replace(self, trial: CleanTrial, *, counts: bool) -> None:
+        """A trial was cleaned again; the samples before its pulse are what they were."""
+        near = list(self._local)
+        self.oscillation.replace(trial.trial_id, trial.eeg_uv[near], trial.good[near], counts=counts)
+        if self.ongoing is not None:
+            sums = self.ongoing.sums
+            (sums.reinstate if counts else sums.remove)(trial.trial_id)
+
     def count(self, trial_id: int, counts: bool) -> None:
         """Take a trial out, or count it again."""
         sums = None if self.ongoing is None else self.ongoing.sums

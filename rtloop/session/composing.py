@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from rtloop.dsp.analytic import BandKernels
 from rtloop.measures.connectivity import RunningConnectivity
 from rtloop.measures.evoked import RunningEvoked
 from rtloop.measures.uncertainty import estimate, jackknife_se
-from rtloop.model.estimate import POOLED, Estimate
+from rtloop.model.estimate import MEASURES, POOLED, Estimate
 from rtloop.model.samples import F32, F64, Bool
 from rtloop.model.trial import CleanTrial
 
+SCOPES = ("global", "local")
+#: beside LOCAL, for dwPLI² alone (docs/decisions/0017)
+WIDER_SCOPES = ("local_8", "seed")
 EARLY_S = (0.008, 0.050)  # Casarotto 2022; the gap is left out
 #: sub-windows of the ERSP, seconds: SCIENCE section 1
 SUB_WINDOWS_S = ((0.015, 0.120), (0.120, 0.180), (0.180, 0.300))
@@ -84,6 +87,50 @@ def _averaging(points_s: F64, slices: Mapping[str, slice], span_s: tuple[float, 
         inside = (points_s[s] >= span_s[0] - 1e-9) & (points_s[s] <= span_s[1] + 1e-9)
         out[s, j] = inside / max(1, inside.sum())
     return out
+
+
+def scopes_of(measure: str) -> tuple[str, ...]:
+    """The scopes that a pair measure is given for."""
+    return SCOPES + (WIDER_SCOPES if measure == "dwpli2" else ())
+
+
+def pair_scores(
+    sums: RunningConnectivity, errors: ScoreErrors, w: F64, *, exact: bool, why: Callable[[str], str],
+    meanwhile: Callable[[], None],
+) -> dict[str, dict[str, dict[str, Estimate]]]:  # fmt: skip
+    """Measure -> scope -> band: every pair measure of one block.
+
+    w : float64[4, n_pairs], ``SCOPES`` then ``WIDER_SCOPES``, all zero where there is none: ``why(scope)`` says so
+    """
+    n, values = sums.n, sums.pair_values()
+    each: dict[str, F64] = {}
+    if exact:
+        each = sums.without_each(w[:2], meanwhile=meanwhile)
+        wider = sums.without_each(w[2:], lagged_only=True, meanwhile=meanwhile)
+        each["dwpli2"] = np.concatenate([each["dwpli2"], wider["dwpli2"]], axis=1)
+    out: dict[str, dict[str, dict[str, Estimate]]] = {}
+    for measure in MEASURES:
+        out[measure] = {}
+        for s, scope in enumerate(scopes_of(measure)):
+            if not w[s].any():
+                out[measure][scope] = dict.fromkeys((*sums.bands, POOLED), Estimate.absent(why(scope), n=n))
+                continue
+            by_band = with_mean(w[s] @ values[measure])
+            left_out = with_mean(each[measure][:, s]) if exact else None
+            out[measure][scope] = {
+                band: errors.estimate(
+                    (measure, scope, band), float(by_band[j]), None if left_out is None else left_out[:, j], n,
+                    sqrt_scope=scope if measure == "dwpli2" else None,
+                )
+                for j, band in enumerate((*sums.bands, POOLED))
+            }  # fmt: skip
+    return out
+
+
+def pairs_absent(bands: tuple[str, ...], why: str, n: int) -> dict[str, dict[str, dict[str, Estimate]]]:
+    """The same names with one reason."""
+    none = dict.fromkeys((*bands, POOLED), Estimate.absent(why, n=n))
+    return {m: dict.fromkeys(scopes_of(m), none) for m in MEASURES}
 
 
 def evoked_scores(

@@ -31,6 +31,7 @@ class FilterLog:
         self._firsts: dict[str, int] = {}  # block -> the first trial that a filter cleaned
         self._without: dict[str, int] = {}
         self._news: dict[int, str] = {}  # trial that met a new filter -> its block
+        self._again: dict[str, int] = {}  # block -> earlier trials that its first filter cleaned again
 
     def note(self, key: str, trial_id: int, chain: Chain) -> None:
         """A trial of block ``key`` came out of its chain."""
@@ -50,8 +51,12 @@ class FilterLog:
 
     def forget(self, key: str) -> None:
         """The block begins anew."""
-        for kept in (self._newest, self._firsts, self._without):
+        for kept in (self._newest, self._firsts, self._without, self._again):
             kept.pop(key, None)
+
+    def again(self, key: str, *, cleaned: bool) -> None:
+        """An earlier trial of block ``key`` was cleaned again, or could not be."""
+        self._again[key] = self._again.get(key, 0) + cleaned
 
     def take_news(self, trial_id: int, target: str, block: str) -> dict[str, Any] | None:
         """Data of ``filter_changed`` where this trial was the first of a new filter; told once.
@@ -82,6 +87,9 @@ class FilterLog:
             return ""
         newest, without = self._newest.get(key), self._without.get(key, 0)
         fate = "did not count" if spec.leave_out_first else "counted as the fast chain left them"
+        if (n := self._again.get(key, 0)) > 0:
+            rest = "" if n >= without else f" ({without - n} could not be)"
+            fate = f"were cleaned again by the first filter, which had learnt from them{rest}"
         if newest is None:
             return f"no filter came to be ({without} trials; {spec.spatial_first} are needed): they {fate}"
         k, ratios = newest.filter.ratios.size, newest.filter.ratios

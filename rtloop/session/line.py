@@ -58,6 +58,21 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Again:
+    """An earlier trial after the first filter cleaned it again. ``trial``: as it stands now; it carries scores where it was the
+    last one. ``cleaned`` False: it stays as it was, ``why`` says so. ``changed``: by how much the trials that count changed."""
+
+    trial: Trial
+    before: Verdict
+    counts: bool
+    changed: int
+    cleaned: bool
+    why: str
+    after_trial: int  # the newest trial then
+    left: int  # how many of its block still wait
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spot:
     """Where a target's LOCAL electrodes are: the coil's place on the head, metres, or None when it is not known; and
     the target's own gap around the pulse, where the plan gives it one."""
@@ -116,6 +131,7 @@ class SignalLine:
         self._pending: list[tuple[PulseSeen, Label]] = []
         self._all_seen: list[int] = []
         self._next_trial = 0
+        self._overruled: set[int] = set()  # trials that the operator moved
         self.meanwhile: Callable[[], None] = lambda: None  # called during long computations
         #: (first sample, samples) of an epoch -> why what it was recorded from rules it out, as (rule, found, limit, unit)
         self.ruled_out: Callable[[int, int], tuple[str, float, float, str] | None] = lambda first, count: None
@@ -238,6 +254,40 @@ class SignalLine:
         )  # the epoch itself is in the recording
         return trial
 
+    def earlier(self) -> tuple[int, ...]:
+        """Trials that wait to be cleaned again by the first filter of their block, which is there now."""
+        if not self.spec.reclean_earlier:
+            return ()
+        return tuple(i for scorer in self.scorers.values() for i in scorer.earlier())
+
+    def again(self, trial_id: int) -> Again:
+        """Clean one of the ``earlier`` trials again: between pulses, some ms of work. What a trial shows depends on which were
+        judged and cleaned again before it, and on nothing else. KeyError for an unknown trial, ValidationProblem where it does
+        not wait.
+        """
+        label, old = self.trial_block[trial_id]
+        key, scorer = key_of(label.target, label.block), self.scorer(label.target, label.block)
+        slots = scorer.connectivity.slots
+        counted = slots.counts(trial_id)
+        clean = scorer.again(trial_id, overruled=trial_id in self._overruled)
+        stage = scorer.chain.spatial
+        left = len(scorer.earlier())
+        scores = None if left or label.block == "preview" else self._scores(scorer)
+        trial = replace(old, clean=clean, scores=scores)
+        if clean is not None:
+            trial = replace(trial, verdict=clean.verdict, stage_s=dict(clean.stage_s))
+            facts = facts_of(trial, self.montage, self._source.rate_hz)
+            self.facts[key][trial_id] = replace(facts, accepted=slots.counts(trial_id))
+            if self.ongoing is not None and label.block == "run":
+                self.ongoing.add(key, trial_id, clean)
+            self.trial_block[trial_id] = (label, replace(trial, clean=None, scores=None))
+        self.filters.again(key, cleaned=clean is not None)
+        return Again(
+            trial=trial, before=old.verdict, counts=slots.counts(trial_id), changed=slots.counts(trial_id) - counted,
+            cleaned=clean is not None, why="" if clean is not None or stage is None else stage.why,
+            after_trial=self._next_trial - 1, left=left,
+        )  # fmt: skip
+
     def _scores(self, scorer: TargetScorer) -> Scores:
         n = scorer.n_accepted
         return scorer.scores(se=n <= EXACT_UP_TO or n % EXACT_EVERY == 0, meanwhile=self.meanwhile)
@@ -281,6 +331,7 @@ class SignalLine:
         return self._scores(scorer)
 
     def _moved(self, trial_id: int, label: Label, *, accepted: bool) -> None:
+        self._overruled.add(trial_id)
         rows = self.facts.get(key_of(label.target, label.block), {})
         if trial_id in rows:
             rows[trial_id] = replace(rows[trial_id], accepted=accepted)
@@ -302,3 +353,19 @@ def trial_dict(trial: Trial, montage: Montage, quality: Judgement | None = None)
         "bad_channels": [] if clean is None else [montage.names[i] for i in clean.bad_channels],
         "stage_s": {k: round(v, 6) for k, v in trial.stage_s.items()},
     } | ({} if quality is None else {"quality": quality.to_dict()})
+
+
+def again_dict(again: Again, montage: Montage, quality: Judgement) -> dict[str, Any]:
+    """An earlier trial after it was cleaned again, as JSON values."""
+    trial, numbers = again.trial, again.trial.verdict.numbers
+    told = trial_dict(trial, montage, quality)
+    counts = f"{'' if again.changed else 'still '}{'counts' if again.counts else 'does not count'}"
+    n = int(numbers.get("spatial_trials", 0))
+    words = f"trial {trial.trial_id} was cleaned again by the filter of {n} trials and {counts}"
+    if not again.cleaned:
+        words = f"trial {trial.trial_id} could not be cleaned again and stays as it was: {again.why}"
+    return {
+        **told, "verdict": told["words"], "words": words, "cleaned": again.cleaned, "counts": again.counts,
+        "changed": again.changed, "reasons_before": [r[0] for r in again.before.reasons], "trials_learnt": n,
+        "patterns": int(numbers.get("spatial_patterns", 0)), "after_trial": again.after_trial, "left": again.left,
+    }  # fmt: skip

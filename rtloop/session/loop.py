@@ -6,6 +6,7 @@ event, journalled before it is shown. ``step`` never waits but for the gate, who
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -34,6 +35,9 @@ from rtloop.session.tally import News, Tally
 from rtloop.session.telling import Teller
 from rtloop.session.vigil import Vigil
 from rtloop.session.watching import Watching
+
+#: no earlier trial is cleaned again when a pulse is due within this time
+CLEAR_S = 0.1
 
 
 class Loop:
@@ -79,6 +83,7 @@ class Loop:
         self._blocks = self._tally.blocks
         self._open: set[int] = set()  # fired, not judged yet
         self._heard = 0
+        self._due_s = -math.inf  # of the announced pulse
         self.view = View()
         self.finished: e.Finish | None = None
 
@@ -93,6 +98,8 @@ class Loop:
             self.emit("marker_received", t_marker_s=t_s, value=value)
         for trial in self._line.trials():
             self._judged(trial)
+        if not 0 <= self._due_s - now_s <= CLEAR_S:
+            self._again()
         self._listen(now_s)
         for order in self._engine.advance(now_s, self._take(), self._standing()):
             self._obey(order)
@@ -169,6 +176,20 @@ class Loop:
         self._settle(label.pulse_id, label.target, label.block, accepted=trial.verdict.accepted)
         self._line.prepare(label.target, label.block)
 
+    def _again(self) -> None:
+        """Clean one of the trials that came before the first filter again: one in a step, so that no pulse waits for it."""
+        waiting = self._line.earlier()
+        if not waiting:
+            return
+        again = self._line.again(waiting[0])
+        label = again.trial.label
+        self._tell.again(again)
+        if again.cleaned:
+            self._page(label.target, label.block, again.trial)
+        if again.changed:
+            self._messages.append(e.Judged(target=label.target, block=label.block, accepted=again.changed))
+        self._alive()
+
     def _settle(self, pulse_id: int, target: str, block: str, *, accepted: bool) -> None:
         if not self._accounts.listening and pulse_id not in self._open:
             return  # settled before: found only after it was reported missing
@@ -232,7 +253,7 @@ class Loop:
         return e.Standing(
             lamp=self._interlock.lamp,
             power_pct_mso=None if status is None else status.power_pct_mso,
-            outstanding=len(self._open | self._line.waiting),
+            outstanding=len(self._open | self._line.waiting) + len(self._line.earlier()),
             ready=status is None or status.ready,
         )
 
@@ -289,6 +310,7 @@ class Loop:
                 if self._ends.gate is not None:
                     self._ends.gate.announce(order.due_s)
                 self._watching.announced(order.due_s)
+                self._due_s = order.due_s
             case e.Give():
                 self._give(order.pulse, order.block)
             case e.Finish():

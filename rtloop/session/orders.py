@@ -28,11 +28,11 @@ class Closed:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A trial was judged (or lost: then ``accepted`` is False)."""
+    """A trial was judged (or lost: then ``accepted`` is False); -1: one that counted was cleaned again and counts no more."""
 
     target: str
     block: str
-    accepted: bool
+    accepted: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,6 +163,8 @@ class _Listening:
             self.emit("marker_received", t_marker_s=t_s, value=value)
         for trial in self._line.trials():
             self._tell.trial(trial)
+            for trial_id in self._line.earlier():
+                self._tell.again(self._line.again(trial_id))
 
     def _saw(self, seen: PulseSeen) -> None:
         block = self._dealt.get(seen.sample)

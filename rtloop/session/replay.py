@@ -21,7 +21,7 @@ from rtloop.dsp.spec import ChainSpec
 from rtloop.eeg.acquire import SPLIT_S
 from rtloop.eeg.layout import Channel, Kind, Layout
 from rtloop.eeg.source import EegSource
-from rtloop.errors import IntegrityProblem
+from rtloop.errors import IntegrityProblem, ValidationProblem
 from rtloop.model.event import Event
 from rtloop.model.pulse import PulseSeen, Source
 from rtloop.model.samples import F32, F64
@@ -32,8 +32,7 @@ from rtloop.record.journal import read_journal
 from rtloop.record.recorder_loop import NOTES_STREAM
 from rtloop.record.xdf_read import read_xdf
 from rtloop.session.companions import beside_measured, control_compared, equal_n_compared
-from rtloop.session.line import Label, SignalLine, Spot, Trial
-from rtloop.session.marked import bad_from, refusing
+from rtloop.session.line import Again, Label, SignalLine, Spot, Trial
 from rtloop.session.relooking import OF_A_COURSE, Relooking
 from rtloop.session.results import Results
 
@@ -128,7 +127,6 @@ def replay(
                 for k, v in started["spots"].items()
             }
             line = SignalLine(source, ChainSpec.from_dict(started["chain"]), spots)
-            line.ruled_out = refusing(bad_from(started), float(started["rate_hz"]))
             results = Results.open(pages, line, source)
             out = Replay(line=line, view=fold_all(journal.events), head_hash=journal.head_hash)
             try:
@@ -233,6 +231,13 @@ def _walk(
                 if trial is not None:
                     results.trial(trial)
                     results.block(d["target"], d["block"])
+            case "trial_recleaned":
+                again = _again(out, d)
+                if again is not None and again.trial.scores is not None:
+                    scored = again.trial.scores.to_dict()
+                if again is not None and again.cleaned:
+                    results.trial(again.trial)
+                results.block(d["target"], d["block"])
             case "trial_taken_out":
                 scored = out.line.take_out(d["trial_id"]).to_dict()
                 results.block(d["target"], d["block"])
@@ -299,6 +304,25 @@ def _judge(out: Replay, feed: _Feed, d: Mapping[str, Any], seen: PulseSeen, afte
             f"trial {d['trial_id']}: cleaned by a filter of {was} trials, replayed with one of {now}"
         )
     return trial
+
+
+def _again(out: Replay, d: Mapping[str, Any]) -> Again | None:
+    """An earlier trial cleaned again where the record has it, and held against it."""
+    where = f"trial {d['trial_id']} cleaned again"
+    try:
+        again = out.line.again(d["trial_id"])
+    except (KeyError, ValidationProblem) as err:
+        out.differences.append(f"{where}: it does not wait for that here ({err})")
+        return None
+    now = {
+        "cleaned": again.cleaned,
+        "counts": again.counts,
+        "changed": again.changed,
+        "left": again.left,
+        "numbers": {k: float(v) for k, v in again.trial.verdict.numbers.items() if np.isfinite(v)},
+    }
+    out.differences += list(_compare(where, {k: d[k] for k in now}, now))[:5]
+    return again
 
 
 def _compare(where: str, was: Any, now: Any) -> Iterator[str]:

@@ -20,7 +20,7 @@ from rtloop.measures.evoked import RunningEvoked
 from rtloop.measures.sampling import DRAWS
 from rtloop.measures.scopes import usable, weights, wider_weights
 from rtloop.measures.uncertainty import estimate, jackknife_se
-from rtloop.model.estimate import MEASURES, POOLED, Estimate, Scores, Verdict
+from rtloop.model.estimate import Estimate, Scores, Verdict
 from rtloop.model.montage import Montage
 from rtloop.model.samples import F32, F64, Epoch
 from rtloop.model.trial import CleanTrial
@@ -32,13 +32,11 @@ from rtloop.session.composing import (
     ScoreErrors,
     evoked_absent,
     evoked_scores,
-    with_mean,
+    pair_scores,
+    pairs_absent,
 )
 from rtloop.session.equal import EqualScores, equal_scores
 
-SCOPES = ("global", "local")
-#: beside LOCAL, for dwPLI² alone (docs/decisions/0017)
-WIDER_SCOPES = ("local_8", "seed")
 LOCAL_COUNT = 4  # electrodes nearest the coil
 WIDER_COUNT = 8
 FEWEST = 3  # trials below which nothing is reported
@@ -138,6 +136,28 @@ class TargetScorer:
         self._beside.add(trial, epoch, counts=counts)
         return replace(trial, stage_s={**trial.stage_s, "add": self._clock.now_s() - start_s})
 
+    def earlier(self) -> tuple[int, ...]:
+        """Trials before the first filter that can be cleaned by it now (``ChainSpec.reclean_earlier``)."""
+        return self.chain.earlier()
+
+    def again(self, trial_id: int, *, overruled: bool = False) -> CleanTrial | None:
+        """Clean one of the ``earlier`` trials again and put it in the place of what was summed; between pulses.
+
+        It counts if it is accepted now, or where a person ``overruled`` the chain as it did before. None: it could not be
+        cleaned, and nothing has changed.
+        """
+        trial = self.chain.again(trial_id)
+        if trial is None:
+            return None
+        counts = self._connectivity.slots.counts(trial_id) if overruled else trial.verdict.accepted
+        good = trial.good
+        self._connectivity.replace(trial_id, trial.analytic_re, trial.analytic_im, good, counts=counts)
+        self._evoked.replace(
+            trial_id, trial.eeg_uv[:, self._kept], good, self._powers.of(trial), counts=counts
+        )
+        self._beside.replace(trial, counts=counts)
+        return trial
+
     def take_out(self, trial_id: int) -> bool:
         """Stop counting a trial; False if it did not count."""
         self._evoked.remove(trial_id)
@@ -209,7 +229,7 @@ class TargetScorer:
         exact = se or self._errors.none_yet
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n,
-            connectivity=self._pair_scores(n, w, exact, meanwhile),
+            connectivity=pair_scores(self._connectivity, self._errors, w, exact=exact, why=self._why_no, meanwhile=meanwhile),
             evoked=evoked_scores(
                 self._evoked, self._connectivity, self._errors, window_s=self.spec.window_s, channels=channels, roi=roi,
                 exact=exact, why_global=self._why_no("global"), why_local=self._why_no("local"),
@@ -268,38 +288,6 @@ class TargetScorer:
             self._weights = (pairs, roi, np.concatenate(both))
         return self._weights[2]
 
-    def _pair_scores(
-        self, n: int, w: F64, exact: bool, meanwhile: Callable[[], None]
-    ) -> dict[str, dict[str, dict[str, Estimate]]]:
-        values = self._connectivity.pair_values()
-        each: dict[str, F64] = {}
-        if exact:
-            each = self._connectivity.without_each(w[:2], meanwhile=meanwhile)
-            wider = self._connectivity.without_each(w[2:], lagged_only=True, meanwhile=meanwhile)
-            each["dwpli2"] = np.concatenate([each["dwpli2"], wider["dwpli2"]], axis=1)
-        out: dict[str, dict[str, dict[str, Estimate]]] = {}
-        for measure in MEASURES:
-            out[measure] = {}
-            for s, scope in enumerate(self._scopes(measure)):
-                if not w[s].any():
-                    none = Estimate.absent(self._why_no(scope), n=n)
-                    out[measure][scope] = dict.fromkeys((*self._bands, POOLED), none)
-                    continue
-                by_band = with_mean(w[s] @ values[measure])
-                left_out = with_mean(each[measure][:, s]) if exact else None
-                out[measure][scope] = {
-                    band: self._errors.estimate(
-                        (measure, scope, band), float(by_band[j]), None if left_out is None else left_out[:, j], n,
-                        sqrt_scope=scope if measure == "dwpli2" else None,
-                    )
-                    for j, band in enumerate((*self._bands, POOLED))
-                }  # fmt: skip
-        return out
-
-    @staticmethod
-    def _scopes(measure: str) -> tuple[str, ...]:
-        return SCOPES + (WIDER_SCOPES if measure == "dwpli2" else ())
-
     def why_none(self) -> tuple[str, str]:
         """Why there is no GLOBAL and no LOCAL number, where there is none."""
         return self._why_no("global"), self._why_no("local")
@@ -313,12 +301,10 @@ class TargetScorer:
         return f"too few good channels {where}: a pair needs both good in half of the accepted trials"
 
     def _all_absent(self, why: str, n: int, seen: int) -> Scores:
-        none = dict.fromkeys((*self._bands, POOLED), Estimate.absent(why, n=n))
-        pairs = {m: dict.fromkeys(self._scopes(m), none) for m in MEASURES}
-        evoked = evoked_absent(self._bands, why, n)
         return Scores(
-            target=self.target, n_accepted=n, n_rejected=seen - n, connectivity=pairs, evoked=evoked
-        )
+            target=self.target, n_accepted=n, n_rejected=seen - n, connectivity=pairs_absent(self._bands, why, n),
+            evoked=evoked_absent(self._bands, why, n),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -390,10 +376,13 @@ def score_trials(
     scorer = TargetScorer(
         target, fitted, rate_hz, montage, coil_m, trials.shape[0], bad_channels=bad_channels, exact=exact
     )
-    verdicts = []
+    verdicts: list[Verdict] = []
     for i, data in enumerate(trials):
         epoch = Epoch(data=np.asarray(data, dtype=np.float32), rate_hz=rate_hz, pulse_sample=pulse_sample)
         verdicts.append(scorer.process(epoch, i).verdict)
+        for k in scorer.earlier():
+            again = scorer.again(k)
+            verdicts[k] = verdicts[k] if again is None else again.verdict
     return ScoredTrials(
         scores=scorer.scores(), verdicts=tuple(verdicts), average_uv=scorer.average(), times_s=scorer.times_s,
         leakage=scorer.leakage, spec=fitted,

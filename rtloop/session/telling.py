@@ -10,7 +10,7 @@ from rtloop.model.view import View
 from rtloop.record import kinds
 from rtloop.session.display import ranking_dict
 from rtloop.session.judging import block_judged, trial_judged
-from rtloop.session.line import SignalLine, Trial, trial_dict
+from rtloop.session.line import Again, SignalLine, Trial, again_dict, trial_dict
 from rtloop.session.looking import early_measured
 
 
@@ -45,6 +45,16 @@ class Teller:
             self._emit("early_measured", **early_measured(self._view(), line, label))
         if line.due_for_quality(label):
             self.quality(label.target, label.block, running=True)
+
+    def again(self, again: Again) -> None:
+        """What became of an earlier trial that was cleaned again, and after the last one the scores."""
+        line, trial, label = self._line, again.trial, again.trial.label
+        quality = trial_judged(trial, line.spec, line.limits)
+        self._emit("trial_recleaned", **again_dict(again, line.montage, quality))
+        if trial.scores is not None:
+            self.scores(label.target, label.block, trial.scores.to_dict(), 0.0)
+        if label.block == "preview" and not again.left:
+            self._emit("early_measured", **early_measured(self._view(), line, label))
 
     def scores(self, target: str, block: str, scores: Mapping[str, Any], scores_s: float) -> None:
         """The scores of a block, and the ranking where two targets have some."""

@@ -259,3 +259,68 @@ def test_left_out_first_trials_teach_like_any_other():
     assert ours[2].verdict.reasons == (("no artifact filter yet, trials learnt", 2.0, 4.0, ""),)
     for a, b in zip(ours, USUAL, strict=False):
         np.testing.assert_array_equal(a.eeg_uv, b.eeg_uv)
+
+
+RECLEAN = ChainSpec.from_dict({**SPEC.to_dict(), "reclean_earlier": True})
+
+
+def test_earlier_trials_are_cleaned_again_by_the_first_filter_and_later_ones_are_the_same_to_the_bit():
+    chain = Chain(RECLEAN, rate_hz=RATE, montage=MONTAGE)
+    first = run(DATA[:4], chain=chain)
+    for a, b in zip(first, USUAL, strict=False):
+        assert np.array_equal(a.eeg_uv, b.eeg_uv)
+    assert chain.earlier() == (0, 1, 2, 3)
+    again = [chain.again(k) for k in chain.earlier()]
+    assert chain.earlier() == ()
+    assert agreement(first, brain(16)[:4]) < 0.6
+    assert agreement(again, brain(16)[:4]) > 0.75
+    used = chain.spatial.used
+    assert used.trials == 4
+    for old, new in zip(first, again, strict=True):
+        assert new.verdict.numbers["spatial_trials"] == 4
+        assert new.verdict.accepted
+        inside = (TIMES > 0.012) & (TIMES < 0.09)
+        np.testing.assert_allclose(new.eeg_uv[:, inside], used.inside @ old.eeg_uv[:, inside], atol=2e-3)
+        before = TIMES < -0.05
+        np.testing.assert_allclose(new.eeg_uv[:, before], used.outside @ old.eeg_uv[:, before], atol=2e-3)
+        assert np.abs(new.analytic_re - old.analytic_re).max() > 0.1
+    for a, b in zip(run(DATA[4:9], chain=chain), USUAL[4:], strict=False):
+        assert np.array_equal(a.eeg_uv, b.eeg_uv)
+    assert chain.earlier() == ()
+    with pytest.raises(ValidationProblem, match="trial 2 cannot be cleaned again"):
+        chain.again(2)
+
+
+def test_an_earlier_trial_with_another_set_of_channels_is_cleaned_for_its_own():
+    broken = DATA[:5].copy()
+    broken[1, 5] = 0.0  # not good in four trials: it cannot be cleaned yet where it is good either
+    chain = Chain(RECLEAN, rate_hz=RATE, montage=MONTAGE)
+    run(broken[:4], chain=chain)
+    again = {k: chain.again(k) for k in chain.earlier()}
+    assert again[1].bad_channels[5].startswith("flat")
+    assert again[0].bad_channels[5] == "good in fewer than 4 trials before: cannot be cleaned yet"
+    assert all(np.isfinite(t.eeg_uv).all() and not t.eeg_uv[5].any() for t in again.values())
+
+
+def test_what_waits_for_the_first_filter_is_bounded_and_none_waits_where_they_are_kept():
+    refused = ChainSpec.from_dict({**RECLEAN.to_dict(), "quality": True, "max_pre_pp_uv": 1.0})
+    chain = Chain(refused, rate_hz=RATE, montage=MONTAGE)  # every trial is rejected for what teaches nothing
+    for k in range(11):
+        run(DATA[k : k + 1], chain=chain) if k == 0 else chain.process(
+            Epoch(data=DATA[k], rate_hz=RATE, pulse_sample=PULSE), trial_id=k
+        )
+    assert chain.earlier() == ()  # no filter
+    assert chain.earlier_lost == 3
+    assert chain.earlier_bytes == 8 * 1401 * 32 * 4
+    kept = Chain(SPEC, rate_hz=RATE, montage=MONTAGE)
+    run(DATA[:5], chain=kept)
+    assert (kept.earlier(), kept.earlier_lost, kept.earlier_bytes) == ((), 0, 0)
+    with pytest.raises(ValidationProblem, match="without a stage that learns"):
+        ChainSpec(reclean_earlier=True)
+
+
+def test_left_out_first_trials_count_once_they_are_cleaned_again():
+    spec = ChainSpec.from_dict({**RECLEAN.to_dict(), "leave_out_first": True})
+    chain = Chain(spec, rate_hz=RATE, montage=MONTAGE)
+    assert not any(t.verdict.accepted for t in run(DATA[:4], spec, chain=chain))
+    assert all(chain.again(k).verdict.accepted for k in chain.earlier())
