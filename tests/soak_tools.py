@@ -120,7 +120,7 @@ class Soak:
         )
         self.line = SteppedLine(self.sim, self.clock)
         self.edge = Edge(self.sim, self.clock)
-        self.meddled_s = self.powers_s = self.deaf_until_s = -math.inf
+        self.meddled_s = self.powers_s = self.deaf_until_s = self.began_s = -math.inf
         self.otherwise = False  # somebody else set what one fire gives
         self.owed_s = math.inf  # a trip is due by then
         if self.tally.runs % 500 == 0:
@@ -201,10 +201,12 @@ class Soak:
             self._must(self.otherwise, f"{so_far} discharges on a permit for {permit.n_pulses}")
             self._other()
             return
+        if so_far == 1:
+            self.began_s = now_s  # what goes on is beyond stopping
         second = permit.pair is not None and so_far == 2
         power = permit.pair.power_b_pct_mso if permit.pair is not None and second else permit.power_pct_mso
         if power_pct_mso != power:
-            read = not (now_s - self.powers_s <= SEEN_S or (second and self.otherwise))
+            read = not (self.began_s - self.powers_s <= SEEN_S or (second and self.otherwise))
             self._must(not read, f"{power_pct_mso} % on a permit for {power} %")
             self._other()
         self._must(self._counted() >= self.given, "not in the ledger before it was given")
@@ -555,7 +557,11 @@ class Soak:
         self.journal_fails = self.random.random() < 0.03
 
     def announce(self) -> None:
-        self.gate.announce(self.clock.now_s() + self.random.choice((-1.0, 0.0, 0.08, 1.0, math.nan)))
+        due_s = self.clock.now_s() + self.random.choice((-1.0, 0.0, 0.08, 1.0, math.nan))
+        try:
+            self.gate.announce(due_s)
+        except NotReady:
+            self._must(math.isnan(due_s), "an instant that is one was refused")
 
     def refresh(self) -> None:
         try:
