@@ -33,6 +33,7 @@ from rtloop.record.recorder_loop import NOTES_STREAM
 from rtloop.record.xdf_read import read_xdf
 from rtloop.session.companions import beside_measured, control_compared, equal_n_compared
 from rtloop.session.line import Again, Label, SignalLine, Spot, Trial
+from rtloop.session.marked import bad_from, refusing
 from rtloop.session.relooking import OF_A_COURSE, Relooking
 from rtloop.session.results import Results
 
@@ -127,6 +128,7 @@ def replay(
                 for k, v in started["spots"].items()
             }
             line = SignalLine(source, ChainSpec.from_dict(started["chain"]), spots)
+            line.ruled_out = refusing(bad_from(started), float(started["rate_hz"]))
             results = Results.open(pages, line, source)
             out = Replay(line=line, view=fold_all(journal.events), head_hash=journal.head_hash)
             try:
