@@ -48,7 +48,7 @@ def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> 
         raise
     except LineTrouble as err:
         raise _unanswered(err, facts, "the unit does not tell its software version") from err
-    _right_software(facts, options, software)
+    _right_software(options, software)
     watch.facts = replace(facts, software=software)
     try:
         first = unit.take_control()
@@ -68,7 +68,7 @@ def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> 
         raise
     except LineTrouble as err:
         raise _unanswered(err, facts, "the unit does not answer as it should") from err
-    _must_rest(watch)
+    _must_rest(watch.status)
     watch.opened()
     return Opened(
         status=watch.status, found_armed=found.may_discharge, found_power_pct_mso=power, software=software,
@@ -76,16 +76,15 @@ def _open(watch: UnitWatch, options: Options, wait: Callable[[float], None]) -> 
     )  # fmt: skip
 
 
-def _right_software(facts: UnitFacts, options: Options, software: tuple[int, ...]) -> None:
-    """UnitProblem with everything in which the unit's version contradicts the site file."""
-    if facts.kind != "rapid":
-        return
+def _right_software(options: Options, software: tuple[int, ...]) -> None:
+    """UnitProblem with everything in which the version contradicts the site file, which says nothing of a unit without one."""
     wrong = []
     if not software >= options.software_at_least:
         wrong.append(f"the site file says at least {firmware_of(options.software_at_least)}")
-    if software >= (9,) and not options.unlock_code:
+    from_9 = software >= (9,)
+    if from_9 and not options.unlock_code:
         wrong.append("from software 9 the unit needs its unlock code")
-    if software < (9,) and options.unlock_code:
+    if not from_9 and options.unlock_code:
         wrong.append("an unlock code is given, which software below 9 does not take")
     if wrong:
         raise UnitProblem(
@@ -109,25 +108,23 @@ def _single_pulses(watch: UnitWatch, wait: Callable[[float], None]) -> tuple[int
                 todo="set it at its front panel, or correct the model in the site file",
             )  # fmt: skip
     watch.setting, watch.setting_known = None, True
-    return before.power_pct_mso or 0, found
+    assert before.power_pct_mso is not None  # read_all refuses it
+    return before.power_pct_mso, found
 
 
 def _ramp(watch: UnitWatch, ramp_s: float, wait: Callable[[float], None]) -> None:
     """Let the power fall; a unit that somebody arms meanwhile is found as soon as in any standby."""
     end_s = watch.clock.now_s() + ramp_s
-    while True:
-        wait(max(0.0, min(watch.facts.keep_standby_s, end_s - watch.clock.now_s())))
-        watch.look()
-        _must_rest(watch)
-        if not watch.clock.now_s() < end_s:
-            return
+    while (left_s := end_s - watch.clock.now_s()) > 0:
+        wait(min(watch.facts.keep_standby_s, left_s))
+        _must_rest(watch.look())
 
 
-def _must_rest(watch: UnitWatch) -> None:
-    if watch.status is None or not watch.status.standby or watch.status.may_discharge:
+def _must_rest(status: UnitStatus) -> None:
+    if not status.standby or status.may_discharge:
         raise UnitProblem(
             Fault.UNIT_UNEXPECTED, "the unit does not go to standby", expected="standby after EA",
-            found=str(watch.status), todo="switch the unit off",
+            found=str(status), todo="switch the unit off",
         )  # fmt: skip
 
 

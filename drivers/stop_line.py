@@ -35,6 +35,8 @@ class StopLine:
     Raises NotReady when the port cannot be opened, ValidationProblem for another level.
     """
 
+    stopping: bool  # as last set without an error
+
     def __init__(
         self, setting: OutputSetting, *, clock: Clock, stop_level: Literal["low", "high"] = "low",
         make_port: MakePort = closed_port,
@@ -48,7 +50,6 @@ class StopLine:
         self._stop_is_high, self._clock = stop_level == "high", clock
         self._output = OutputLine(setting, make_port=make_port)
         self._closed = False
-        self.stopping = False  # as last set without an error
         self.trouble = ""
         if not self.assert_stop():
             self._output.close()

@@ -29,6 +29,7 @@ class RapidPort(MagpyPort):
     ) -> None:
         self._unlock_code = unlock_code
         self.version: tuple[int, ...] = ()
+        self._from_9 = False  # whether its software is that new
         super().__init__(line, clock, urgent)
 
     def _made(self) -> Any:
@@ -37,12 +38,12 @@ class RapidPort(MagpyPort):
     def identify(self) -> tuple[int, ...]:
         """``ND``: the version; the text may follow a status byte. Raises LineTrouble."""
         raw = self.own(b"ND", None)
-        found = re.search(r"\d+(?:\.\d+)+", raw[1:-2].decode("latin-1"))
-        self.version = tuple(int(part) for part in found[0].split(".")) if found else ()
-        if not (self.version and 0 < self.version[0] <= NEWEST):  # a status byte may look like a digit
+        found = re.search(rb"(\d+)(?:\.\d+)+", raw[:-1])  # not in the check byte
+        if found is None or not 0 < (first := int(found[1])) <= NEWEST:  # a status byte may look like a digit
             raise Garbled(f"no version in {raw!r}", written=True)
+        self.version, self._from_9 = tuple(map(int, found[0].split(b"."))), first >= 9
         self._unit._version = self.version
-        self._unit._parameterReturnBytes = 24 if self.version >= (9,) else 22 if self.version >= (7,) else 21
+        self._unit._parameterReturnBytes = 24 if self._from_9 else 22 if first >= 7 else 21
         return self.version
 
     def look(self, *, mode: bool = False, numbers: bool = False) -> Reply:
@@ -50,7 +51,7 @@ class RapidPort(MagpyPort):
 
         ``numbers``: with ``\\@`` in any case (from software 9 38 ms in all).
         """
-        if self.version >= (9,):
+        if self._from_9:
             try:
                 said = self.own_rapid(b"x@", 6)
             except Refused:  # control was lost in a silence
@@ -66,15 +67,14 @@ class RapidPort(MagpyPort):
         """
         if isinstance(setting, Pair):
             raise Refused("no pairs on a Rapid²", written=False)
-        wide = self.version >= (9,)
-        digits = 4 if wide else 3
+        digits = 4 if self._from_9 else 3
         if setting is None:
             self.own_rapid(b"[%0*d" % (digits, 0), 4)
             return
         self.own_rapid(b"[%0*d" % (digits, 10), 4)
         self.own_rapid(b"B%04d" % round(setting.frequency_hz * 10), 4)
         self.own_rapid(b"[%0*d" % (digits, round(setting.duration_s * 10)), 4)
-        self.own_rapid(b"D%0*d" % (5 if wide else 4, setting.n_pulses), 4)
+        self.own_rapid(b"D%0*d" % (5 if self._from_9 else 4, setting.n_pulses), 4)
 
     def differs(self, reply: Reply, setting: Train | Pair | None) -> str:
         """Mode, and in a reply to ``\\`` frequency, pulses and duration as well."""

@@ -50,12 +50,11 @@ class UnitFacts:
     keep_armed_s: float = 0.15  # we speak at least this often; the unit lets go after about 1 s of silence
     keep_standby_s: float = 2.0  # ... after about 10 s of silence
     lets_go_armed_s: float = 1.0
-    idle_disarm_s: float = 60.0  # armed without a pulse
 
     def ramp_s(self, from_pct_mso: int, to_pct_mso: int) -> float:
         """Time the unit needs to change its power."""
         change = to_pct_mso - from_pct_mso
-        return change * self.ramp_up_s_per_pct if change > 0 else -change * self.ramp_down_s_per_pct
+        return max(change * self.ramp_up_s_per_pct, -change * self.ramp_down_s_per_pct)
 
     def min_interval_s(self, power_pct_mso: int, train: Train | None = None) -> float:
         """Shortest time from the last pulse, or the end of ``train``, to the next; ValueError for no power of ours."""
@@ -71,13 +70,9 @@ class UnitFacts:
 
 def interval_200_s(power_pct_mso: int) -> float:
     """200²: 2 s below 50 %, 3 s below 80 %, 4 s up to 100 %; refuses anything else (also NaN)."""
-    if 0 <= power_pct_mso < 50:
-        return 2.0
-    if 50 <= power_pct_mso < 80:
-        return 3.0
-    if 80 <= power_pct_mso <= 100:
-        return 4.0
-    raise ValueError(f"no such power on a 200²: {power_pct_mso} % MSO")
+    if not 0 <= power_pct_mso <= 100:
+        raise ValueError(f"no such power on a 200²: {power_pct_mso} % MSO")
+    return 2.0 if power_pct_mso < 50 else 3.0 if power_pct_mso < 80 else 4.0
 
 
 def interval_bistim_s(power_pct_mso: int) -> float:
@@ -119,7 +114,7 @@ def _ceilings_hz() -> Mapping[int, Mapping[int, Mapping[int, float]]]:
     """
     text = resources.files("magpy").joinpath("rapid_system_info.yaml").read_text("utf-8")
     tables = yaml.safe_load(text)["maxFrequency"]
-    tables[240][1][80] = min(30, tables[240][1][80])
+    tables[240][1][80] = 30
     return {
         volts: {
             family: {p: float(min(row[q] for q in range(p + 1))) for p in range(101)}
@@ -149,11 +144,12 @@ def train_refusals(facts: UnitFacts, power_pct_mso: int, train: Train) -> tuple[
     if not isinstance(train, Train):
         return (*reasons, f"no train, but {type(train).__name__}")
     f_hz, n, duration_s = train.frequency_hz, train.n_pulses, train.duration_s
-    if not f_hz <= TENTHS_UP_TO_HZ and not abs(f_hz - round(f_hz)) < 1e-6:
+    tenths_hz = round(10 * f_hz)  # a Train has no other
+    if not f_hz <= TENTHS_UP_TO_HZ and tenths_hz % 10:
         reasons.append(f"{f_hz:g} Hz: only whole numbers above {TENTHS_UP_TO_HZ:g} Hz")
     if not n <= MOST_PULSES:
         reasons.append(f"{n} pulses: at most {MOST_PULSES} in a train")
-    if not abs(duration_s * 10 - round(duration_s * 10)) < 1e-6:
+    if 100 * n % tenths_hz:
         reasons.append(
             f"{n} pulses at {f_hz:g} Hz take {duration_s:.4g} s, which is no whole number of 0.1 s"
         )

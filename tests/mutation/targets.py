@@ -8,6 +8,7 @@ _SETTINGS = "tests/unit/test_drivers_mutants_settings.py"
 _TRIGGER = ("tests/unit/test_drivers_mutants_trigger.py", "tests/unit/test_drivers_trigger.py")
 _LINE = ("tests/unit/test_drivers_mutants_line.py",)
 _CLIENT = ("tests/unit/test_drivers_mutants_client.py",)
+_OPENING = ("tests/unit/test_drivers_mutants_opening.py",)
 _FOUND = "tests/unit/test_drivers_found_setting.py"
 _REOPENED = "tests/unit/test_drivers_reopened.py"
 _SAFETY = "tests/unit/test_safety_mutants.py"
@@ -19,6 +20,8 @@ _TRAIN_RULES = "tests/unit/test_safety_train_rules.py"
 
 #: source file -> its tests (files or node ids), in the order in which they are tried
 TARGETS: dict[str, tuple[str, ...]] = {
+    "drivers/opening.py": _OPENING,
+    "drivers/pause.py": _OPENING,
     "drivers/permits.py": ("tests/unit/test_drivers_mutants.py",),
     "drivers/pacing.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py", _REOPENED),
     "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
@@ -31,13 +34,20 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "drivers/unasked.py": ("tests/unit/test_drivers_unasked.py",),
     "drivers/reading.py": (_SETTINGS,),
+    "drivers/requests.py": ("tests/unit/test_drivers_mutants_requests.py",),
     "drivers/settings.py": (_SETTINGS,),
+    "drivers/stop_line.py": (
+        "tests/unit/test_drivers_mutants_requests.py",
+        "tests/unit/test_drivers_trigger.py",
+    ),
     "drivers/refusals.py": (_SETTINGS,),
     "drivers/watch.py": _WATCH,
     "drivers/keeping.py": _WATCH,
     "drivers/trigger.py": _TRIGGER,
     "drivers/client.py": _CLIENT,
     "drivers/magstim/magpy_port.py": _LINE,
+    "drivers/magstim/rapid_port.py": ("tests/unit/test_drivers_rapid_port.py",),
+    "drivers/magstim/units.py": ("tests/unit/test_drivers_units.py",),
     "drivers/magstim/bistim_port.py": ("tests/unit/test_drivers_bistim_port.py",),
     "rtloop/safety/ledger.py": ("tests/unit/test_safety_ledger.py", _SAFETY, _GATE, _REOPENED),
     "rtloop/safety/interlock.py": ("tests/unit/test_safety_interlock.py", _SAFETY, _GATE),
@@ -62,24 +72,6 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
 }
 #: tried when named on the command line; their survivors are not gone through
-NOT_YET: dict[str, tuple[str, ...]] = {
-    "drivers/stop_line.py": ("tests/unit/test_drivers_trigger.py",),
-    "drivers/pause.py": ("tests/unit/test_drivers_opening_cut.py",),
-    "drivers/opening.py": (
-        "tests/unit/test_drivers_opening_cut.py",
-        "tests/unit/test_drivers_opening.py",
-        _FOUND,
-        "tests/unit/test_drivers_worker_states.py",
-    ),
-    "drivers/magstim/rapid_port.py": (
-        _FOUND,
-        "tests/unit/test_drivers_trains.py",
-        "tests/unit/test_drivers_opening.py",
-        "tests/contract/test_drivers_models.py::TestSteppedRapid9",
-        "tests/contract/test_drivers_models.py::TestSteppedRapid7",
-        "tests/contract/test_drivers_models.py::TestSteppedRapid5",
-    ),
-    "drivers/magstim/units.py": ("tests/unit/test_drivers_units.py", "tests/unit/test_drivers_trains.py"),
-}
+NOT_YET: dict[str, tuple[str, ...]] = {}
 #: small and pure: every mutant of these is tried in every run, sampled or not
 ALWAYS = ("drivers/permits.py",)
