@@ -36,7 +36,7 @@ def earlier_of(data_dir: Path, participant: str, *, simulated: bool) -> tuple[Le
             )  # fmt: skip
         for event in events:
             ledger.apply(event.kind, event.data)
-        if (run := run_of(events)) is not None:
+        if (run := run_of(events, folder)) is not None:
             runs.append(run)
     return ledger, tuple(runs)
 

@@ -117,6 +117,10 @@ class Progress:
                 return f"   {d['words']}"
             case "map_looked_at":
                 return f"== {look_words(d, view)}"
+            case "map_resumed":
+                return f"== {d['words']}"
+            case "visit_kept" if d["why_absent"]:
+                return f"!! the trials of this visit could not be kept: {d['why_absent']}"
             case "targets_matched":
                 return "\n".join(f"   {line}" for line in matched_words(d, view))
             case "quality_judged" if not d["running"]:
@@ -178,9 +182,8 @@ def _resumed(d: Mapping[str, Any]) -> list[str]:
     if d["session_id"] == d["run_id"]:
         return []
     n = d["dose_before"]["session"]
-    anew = "; the map begins anew, its earlier trials are not looked at" if d.get("decision") else ""
     return [
-        f"   this run goes on with session {d['session_id']}, which did not come to its end: its {n} pulses count here{anew}"
+        f"   this run goes on with session {d['session_id']}, which did not come to its end: its {n} pulses count here"
     ]
 
 

@@ -20,7 +20,7 @@ from rtloop.app.log import LOGGER, close_log, log_event, open_log
 from rtloop.app.opening import band_of, controls_of, criteria_of, dose_before, places_of, steps_dict
 from rtloop.app.preflight import preflight
 from rtloop.app.progress import Progress
-from rtloop.app.resumed import session_of
+from rtloop.app.resumed import map_before, session_of
 from rtloop.app.setting import (
     Request,
     Setting,
@@ -38,7 +38,7 @@ from rtloop.app.wiring import (
     simulated_bedside,
 )
 from rtloop.clock import WALL, Clock
-from rtloop.decide.precision import TargetState, next_pulse_needed
+from rtloop.decide.precision import run_is_over
 from rtloop.errors import RtloopError
 from rtloop.link.server import LinkServer
 from rtloop.model.pulse import Pulse
@@ -165,7 +165,11 @@ class Sitting:
         self.operator = self._operator()
         self.results = Results.open(bench.pages, self.line, bench.source)
         self.steps = expand(plan)
-        self.course = course_of(plan, self.line)
+        self.course, self.earlier, left = course_of(plan, self.line), None, self.steps
+        if self.course is not None:
+            self.course.keep_in(folder)
+            self.earlier = map_before(setting.runs, session_id=self.session_id, run_id=setting.run_id)
+            left = self.course.left_of(self.steps, self.earlier)
         timing = plan.timing
         self.loop = Loop(
             clock=clock,
@@ -173,12 +177,12 @@ class Sitting:
             append=journal.append,
             interlock=self.interlock,
             engine=Engine(
-                self.steps,
+                left,
                 places=places_of(plan),
                 isi_s=(1.0, 1.0) if timing is None else timing.isi_s,
                 seed=setting.request.seed if timing is None or timing.isi_seed is None else timing.isi_seed,
                 first_delay_s=0.0 if timing is None else timing.lead_s,
-                enough=_enough,
+                enough=run_is_over,
                 listening=listening,
                 course=self.course is not None,
             ),
@@ -318,7 +322,7 @@ class Sitting:
             except Exception as err:  # the last record comes in any case
                 clean, words = False, f"{words}; no decision could be made: {type(err).__name__}: {err}"
             else:
-                self.loop.emit(kinds.DECISION_MADE, **decision)
+                self.loop.emit(kinds.DECISION_MADE, sync=True, **decision)
         if measured:  # takes seconds: after what must not be lost
             self.loop.measure(last=True)
         board = self.bench.board
@@ -360,6 +364,8 @@ class Sitting:
             for block in ("preview", "run"):
                 self.line.scorer(target.name, block)
         preflight(self.loop, bench, self.vigil, self.setting, self.progress, self.clock)
+        if self.course is not None and self.earlier is not None:
+            self.course.resume(self.earlier, self.loop.view.started)
 
     def meanwhile(self, now_s: float) -> None:
         """What the supervising thread does many times a second: presence, screen, errands, the simulated operator."""
@@ -391,9 +397,3 @@ class Sitting:
         if stopped:
             return 5
         return 6
-
-
-def _enough(accepted: int, given: int, wanted: int, most: int) -> bool:
-    return not next_pulse_needed(
-        TargetState(target="", wanted=wanted, most=most, given=given, accepted=accepted)
-    )

@@ -90,8 +90,8 @@ class Contest:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """The answer of one look. ``leader`` and ``challenger`` are None where no ranking was computed; ``declared`` False:
-    a look outside the plan, with its own boundary. A look that finds the targets not comparable is not spent."""
+    """The answer of one look. ``leader`` and ``challenger`` are None where no ranking was computed; ``declared`` False
+    (a look outside the plan) is made by no version. A look that finds the targets not comparable is not spent."""
 
     number: int
     of: int
@@ -118,9 +118,9 @@ def look(candidates: Sequence[Candidate], comparability: Comparability, spec: Lo
     if not 1 <= number <= spec.looks:
         raise ValidationProblem(
             "this look was not declared", expected=f"1 to {spec.looks}", found=str(number),
-            todo="use the boundary for looks outside the plan",
+            todo="plan the number of looks beforehand",
         )  # fmt: skip
-    refused = _refused(candidates, comparability, spec, number, declared=True)
+    refused = _refused(candidates, comparability, spec, number)
     if refused is not None:
         return refused
     leader, others = _leader(candidates, spec)
@@ -166,40 +166,6 @@ def look(candidates: Sequence[Candidate], comparability: Comparability, spec: Lo
     )  # fmt: skip
 
 
-def unplanned_look(candidates: Sequence[Candidate], comparability: Comparability, spec: LookSpec) -> Look:
-    """A look outside the plan: at any pulse, as often as wanted, with the wider boundary that allows for it.
-
-    It answers NAMED, UNDECIDED (so far) or NOT_COMPARABLE. Exact for normal scores only.
-    """
-    refused = _refused(candidates, comparability, spec, 0, declared=False)
-    if refused is not None:
-        return refused
-    leader, others = _leader(candidates, spec)
-    contests = []
-    for c in others:
-        z, short = [], -math.inf
-        for scale in spec.agree:
-            a, b = leader.score(scale), c.score(scale)
-            v = _variance(leader, scale, spec) + _variance(c, scale, spec)
-            t = boundary.any_time_scale(a, b)
-            z.append(_z(leader, c, scale, spec))
-            short = max(short, boundary.any_time_z(v, t) if v > 0 and t > 0 else math.inf)
-        contests.append(Contest(target=c.target, z=tuple(z), needed=short))
-    contests.sort(key=lambda c: (min(c.z) - c.needed, c.target))
-    closest, told = contests[0], _told(spec.question)
-    if closest.won:
-        outcome = Outcome.NAMED
-        words = f"{leader.target} has the {told} GLOBAL score, by the boundary for looks outside the plan"
-    else:
-        outcome = Outcome.UNDECIDED
-        words = f"Undecided so far, by the boundary for looks outside the plan: {leader.target} leads"
-    return Look(
-        number=0, of=spec.looks, outcome=outcome, question=spec.question, leader=leader.target, declared=False,
-        challenger=closest.target, contests=tuple(contests), comparability=comparability,
-        words=f"{words} (closest: {closest.target}, z = {min(closest.z):.2f}, needed {closest.needed:.2f}).",
-    )  # fmt: skip
-
-
 def decision_of(found: Look, candidates: Sequence[Candidate]) -> Decision:
     """The look as the answer that is recorded and shown, with the note on what the trial found.
 
@@ -225,12 +191,7 @@ def _told(question: Question) -> str:
 
 
 def _refused(
-    candidates: Sequence[Candidate],
-    comparability: Comparability,
-    spec: LookSpec,
-    number: int,
-    *,
-    declared: bool,
+    candidates: Sequence[Candidate], comparability: Comparability, spec: LookSpec, number: int
 ) -> Look | None:
     names = [c.target for c in candidates]
     if len(names) < 2 or len(set(names)) != len(names):
@@ -248,7 +209,7 @@ def _refused(
         return None
     return Look(
         number=number, of=spec.looks, outcome=Outcome.NOT_COMPARABLE, question=spec.question, words=words.strip(),
-        comparability=comparability, declared=declared,
+        comparability=comparability,
     )  # fmt: skip
 
 

@@ -11,8 +11,6 @@ from enum import StrEnum
 
 from rtloop.model.estimate import Estimate
 
-#: judging a share of rejected pulses on fewer is noise; SCIENCE section 4 looks at averages of 10-30
-SHARE_FROM = 10
 NO_SCORE = Estimate.absent("no accepted trial yet")
 NOT_MATCHED = Estimate.absent("the noise-matched score is made at a declared look only")
 
@@ -58,13 +56,7 @@ def next_pulse_needed(state: TargetState) -> bool:
     return enough(state) is Enough.NOT_YET
 
 
-def within_reach(state: TargetState) -> bool:
-    """Whether the wanted number can still be accepted before the allowed number is given."""
-    return state.wanted - state.accepted <= max(state.most - state.given, 0)
-
-
-def too_many_rejected(state: TargetState, share_max: float) -> bool:
-    """Whether the share of rejected among judged pulses is over the plan's limit; never from fewer than
-    10."""
-    judged = state.accepted + state.rejected
-    return judged >= SHARE_FROM and not state.rejected / judged <= share_max
+def run_is_over(accepted: int, given: int, wanted: int, most: int) -> bool:
+    """Whether a run of so many accepted of so many given pulses needs none any more."""
+    state = TargetState(target="", wanted=wanted, most=most, given=given, accepted=accepted)
+    return not next_pulse_needed(state)

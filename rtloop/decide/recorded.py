@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from rtloop.decide.comparability import Check, Comparability, Finding
 from rtloop.decide.course import Event, Restart, Visit
 from rtloop.decide.look import Contest, Look, Outcome
 from rtloop.decide.mapping import Question
 from rtloop.decide.matching import MatchedScore
 from rtloop.errors import ValidationProblem
+from rtloop.model.estimate import Estimate
 
 
 def event_dict(event: Event) -> dict[str, Any]:
@@ -81,6 +84,21 @@ def score_dict(score: MatchedScore) -> dict[str, Any]:
         "noise_by_band": [float(x) for x in score.noise_by_band], "weakest_by_band": list(score.weakest_by_band),
         "shifts": list(score.shifts), "words": score.words,
     }  # fmt: skip
+
+
+def score_of(d: Mapping[str, Any]) -> MatchedScore:
+    """Inverse of ``score_dict``. ``ValidationProblem`` for anything else."""
+    try:
+        return MatchedScore(
+            target=str(d["target"]), raw=Estimate.from_dict(d["raw"]), matched=Estimate.from_dict(d["matched"]),
+            snr=Estimate.from_dict(d["snr"]), snr_by_band=np.array(d["snr_by_band"], np.float64),
+            noise_by_band=np.array(d["noise_by_band"], np.float64), weakest_by_band=tuple(d["weakest_by_band"]),
+            shifts=tuple(int(s) for s in d["shifts"]),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as problem:
+        raise ValidationProblem(
+            "no score of a look", expected="the fields of a matched score", found=str(problem)
+        ) from problem
 
 
 def _plain(finding: Finding) -> dict[str, Any]:

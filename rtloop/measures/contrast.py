@@ -65,11 +65,6 @@ def contrasted(real: Scores, control: Scores) -> Scores:
     )  # fmt: skip
 
 
-def z_of(e: Estimate) -> float:
-    """A difference in units of its SE; 0 where it is absent or certain to be nothing. For display, not a decision."""
-    return e.value / e.se if e.present and e.se > 0 else 0.0
-
-
 def subtracted_average(real_uv: F32, control_uv: F32) -> F32:
     """Average of the real block minus that of the control block, float32[n_channels, n_times], µV.
 

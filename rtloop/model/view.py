@@ -288,6 +288,9 @@ def fold(view: View, event: Event) -> View:
             return replace(view, ranking=dict(d))
         case "map_looked_at":
             return replace(view, map_look=dict(d))
+        case "map_resumed":
+            looks = [e for e in d["history"] if e["event"] == "look"]
+            return replace(view, map_look=looks[-1] if looks else None)
         case "map_restarted":
             return replace(view, map_look=None)
         case "decision_made":

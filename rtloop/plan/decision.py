@@ -54,9 +54,18 @@ def _prescription(
 
 def pulses_of_returns(decision: Decision, n_targets: int, comparability: Comparability | None) -> int:
     """Pulses that visits after the first may give at most: returns to two before each further look, and repairs."""
-    least = max(decision.n0, 0 if comparability is None else comparability.accepted_min)
-    repair = -(-least * decision.block_max // decision.block)
+    repair = most_given(decision, least_accepted(decision, comparability))
     return 2 * (decision.looks - 1) * decision.block_max + decision.repairs * n_targets * repair
+
+
+def least_accepted(decision: Decision, comparability: Comparability | None) -> int:
+    """Accepted pulses without which a target is compared with none: what a visit for missing pulses may want at most."""
+    return max(decision.n0, 0 if comparability is None else comparability.accepted_min)
+
+
+def most_given(decision: Decision, wanted: int) -> int:
+    """Pulses given at most for ``wanted`` accepted ones after the first visits (as ``Prescription.most``)."""
+    return -(-wanted * decision.block_max // decision.block)
 
 
 def decision_wrong(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rtloop.errors import ValidationProblem
 from rtloop.model.pulse import Purpose
+from rtloop.plan.decision import least_accepted, most_given
 from rtloop.plan.dose import pct_mso_from_rmt
-from rtloop.plan.schema import Kind, Plan, Target, Timing
+from rtloop.plan.schema import Kind, Plan, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +123,18 @@ def visit_anew(plan: Plan, target: str, why: str) -> tuple[Step, ...]:
     return (replace(place, why=why), *rest)  # type: ignore[arg-type]
 
 
-def visit_again(plan: Plan, target: str, pulses_wanted: int, pulses_max: int, why: str) -> tuple[Step, ...]:
-    """A return visit: the same intensity, no preview, pulses added to those of the visits before."""
+def visit_again(
+    plan: Plan, target: str, pulses_wanted: int, pulses_max: int, why: str, *, power: tuple[int, float | None] | None = None
+) -> tuple[Step, ...]:  # fmt: skip
+    """A return visit: the same intensity, no preview, pulses added to those of the visits before.
+
+    ``power`` (% MSO, % RMT): at which an earlier run of the session visited; None: the plan's, or as chosen in this run.
+    """
     steps = _visit(plan, 0, plan.target(target))
     (run,), review = [s for s in steps if isinstance(s, Run)], steps[-1]
     assert isinstance(review, Review)
+    if power is not None:
+        run = replace(run, power_pct_mso=power[0], power_pct_rmt=power[1])
     return (
         Place(index=0, target=target, why=why),
         replace(run, index=1, pulses_wanted=pulses_wanted, pulses_max=pulses_max, adds=True),
@@ -135,18 +142,21 @@ def visit_again(plan: Plan, target: str, pulses_wanted: int, pulses_max: int, wh
     )
 
 
-def returns_at_most(plan: Plan) -> tuple[Step, ...]:
-    """Return visits before each further look, to the two targets with most power: what a rehearsal must allow for."""
+def returns_at_most(plan: Plan) -> tuple[Run, ...]:
+    """Visits after the first ones that a rehearsal must allow for: before each further look to the two targets with most
+    power, and everywhere the repairs for missing pulses, with every pulse they may give."""
     decision = plan.decision
     if decision is None:
         return ()
     runs = [s for s in expand(plan) if isinstance(s, Run)]
     two = sorted(runs, key=lambda s: (-s.power_pct_mso, -s.pulses_max))[:2]
-    return tuple(
-        replace(s, pulses_wanted=decision.block, pulses_max=decision.block_max, adds=True)
-        for _ in range(decision.looks - 1)
-        for s in two
-    )
+    least = least_accepted(decision, plan.comparability)
+    most = most_given(decision, least)
+    returns = [
+        replace(s, pulses_wanted=decision.block, pulses_max=decision.block_max, adds=True) for s in two
+    ]
+    repairs = [replace(s, pulses_wanted=least, pulses_max=most, adds=True) for s in runs]
+    return (*returns * (decision.looks - 1), *repairs * decision.repairs)
 
 
 def targets_in_order(plan: Plan) -> tuple[Target, ...]:
@@ -155,16 +165,6 @@ def targets_in_order(plan: Plan) -> tuple[Target, ...]:
     if plan.order.kind == "random":
         random.Random(plan.order.seed).shuffle(order)
     return tuple(order)
-
-
-def intervals_s(timing: Timing, seed: int) -> Iterator[float]:
-    """Intervals between pulses, s, without end: uniform in ``isi_s``, from the plan's ``isi_seed`` if it
-    has one,
-    else from ``seed`` (to be journaled by the caller)."""
-    draw = random.Random(seed if timing.isi_seed is None else timing.isi_seed)
-    low, high = timing.isi_s
-    while True:
-        yield min(max(draw.uniform(low, high), low), high)  # uniform may round past its ends
 
 
 def _listen(first: int, target: Target) -> list[Step]:

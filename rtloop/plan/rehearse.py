@@ -74,8 +74,9 @@ class Rehearsal:
     """What the plan would be.
 
     ``duration_s`` and ``pulses`` are (least, most): every pulse accepted at the shortest interval, and every
-    allowed pulse at the longest, with the return visits before every declared look. Coil placement, the
-    operator's looks and redone targets are not in them. A watch plan gives no pulse and has no duration of its own: zeros.
+    allowed pulse at the longest, with the return visits before every declared look and those for missing pulses. Coil
+    placement, the operator's looks and redone targets are not in them. A watch plan gives no pulse and has no duration of its
+    own: zeros.
     """
 
     plan_name: str
@@ -137,7 +138,7 @@ def rehearse(
     expanded = plan if bound else _with_stand_in(plan)
     steps, returns = expand(expanded), returns_at_most(expanded)
     rows = tuple(_row(plan, t.name, steps, bound) for t in targets_in_order(plan))
-    more = [s.pulses_max for s in returns if isinstance(s, Run)]
+    more = [s.pulses_max for s in returns]
     longest_s = 0.0 if plan.timing is None else plan.timing.isi_s[1]
     return Rehearsal(
         plan_name=plan.name,

@@ -88,6 +88,10 @@ class SessionFolder:
         """The private socket for a window's words (rtloop.link.server), while the session runs."""
         return self.path / "link"
 
+    def map_trials(self, number: int) -> Path:
+        """Trials of a target of a mapping, for a run that resumes it (rtloop.session.keeping); ``number`` from 1."""
+        return self.path / f"map-{number:02d}.npz"
+
     @property
     def plan(self) -> Path:
         return self.path / "plan.toml"

@@ -17,6 +17,7 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import JournalRead, read_journal
 from rtloop.record.kinds import FAULT_RAISED, RECORDING_CHECKED, SESSION_ENDED
 from rtloop.record.recorder_loop import JOURNAL_STREAM
+from rtloop.record.verify_map import check_map
 from rtloop.record.verify_pulses import check_pulses
 from rtloop.record.verify_xdf import RecordedFile, check_recording
 
@@ -82,6 +83,7 @@ def verify(path: str | Path) -> VerifyResult:
         _check_acknowledged(folder, journal, rec, out)
     if journal is not None:
         check_pulses(journal.events, None if rec is None else rec.end_sample, out)
+        check_map(folder, journal.events, out)
     wrong = sum(line.startswith("PROBLEM") for line in out.lines)
     out.counts["problems"] = wrong
     out.lines.append("the record is whole" if not wrong else f"{wrong} problem(s) found")

@@ -5,6 +5,7 @@ What is next is a function of the history alone (``rtloop.decide.course``), and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from rtloop.decide.mapping import TRIAL_NOTE, Decision, DecisionKind
 from rtloop.decide.matching import MatchedScore, match
 from rtloop.decide.prescription import Prescription
 from rtloop.decide.ranking import rank
-from rtloop.decide.recorded import event_dict, score_dict
+from rtloop.decide.recorded import event_dict, score_dict, score_of
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.model.view import key_of
@@ -24,6 +25,8 @@ from rtloop.plan.decision import prescription_of
 from rtloop.plan.expand import Review, Step, visit_again, visit_anew
 from rtloop.plan.schema import Plan
 from rtloop.record import kinds
+from rtloop.record.folder import SessionFolder
+from rtloop.session.keeping import Earlier, Keeper, taken_over, visits_of
 from rtloop.session.line import SignalLine
 from rtloop.session.ongoing import Ongoing, with_common_pairs
 
@@ -79,19 +82,10 @@ def look_at(
             words=f"The targets are not comparable: {words}.{todo}",
         ), ()  # fmt: skip
     candidates = [
-        Candidate(target=s.target, visits=max(1, _visits(history, s.target)), raw=s.raw, matched=s.matched)
+        Candidate(target=s.target, visits=max(1, visits_of(history, s.target)), raw=s.raw, matched=s.matched)
         for s in scores
     ]
     return look(candidates, compared, spec, number), scores
-
-
-def _visits(history: Sequence[Event], target: str) -> int:
-    """Visits since the last restart."""
-    n = 0
-    for event in history:
-        if not isinstance(event, Look) and event.target == target:
-            n = 0 if isinstance(event, Restart) else n + 1
-    return n
 
 
 class Course:
@@ -112,6 +106,9 @@ class Course:
         self._scores: tuple[MatchedScore, ...] = ()
         self._asked = False  # the operator was asked whether a target is recorded anew
         self._over = ""  # why the course ended without its look
+        self._keeper: Keeper | None = None  # where nothing is kept (a recording), no run can resume
+        self._powers: Mapping[str, tuple[int, float | None]] = {}  # at which an earlier run visited
+        self._here = True  # where the coil is is known from the history
         self.emit: Emit = lambda kind, /, *, sync=False, **data: None
 
     def fixed(self) -> dict[str, Any]:
@@ -121,6 +118,43 @@ class Course:
     def _enter(self, event: Event) -> None:
         self.history.append(event)
         self.emit(KIND_OF[type(event)], **event_dict(event))
+
+    def keep_in(self, folder: SessionFolder) -> None:
+        """Keep the trials of each visit in the session's folder, for a run that resumes it."""
+        self._keeper = Keeper(folder, self._line, self._ongoing)
+
+    def resume(self, earlier: Earlier, now: Mapping[str, Any]) -> None:
+        """Go on with the map of an earlier run of the session, as far as its trials are whole. ``now``: ``session_started``.
+
+        IntegrityProblem when this session's folder cannot take the trials over.
+        """
+        assert self._keeper is not None
+        plain = json.loads(json.dumps(now))
+        over = self._is_over(earlier.history)
+        taken = taken_over(earlier, plain, over=over, n_channels=self._line.montage.n_channels)
+        rows = self._keeper.take(taken)
+        self.history, self._powers, self._here = list(taken.history), taken.powers, False
+        scores = earlier.scores if taken.history and any(isinstance(e, Look) for e in taken.history) else []
+        self._scores = tuple(score_of(s) for s in scores)
+        self.emit(
+            kinds.MAP_RESUMED, sync=True, run=earlier.folder.path.name, files=rows, scores=scores, lost=list(taken.lost),
+            history=[event_dict(e) for e in self.history], bytes=sum(r["bytes"] for r in rows),
+            words=_resumed_words(taken.words, sum(r["bytes"] for r in rows), over),
+        )  # fmt: skip
+
+    def _is_over(self, history: Sequence[Event]) -> bool:
+        """Whether the map has its answer already."""
+        last = next((e for e in reversed(history) if isinstance(e, Look)), None)
+        step = next_step(self._prescription.course, history)
+        return step.do is Do.END and last is not None and last.outcome is not Outcome.NOT_COMPARABLE
+
+    def left_of(self, steps: Sequence[Step], earlier: Earlier | None) -> tuple[Step, ...]:
+        """The plan's first visits that are still to be made, before anything is asked of the map."""
+        if earlier is None:
+            return tuple(steps)
+        if self._is_over(earlier.history):
+            return ()
+        return tuple(s for s in steps if not visits_of(earlier.history, s.target))
 
     def _counted(self, target: str) -> int:
         n = 0
@@ -134,13 +168,17 @@ class Course:
         if self._asked:  # nothing was recorded: it stays at what the look said
             self._over = "the targets are not comparable, and none was recorded again"
             return
-        now = self._line.scorer(target, "run").n_accepted
+        now = self._line.scorer(target, "run").n_accepted + self._ongoing.n_carried(key_of(target, "run"))
+        self._here = True
         self._enter(Visit(target=target, accepted=max(0, now - self._counted(target))))
+        if self._keeper is not None:
+            kept = self._keeper.keep(target)
+            self.emit(kinds.VISIT_KEPT, sync=True, **kept)
 
     def restarted(self, target: str) -> None:
         """The trials of a target's run were forgotten."""
         self._asked = False
-        if _visits(self.history, target):
+        if visits_of(self.history, target):
             self._enter(Restart(target=target))
 
     def next(self, left_out: str = "") -> tuple[Step, ...]:
@@ -168,13 +206,14 @@ class Course:
     def _visit(self, step: Proposal) -> tuple[Step, ...]:
         assert step.target is not None
         most = self._prescription.most(step.pulses)
-        self.emit(
-            kinds.VISIT_PROPOSED, target=step.target, pulses=step.pulses, move=step.move, words=step.why
-        )
-        if not _visits(self.history, step.target):
+        move = step.move or not self._here
+        self.emit(kinds.VISIT_PROPOSED, target=step.target, pulses=step.pulses, move=move, words=step.why)
+        if not visits_of(self.history, step.target):
             return visit_anew(self._plan, step.target, step.why)
-        why = step.why if step.move else f"{step.why}; the coil is there already"
-        return visit_again(self._plan, step.target, step.pulses, most, why)
+        why = step.why if move else f"{step.why}; the coil is there already"
+        return visit_again(
+            self._plan, step.target, step.pulses, most, why, power=self._powers.get(step.target)
+        )
 
     def _remedy(self) -> tuple[Step, ...]:
         """Where the targets are not comparable: whether the worst is recorded from the beginning."""
@@ -234,6 +273,12 @@ class Course:
             (i for i, e in enumerate(reversed(self.history)) if isinstance(e, Look)), len(self.history)
         )
         return any(isinstance(e, Restart) for e in self.history[len(self.history) - since :])
+
+
+def _resumed_words(words: str, size: int, over: bool) -> str:
+    if over:
+        return "the map was answered before the run before ended: no pulse is needed for it"
+    return f"{words} ({size / 1e6:.1f} MB on the disk)" if size else words
 
 
 def course_of(plan: Plan, line: SignalLine) -> Course | None:

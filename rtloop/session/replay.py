@@ -140,7 +140,7 @@ def replay(
                     int(started["epoch_after"]),
                     results,
                     each or (lambda share: None),
-                    Relooking(line, started["decision"]) if started.get("decision") else None,
+                    Relooking(line, started["decision"], folder) if started.get("decision") else None,
                 )
             finally:
                 results.close()

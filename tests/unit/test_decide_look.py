@@ -9,7 +9,7 @@ import pytest
 from decide_tools import FINE, candidate, facts
 
 from rtloop.decide.comparability import compare
-from rtloop.decide.look import LookSpec, Outcome, Scale, decision_of, look, unplanned_look
+from rtloop.decide.look import LookSpec, Outcome, Scale, decision_of, look
 from rtloop.decide.mapping import TRIAL_NOTE, DecisionKind, Question
 from rtloop.errors import ValidationProblem
 from rtloop.model.estimate import Estimate
@@ -126,17 +126,6 @@ def test_not_comparable_is_an_answer_with_its_remedy() -> None:
     assert (decision.kind, decision.target, decision.more_pulses) == (DecisionKind.NOT_COMPARABLE, None, 20)
     assert "record 20 more accepted pulses at ACC" in decision.text
     assert "mark the channel bad" in decision.text
-
-
-def test_a_look_outside_the_plan_needs_more() -> None:
-    gap = 2.5 * math.sqrt(2e-4)
-    pair = (candidate("ACC", 0.01), candidate("M1", 0.01 + gap))
-    assert look(pair, FINE, LOW, 1).outcome is Outcome.NAMED
-    found = unplanned_look(pair, FINE, LOW)
-    assert (found.outcome, found.declared, found.spent) == (Outcome.UNDECIDED, False, False)
-    assert found.contests[0].needed > 2.7
-    assert unplanned_look((pair[0], candidate("M1", 0.06)), FINE, LOW).outcome is Outcome.NAMED
-    assert unplanned_look(pair, FINE, replace(LOW, n0=200)).outcome is Outcome.NOT_COMPARABLE
 
 
 def test_refused() -> None:

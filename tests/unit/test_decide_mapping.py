@@ -13,8 +13,7 @@ from rtloop.decide.precision import (
     TargetState,
     enough,
     next_pulse_needed,
-    too_many_rejected,
-    within_reach,
+    run_is_over,
 )
 from rtloop.decide.ranking import SAMPLING_ONLY, rank
 from rtloop.model.estimate import Estimate
@@ -90,33 +89,23 @@ def test_only_a_decision_names_a_target() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "accepted", "rejected", "says", "reach"),
+    ("given", "accepted", "rejected", "says"),
     [
-        (0, 0, 0, Enough.NOT_YET, True),
-        (15, 13, 2, Enough.MOST_REACHED, False),
-        (14, 14, 0, Enough.WANTED_REACHED, True),
-        (15, 14, 1, Enough.WANTED_REACHED, True),
-        (14, 13, 1, Enough.NOT_YET, True),
-        (14, 12, 2, Enough.NOT_YET, False),
-        (16, 3, 0, Enough.MOST_REACHED, False),  # uncertain pulses count as given
-        (20, 20, 0, Enough.WANTED_REACHED, True),
+        (0, 0, 0, Enough.NOT_YET),
+        (15, 13, 2, Enough.MOST_REACHED),
+        (14, 14, 0, Enough.WANTED_REACHED),
+        (15, 14, 1, Enough.WANTED_REACHED),
+        (14, 13, 1, Enough.NOT_YET),
+        (14, 12, 2, Enough.NOT_YET),
+        (16, 3, 0, Enough.MOST_REACHED),  # uncertain pulses count as given
+        (20, 20, 0, Enough.WANTED_REACHED),
     ],
 )
-def test_enough(given: int, accepted: int, rejected: int, says: Enough, reach: bool) -> None:
+def test_enough(given: int, accepted: int, rejected: int, says: Enough) -> None:
     state = TargetState(target="M1", wanted=14, most=15, given=given, accepted=accepted, rejected=rejected)
     assert enough(state) is says
     assert next_pulse_needed(state) is (says is Enough.NOT_YET)
-    assert within_reach(state) is reach
-
-
-def test_too_many_rejected_needs_ten_and_refuses_nan() -> None:
-    def state(accepted: int, rejected: int) -> TargetState:
-        return TargetState(target="M1", wanted=100, most=160, accepted=accepted, rejected=rejected)
-
-    assert not too_many_rejected(state(0, 9), 0.3)
-    assert not too_many_rejected(state(7, 3), 0.3)
-    assert too_many_rejected(state(6, 4), 0.3)
-    assert too_many_rejected(state(10, 0), math.nan)
+    assert run_is_over(accepted, given, 14, 15) is (says is not Enough.NOT_YET)
 
 
 @pytest.mark.parametrize("bad", [{"wanted": 0}, {"most": 13}, {"given": -1}, {"accepted": -1}])

@@ -11,7 +11,7 @@ from decide_tools import FINE, candidate, facts, signal
 
 from rtloop.decide.comparability import compare
 from rtloop.decide.course import CourseSpec, Do, Event, Restart, Visit, next_step
-from rtloop.decide.look import LookSpec, look, unplanned_look
+from rtloop.decide.look import LookSpec, look
 from rtloop.decide.mapping import Question
 from rtloop.decide.matching import match
 from rtloop.decide.recorded import event_dict, event_of, score_dict
@@ -52,7 +52,7 @@ def test_the_next_step_is_the_same_from_the_record(seed: int) -> None:
         )
         scores = rng.normal(0, 0.02, 4)
         made = [candidate(t, x, n=max(counts[t], 1)) for t, x in zip(NAMES, scores, strict=True)]
-        history += [unplanned_look(made, rows, LOOKS), look(made, rows, LOOKS, step.number)]
+        history.append(look(made, rows, LOOKS, step.number))
     else:
         pytest.fail("the course does not end")
     assert any(event_dict(e)["event"] == "look" for e in history)

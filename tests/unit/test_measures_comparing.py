@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtloop.errors import ValidationProblem
-from rtloop.measures.contrast import difference, subtracted_average, z_of
+from rtloop.measures.contrast import difference, subtracted_average
 from rtloop.measures.norms import NORMS, PRESET, share_below, standing
 from rtloop.measures.ongoing import OngoingKernels, RunningOngoing, locking_within
 from rtloop.measures.sampling import equalised, half_sample_se, plus_minus, subset
@@ -73,8 +73,6 @@ def test_control_is_subtracted_with_both_errors():
     )
     assert (d.value, d.se, d.n) == (pytest.approx(0.03), pytest.approx(0.005), 60)
     assert (d.low, d.high) == (pytest.approx(0.03 - 1.96 * 0.005), pytest.approx(0.03 + 1.96 * 0.005))
-    assert z_of(d) == pytest.approx(6)
-    assert z_of(Estimate.absent("none")) == 0.0
 
 
 def test_control_is_refused_in_words_where_it_would_mislead():

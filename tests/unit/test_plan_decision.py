@@ -9,8 +9,8 @@ from rtloop.decide.look import LookSpec
 from rtloop.decide.mapping import Question
 from rtloop.decide.prescription import Prescription
 from rtloop.errors import ValidationProblem
-from rtloop.plan.decision import prescription_of
-from rtloop.plan.expand import Place, Review, Run, visit_again
+from rtloop.plan.decision import prescription_of, pulses_of_returns
+from rtloop.plan.expand import Place, Review, Run, returns_at_most, visit_again
 from rtloop.plan.load import parse_plan
 from rtloop.plan.rehearse import rehearse
 
@@ -60,7 +60,13 @@ def test_return_visits_are_in_the_rehearsal_and_its_cap() -> None:
     plan = parse_plan(asking())
     without = parse_plan(asking(""))
     more = rehearse(plan, today="2026-11-23").pulses[1] - rehearse(without, today="2026-11-23").pulses[1]
-    assert more == 2 * 10
+    assert more == 2 * 10 + 2 * 15  # returns to two; a repair of twelve at each of two, ten given for eight
+    one = parse_plan(asking(DECISION.replace("repairs = 1", "repairs = 0")))
+    assert (
+        rehearse(one, today="2026-11-23").pulses[1] == rehearse(plan, today="2026-11-23").pulses[1] - 2 * 15
+    )
+    steps = returns_at_most(plan)
+    assert sum(s.pulses_max for s in steps) == pulses_of_returns(plan.decision, 2, plan.comparability)  # type: ignore[arg-type]
     assert rehearse(plan, today="2026-11-23").pulses[0] == rehearse(without, today="2026-11-23").pulses[0]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from itertools import islice
 
 import pytest
 from plan_tools import GOOD, spoiled
@@ -13,10 +12,9 @@ from rtloop.errors import ValidationProblem
 from rtloop.model.pulse import Purpose
 from rtloop.model.status import Mode
 from rtloop.plan.dose import pct_mso_from_rmt, unit_gap_s
-from rtloop.plan.expand import Control, GoNoGo, Listen, Place, Preview, Review, Run, expand, intervals_s
+from rtloop.plan.expand import Control, GoNoGo, Listen, Place, Preview, Review, Run, expand
 from rtloop.plan.load import load_plan, parse_plan
 from rtloop.plan.rehearse import rehearse
-from rtloop.plan.schema import Timing
 from rtloop.safety.ledger import Counts
 from rtloop.safety.limits import load_limits
 from rtloop.safety.rules import MotorThreshold
@@ -96,18 +94,6 @@ def test_a_random_order_repeats_with_its_seed() -> None:
         assert order == tuple(s.target for s in expand(parse_plan(text)) if isinstance(s, Place))
         orders.add(order)
     assert orders == {("M1", "ACC"), ("ACC", "M1")}
-
-
-def test_intervals_are_in_range_and_repeat() -> None:
-    timing = Timing(isi_s=(2.05, 2.25), lead_s=0.5)
-    drawn = list(islice(intervals_s(timing, 7), 2000))
-    assert drawn == list(islice(intervals_s(timing, 7), 2000))
-    assert drawn != list(islice(intervals_s(timing, 8), 2000))
-    assert min(drawn) >= 2.05
-    assert max(drawn) <= 2.25
-    assert sum(drawn) / 2000 == pytest.approx(2.15, abs=0.005)
-    own = Timing(isi_s=(2.05, 2.25), lead_s=0.5, isi_seed=7)
-    assert list(islice(intervals_s(own, 99), 5)) == drawn[:5]
 
 
 def test_the_quick_plan_fits_in_160_s() -> None:
