@@ -249,6 +249,7 @@ def chain_of(plan: Plan) -> ChainSpec:
     return ChainSpec.from_dict(
         {"gap_s": _seconds(signal.gap_ms), "window_s": _seconds(signal.window_ms)}
         | ({} if signal.recharge_gap_ms is None else {"recharge_gap_s": _seconds(signal.recharge_gap_ms)})
+        | ({} if signal.sub_windows_ms is None else {"sub_windows_s": tuple(map(_seconds, signal.sub_windows_ms))})
         | stages_of(signal.stages)
         | {k: float(v) for k, v in quality.reject.items()} | whole | hold
         | {"rebuild": quality.rebuild, "max_still_s": quality.still_ms * 1e-3}

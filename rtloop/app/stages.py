@@ -43,12 +43,12 @@ def stages_of(stages: Stages) -> dict[str, Any]:
         out |= {"decay": False, "decay_first": True}
     if first_trials == "leave_out":
         out["leave_out_first"] = True
+    if earlier_trials == "reclean":
+        out["reclean_earlier"] = True
     return out
 
 
 def _setting(name: str, key: str, value: float) -> dict[str, Any]:
-    if earlier_trials == "reclean":
-        out["reclean_earlier"] = True
     if name == "sound":
         return {f"sound_{key}": float(value)}
     if key == "until_ms":

@@ -95,6 +95,8 @@ class ChainSpec:
     rebuild: bool = False  # bad channels from their neighbours, for people to look at; they count nowhere
     # 7 analytic signal
     window_s: Span = (0.015, 0.300)
+    # parts of it that measures are given for beside the scores (SCIENCE section 1)
+    sub_windows_s: tuple[Span, ...] = ((0.015, 0.120), (0.120, 0.180), (0.180, 0.300))
     points: tuple[int, int, int] = (32, 32, 64)  # per band of BANDS_HZ
     max_gap_share: float = 0.125  # share of a kernel's energy inside the gap; the band starts where it is met
     kernel_sigmas: float = 3.5
@@ -118,6 +120,7 @@ class ChainSpec:
             and self.blink_gate_uv > 0
             and min(self.blink_first, self.blink_most) >= 1
             and not (self.blink and not self.average_reference)
+            and all(0 < first < last for first, last in self.sub_windows_s)
         )
         second = self.recharge_gap_s
         if second is not None:
@@ -215,5 +218,9 @@ class ChainSpec:
                 expected="names of ChainSpec",
                 found=", ".join(unknown),
             )
-        values: dict[str, Any] = {k: (tuple(v) if isinstance(v, list) else v) for k, v in d.items()}
-        return cls(**values)
+        return cls(**{k: _tuples(v) for k, v in d.items()})
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, as JSON has them, as tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

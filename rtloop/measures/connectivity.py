@@ -20,6 +20,8 @@ from rtloop.model.samples import F32, F64, I64, Bool
 
 #: trials left out in one piece of work
 _AT_ONCE = 25
+#: pairs whose sums are turned into values at once
+_PAIRS_AT_ONCE = 2048
 Real = npt.NDArray[np.floating[Any]]
 
 
@@ -40,7 +42,7 @@ class RunningConnectivity:
                 "connectivity needs pairs", expected="at least 2 channels", found=str(n_channels)
             )
         self.bands = tuple(bands)
-        self._columns = np.array([[s.start, s.stop] for s in bands.values()], dtype=np.int64)
+        self._columns = _columns(bands)
         n_points = int(self._columns.max())
         self.first, self.second = np.triu_indices(n_channels, 1)
         n_pairs = self.first.size
@@ -168,37 +170,65 @@ class RunningConnectivity:
             )  # fmt: skip
         return dict(zip(MEASURES, values, strict=True))
 
+    def values_in(self, weights: F64, slices: Mapping[str, slice]) -> dict[str, F64]:
+        """Weighted measures over other stretches of instants than the bands: measure -> float64[n_scopes, n_slices].
+
+        Each pair's value is the mean over the instants of the stretch, as in ``pair_values``; dwPLI² and PPC may be negative,
+        wPLI and PLV are 0 to 1. Costs one pass over the sums: off the critical path.
+
+        weights : float64[n_scopes, n_pairs]; slices : name -> columns of the analytic signal
+        """
+        out = np.zeros((len(MEASURES), len(weights), self._re.shape[2]))
+        for first in range(0, self.first.size, _PAIRS_AT_ONCE):
+            some = slice(first, first + _PAIRS_AT_ONCE)
+            im, square, size, ure, uim = (v[some].astype(np.float64) for v in self._sums)
+            n = self._count[some].astype(np.float64)[:, None]
+            den = size**2 - square
+            fine, r2 = den > kernels.NOTHING * size**2, ure**2 + uim**2
+            at_points = (
+                np.divide(im**2 - square, den, out=np.zeros_like(im), where=fine),
+                np.divide(np.abs(im), size, out=np.zeros_like(im), where=size > 0),
+                np.sqrt(r2) / np.maximum(n, 1),
+                np.where(n >= 2, (r2 - n) / np.maximum(n * (n - 1), 1), 0.0),
+            )
+            for k, values in enumerate(at_points):
+                out[k] += weights[:, some] @ values
+        return {m: _means(v, _columns(slices)) for m, v in zip(MEASURES, out, strict=True)}
+
     def itc_of(self, channels: tuple[int, ...], chosen: Bool) -> F64:
         """``itc`` of some of the trials that count (bool[n], in order), float64[n_selected, n_bands]."""
         pick = np.ix_(self.slots.counting()[chosen], np.array(channels, dtype=np.int64))
         n = np.maximum(self._good[pick].sum(axis=0), 1)[:, None]
-        return self._means(
+        return _means(
             np.hypot(
                 self._unit_re[pick].sum(axis=0, dtype=np.float64),
                 self._unit_im[pick].sum(axis=0, dtype=np.float64),
             )
-            / n
+            / n,
+            self._columns,
         )
 
     def without_each(
-        self, weights: F64, *, lagged_only: bool = False, meanwhile: Callable[[], None] = lambda: None
-    ) -> dict[str, F64]:
+        self, weights: F64, *, lagged_only: bool = False, meanwhile: Callable[[], None] = lambda: None,
+        slices: Mapping[str, slice] | None = None,
+    ) -> dict[str, F64]:  # fmt: skip
         """Weighted scores with each trial left out, exactly: measure -> float64[n_trials, n_scopes, n_bands].
 
         weights : float64[n_scopes, n_pairs], such as (global, local), each summing to one (or all zero)
+        slices : name -> columns, in the place of the bands
         meanwhile : called about every 10-20 ms of work, so that a caller can show that it lives
         """
-        counting = self.slots.counting()
+        counting, columns = self.slots.counting(), self._columns if slices is None else _columns(slices)
         parts = []
         for first in range(0, max(counting.size, 1), _AT_ONCE):
-            parts.append(self._without(counting[first : first + _AT_ONCE], weights, lagged_only))
+            parts.append(self._without(counting[first : first + _AT_ONCE], weights, lagged_only, columns))
             meanwhile()
         return {m: np.concatenate([p[m] for p in parts]) for m in parts[0]}
 
-    def _without(self, slots: I64, weights: F64, lagged_only: bool) -> dict[str, F64]:
+    def _without(self, slots: I64, weights: F64, lagged_only: bool, columns: I64) -> dict[str, F64]:
         dtype, n_points = self._re.dtype, self._re.shape[2]
         measures = MEASURES[:2] if lagged_only else MEASURES
-        out = {m: np.zeros((slots.size, len(weights), len(self.bands))) for m in measures}
+        out = {m: np.zeros((slots.size, len(weights), len(columns))) for m in measures}
         s_im, s_sq, s_abs, s_ure, s_uim = self._sums
         for scope in range(len(weights)):
             chosen = self._by_tile[weights[scope][self._by_tile] != 0]
@@ -223,31 +253,29 @@ class RunningConnectivity:
                     at_points[2:],
                 )
             for measure, values in zip(out, at_points, strict=True):
-                out[measure][:, scope] = self._means(values)
+                out[measure][:, scope] = _means(values, columns)
         return out
 
-    def itc(self, channels: tuple[int, ...]) -> F64:
-        """Inter-trial coherence (Delorme & Makeig 2004), band means float64[n_selected, n_bands].
+    def itc(self, channels: tuple[int, ...], slices: Mapping[str, slice] | None = None) -> F64:
+        """Inter-trial coherence (Delorme & Makeig 2004), 0 to 1, means float64[n_selected, n_bands] over the instants of each
+        band, or of ``slices`` (name -> columns).
 
         0 for a channel without trials.
         """
         chosen = np.array(channels, dtype=np.int64)
         re, im = self._itc[:, chosen]
-        return self._means(np.hypot(re, im) / np.maximum(self._channel_count[chosen], 1)[:, None])
+        columns = self._columns if slices is None else _columns(slices)
+        return _means(np.hypot(re, im) / np.maximum(self._channel_count[chosen], 1)[:, None], columns)
 
-    def itc_without_each(self, channels: tuple[int, ...]) -> F64:
+    def itc_without_each(self, channels: tuple[int, ...], slices: Mapping[str, slice] | None = None) -> F64:
         """The same with each trial left out, float64[n_trials, n_selected, n_bands]."""
         chosen = np.array(channels, dtype=np.int64)
         pick = np.ix_(self.slots.counting(), chosen)
         left = np.maximum(self._channel_count[chosen][None] - self._good[pick], 1)
         re = self._itc[0][chosen][None] - self._unit_re[pick]
         im = self._itc[1][chosen][None] - self._unit_im[pick]
-        return self._means(np.hypot(re, im) / left[..., None])
-
-    def _means(self, at_points: Real) -> F64:
-        return np.stack(
-            [at_points[..., a:b].mean(axis=-1, dtype=np.float64) for a, b in self._columns], axis=-1
-        )
+        columns = self._columns if slices is None else _columns(slices)
+        return _means(np.hypot(re, im) / left[..., None], columns)
 
     def _apply(self, slot: int, sign: Any) -> bool:
         s_im, s_sq, s_abs, s_ure, s_uim = self._sums
@@ -259,3 +287,13 @@ class RunningConnectivity:
         self._itc[1] += sign * self._unit_im[slot]
         self._channel_count += sign * self._good[slot]
         return True
+
+
+def _columns(slices: Mapping[str, slice]) -> I64:
+    return np.array([[s.start, s.stop] for s in slices.values()], dtype=np.int64).reshape(-1, 2)
+
+
+def _means(at_points: Real, columns: I64) -> F64:
+    """Means over each stretch of instants along the last axis."""
+    parts = [at_points[..., a:b].mean(axis=-1, dtype=np.float64) for a, b in columns]
+    return np.stack(parts, axis=-1) if parts else np.zeros((*at_points.shape[:-1], 0))

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rtloop.measures import kernels
+from rtloop.measures.lagged import upper_pairs
 from rtloop.model.samples import F64, Bool
 
 Real = npt.NDArray[np.floating[Any]]
@@ -25,22 +27,28 @@ class ImaginaryCoherence:
     ----------
     re, im : float[n_trials, n_channels, n_points], 0 where a channel is bad
     good : bool[n_trials, n_channels]; each pair is exact over the trials in which both were good
-    meanwhile : called after each trial, here as in ``scores``
+    meanwhile : called between pieces of work, here as in ``scores``
     """
 
     def __init__(
         self, re: Real, im: Real, good: Bool, *, meanwhile: Callable[[], None] = lambda: None
     ) -> None:
-        self._re, self._im, self._good = re, im, good
-        self.first, self.second = np.triu_indices(re.shape[1], 1)
-        a, b = self.first, self.second
-        self._cross: F64 = np.zeros((a.size, re.shape[2]))
-        for k in range(re.shape[0]):
-            self._cross += self._of_trial(k, a, b)
+        self._re, self._im, self._good = (np.ascontiguousarray(v) for v in (re, im, good))
+        self._pairs = upper_pairs(re.shape[1])
+        shape = (self._pairs.shape[0], re.shape[2])
+        self._cross, self._xx, self._yy = (np.zeros(shape) for _ in range(3))
+        at_once = self._at_once(shape[0])
+        for first in range(0, re.shape[0], at_once):
+            some = slice(first, first + at_once)
+            kernels.coherence_sums(re.dtype)(
+                self._re[some], self._im[some], self._good[some], self._pairs, self._cross, self._xx, self._yy
+            )
             meanwhile()
-        power = (re.astype(np.float64) ** 2 + im.astype(np.float64) ** 2).transpose(1, 2, 0)
-        shared = power @ good.astype(np.float64)  # [x, instant, y]: power of x where y was good too
-        self._xx, self._yy = shared[a, :, b], shared[b, :, a]
+
+    @staticmethod
+    def _at_once(n_pairs: int) -> int:
+        """Trials in one piece of work, about 10 ms."""
+        return max(1, 20_000 // max(1, n_pairs))
 
     def values(self) -> F64:
         """float64[n_pairs, n_points], signed, -1 to 1; 0 where there is no power."""
@@ -55,30 +63,25 @@ class ImaginaryCoherence:
         weights : float64[n_scopes, n_pairs], each summing to one; slices : band -> columns
         """
         value = _means(weights @ np.abs(self.values()), slices)
-        chosen = np.flatnonzero((weights != 0).any(axis=0))
-        a, b, w = self.first[chosen], self.second[chosen], weights[:, chosen]
-        cross, xx, yy = self._cross[chosen], self._xx[chosen], self._yy[chosen]
-        each = np.zeros((self._re.shape[0], *value.shape))
-        for k in range(self._re.shape[0]):
-            power = self._re[k].astype(np.float64) ** 2 + self._im[k].astype(np.float64) ** 2
-            both = (self._good[k, a] & self._good[k, b])[:, None]
-            left = _ratio(
-                cross - self._of_trial(k, a, b) * both, xx - power[a] * both, yy - power[b] * both, xx, yy
-            )
-            each[k] = _means(w @ np.abs(left), slices)
-            meanwhile()
+        n = self._re.shape[0]
+        each = np.zeros((n, *value.shape))
+        for scope, row in enumerate(weights):
+            some, w = np.ascontiguousarray(self._pairs[row != 0]), np.ascontiguousarray(row[row != 0])
+            at_once = self._at_once(some.shape[0])
+            for first in range(0, n, at_once):
+                slots = np.arange(first, min(first + at_once, n))
+                out = np.zeros((slots.size, self._re.shape[2]))
+                kernels.without_each_imaginary(self._re.dtype)(
+                    self._re, self._im, self._good, slots, some, w, self._cross, self._xx, self._yy, out
+                )
+                each[slots, scope] = _means(out, slices)
+                meanwhile()
         return value, each
 
-    def _of_trial(self, k: int, a: Any, b: Any) -> F64:
-        re, im = self._re[k].astype(np.float64), self._im[k].astype(np.float64)
-        return np.asarray(im[a] * re[b] - re[a] * im[b])
 
-
-def _ratio(cross: F64, xx: F64, yy: F64, whole_xx: F64 | None = None, whole_yy: F64 | None = None) -> F64:
-    """Cross / sqrt(xx yy); 0 where the power is nothing, or rounding beside the power of all trials."""
-    floor_xx = 0.0 if whole_xx is None else 1e-9 * whole_xx
-    floor_yy = 0.0 if whole_yy is None else 1e-9 * whole_yy
-    fine = (xx > floor_xx) & (yy > floor_yy)
+def _ratio(cross: F64, xx: F64, yy: F64) -> F64:
+    """Cross / sqrt(xx yy); 0 where there is no power."""
+    fine = (xx > 0) & (yy > 0)
     return np.divide(cross, np.sqrt(np.where(fine, xx * yy, 1.0)), out=np.zeros_like(cross), where=fine)
 
 

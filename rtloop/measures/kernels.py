@@ -232,6 +232,59 @@ def without_each_locked(
                     to_pairwise[k] += w_pairwise * (r2 - left)
 
 
+@_twins(
+    "void(T[:,:,::1], T[:,:,::1], boolean[:,::1], int64[:,::1], " + "float64[:,::1], " * 2 + "float64[:,::1])"
+)
+def coherence_sums(re: Any, im: Any, good: Any, pairs: Any, cross: Any, xx: Any, yy: Any) -> None:
+    """Add, for pairs int64[n_pairs, 3] as above, the sums over trials of Im S and of the power of both channels, each over the
+    trials in which both are good; float64[n_pairs, n_points] from trials of either dtype."""
+    for start in range(0, pairs.shape[0], TILE_PAIRS):
+        for i in range(re.shape[0]):
+            for c in range(start, min(start + TILE_PAIRS, pairs.shape[0])):
+                p, a, b = pairs[c, 0], pairs[c, 1], pairs[c, 2]
+                if not (good[i, a] and good[i, b]):
+                    continue
+                xr, xi, yr, yi = re[i, a], im[i, a], re[i, b], im[i, b]
+                p1, p2, p3 = cross[p], xx[p], yy[p]
+                for k in range(p1.size):
+                    u, v = np.float64(xr[k]), np.float64(xi[k])
+                    s, t = np.float64(yr[k]), np.float64(yi[k])
+                    p1[k] += v * s - u * t
+                    p2[k] += u * u + v * v
+                    p3[k] += s * s + t * t
+
+
+@_twins(
+    "void(T[:,:,::1], T[:,:,::1], boolean[:,::1], int64[::1], int64[:,::1], float64[::1], "
+    + "float64[:,::1], " * 3
+    + "float64[:,::1])"
+)
+def without_each_imaginary(
+    re: Any, im: Any, good: Any, slots: Any, pairs: Any, weights: Any, cross: Any, xx: Any, yy: Any, out: Any
+) -> None:  # fmt: skip
+    """Weighted sums over the chosen pairs of |Im S| / sqrt(power of one x power of the other) with each trial left out.
+
+    Sums as of ``coherence_sums``; power that is rounding beside that of all trials counts as none: the pair gives 0.
+    out : float64[n_trials, n_points], added to
+    """
+    for start in range(0, pairs.shape[0], TILE_PAIRS):
+        for i in range(slots.size):
+            slot, to = slots[i], out[i]
+            for c in range(start, min(start + TILE_PAIRS, pairs.shape[0])):
+                p, a, b, w = pairs[c, 0], pairs[c, 1], pairs[c, 2], weights[c]
+                share = 1.0 if good[slot, a] and good[slot, b] else 0.0
+                xr, xi, yr, yi = re[slot, a], im[slot, a], re[slot, b], im[slot, b]
+                p1, p2, p3 = cross[p], xx[p], yy[p]
+                for k in range(p1.size):
+                    u, v = np.float64(xr[k]), np.float64(xi[k])
+                    s, t = np.float64(yr[k]), np.float64(yi[k])
+                    x = p2[k] - share * (u * u + v * v)
+                    y = p3[k] - share * (s * s + t * t)
+                    fine = x > 1e-9 * p2[k] and y > 1e-9 * p3[k]
+                    size = abs(p1[k] - share * (v * s - u * t))
+                    to[k] += np.divide(w * size if fine else 0.0, np.sqrt(x * y if fine else 1.0))
+
+
 @kernel(
     "void(float32[:,:,::1], boolean[:,::1], int64[::1], float64[:,::1], float64[::1], int64,"
     "boolean[::1], boolean[::1], float64[:,:,::1])",

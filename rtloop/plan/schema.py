@@ -213,9 +213,9 @@ class Stages(_Table):
     ``decay``: true, false, or "first": fitted only in trials that the spatial stage cannot clean yet (the default where
     ``muscle`` is on). ``blink``: off unless true. ``sound``, ``muscle``: the same, or a table of their settings.
     ``first_trials``: before there is a filter they "count" as the fast chain leaves them, or are "leave_out".
-    """
     ``earlier_trials``: once there is one they are "keep": what they were, or "reclean": cleaned again by it between pulses,
     judged anew, their scores replaced (then also those that were left out count, if they are accepted).
+    """
 
     bridge: Stage | None = None
     decay: Stage | None = None
@@ -226,19 +226,21 @@ class Stages(_Table):
     sound: bool | Sound | None = None
     muscle: bool | Muscle | None = None
     first_trials: Literal["count", "leave_out"] = "count"
-
     earlier_trials: Literal["keep", "reclean"] = "keep"
+
 
 class Signal(_Table):
     """``[signal]``: score window and gap (missing data around the pulse), ms from the pulse.
 
     ``limits``: "fixed" rejection limits, or raised "to_recording" where the ongoing EEG itself exceeds them.
+    ``sub_windows_ms``: parts of the window that measures are given for beside the scores; none named: 15-120, 120-180, 180-300.
     ``recharge_gap_ms``: a second gap, at the unit's recharge spike.
     """
 
     window_ms: Range
     gap_ms: Range
     recharge_gap_ms: Range | None = None
+    sub_windows_ms: Annotated[tuple[Range, ...], Field(min_length=1, max_length=8)] | None = None
     limits: Literal["fixed", "to_recording"] = "fixed"
     stages: Stages = Stages()
 

@@ -17,6 +17,16 @@ def stage_problems(signal: Signal) -> Iterator[Problem]:
             expected=f"a start after {signal.gap_ms[1]:g} ms, then an end", found=f"[{second[0]:g}, {second[1]:g}]",
             todo="give the times of the recharge spike, ms from the pulse",
         )  # fmt: skip
+    seen: set[str] = set()
+    for k, (first, last) in enumerate(signal.sub_windows_ms or ()):
+        name = f"{first:.0f}-{last:.0f}"
+        if name in seen or not signal.window_ms[0] <= first < last <= signal.window_ms[1]:
+            yield Problem(
+                where=f"signal.sub_windows_ms[{k}]", what="a part of the score window is no part of it, or is there twice",
+                expected=f"{signal.window_ms[0]:g} <= start < end <= {signal.window_ms[1]:g} ms, each once, whole ms apart",
+                found=f"[{first:g}, {last:g}]", todo="correct its times",
+            )  # fmt: skip
+        seen.add(name)
     yield from _spatial(signal.stages)
 
 

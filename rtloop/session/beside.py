@@ -5,18 +5,19 @@ or more over all trials and belongs to the end of a block or a declared look. It
 measures, each of scope -> band:
 
 dwpli2_shift, dwpli2_evoked_subtracted : global and local; what the lock to the pulse alone gives, and the rest
-dwpli2_15-120, dwpli2_120-180, dwpli2_180-300 : global and local, dwPLI² of a part of the window, ms
 imcoh : global and local, absolute values (biased by N)
+dwpli2_15-120 and so on for each of ``ChainSpec.sub_windows_s``, likewise wpli_, plv_, ppc_, imcoh_ : global and local, the
+    measure over the instants of that part of the window, ms
 dwpli2_ongoing, ppc_ongoing : local and local_8, from samples before the pulse alone
 
-and further evoked numbers: "natural_frequency_hz", "ersp_local_db:<band>:<first>-<last ms>", "pcist" and
-"pcist_noise" (transitions; the latter of plus-minus averages: what noise alone gives at this N, and as its error
+and further evoked numbers: "natural_frequency_hz", "ersp_local_db:<band>:<first>-<last ms>", the same of "itc_local",
+"pcist" and "pcist_noise" (transitions; the latter of plus-minus averages: what noise alone gives at this N, and as its error
 how that varies from draw to draw).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -32,10 +33,10 @@ from rtloop.measures.oscillation import RunningOscillation, natural_frequency
 from rtloop.measures.sampling import SEED, half_sample_se, plus_minus
 from rtloop.measures.scopes import usable
 from rtloop.measures.uncertainty import estimate, jackknife_se
-from rtloop.model.estimate import POOLED, Estimate
+from rtloop.model.estimate import MEASURES, POOLED, Estimate
 from rtloop.model.samples import F64, Bool, Epoch
 from rtloop.model.trial import CleanTrial
-from rtloop.session.composing import SUB_WINDOWS_S, with_mean
+from rtloop.session.composing import with_mean
 
 #: halves drawn for a standard error
 HALVES = 12
@@ -54,7 +55,7 @@ class Beside:
     def __init__(
         self, chain: Chain, local: tuple[int, ...], wider: tuple[int, ...], *, capacity: int = 400
     ) -> None:
-        self._chain, self._local = chain, local
+        self._chain, self._local, self._windows_s = chain, local, chain.spec.sub_windows_s
         self.oscillation = RunningOscillation(
             len(local), chain.times_s, chain.spec.gap_s[0], capacity=capacity
         )
@@ -109,40 +110,46 @@ class Beside:
             "dwpli2_evoked_subtracted": lagged_scores(
                 *evoked_subtracted(re, im, good), upper_pairs(n_channels), weights, sums.slices, meanwhile=meanwhile
             ),
-            "imcoh": ImaginaryCoherence(re, im, good, meanwhile=meanwhile).scores(weights, sums.slices, meanwhile=meanwhile),
         }  # fmt: skip
         out = {m: _by_scope(*v, ("global", "local"), weights, why, sums) for m, v in found.items()}
-        return out | self._windows(re, im, sums, weights, why, meanwhile) | self._before(sums)
+        return out | self._in_windows(re, im, good, sums, weights, why, meanwhile) | self._before(sums)
 
-    def _windows(
-        self, re: Real, im: Real, sums: RunningConnectivity, weights: F64, why: tuple[str, str],
+    def parts(self, slices: Mapping[str, slice]) -> dict[str, slice]:
+        """ "<window>:<band>" -> the band's instants in that part of the score window; a band without one has no entry."""
+        columns: dict[str, slice] = {}
+        for window in self._windows_s:
+            for band, s in slices.items():
+                t = self._chain.kernels.points_s[s]
+                a, b = np.searchsorted(t, [window[0] - 1e-9, window[1] + 1e-9])
+                if b > a:
+                    columns[f"{_ms(window)}{band}"] = slice(s.start + int(a), s.start + int(b))
+        return columns
+
+    def _in_windows(
+        self, re: Real, im: Real, good: Bool, sums: RunningConnectivity, weights: F64, why: tuple[str, str],
         meanwhile: Callable[[], None],
     ) -> dict[str, dict[str, Bands]]:  # fmt: skip
-        """dwPLI² of each sub-window, over the band's instants in it; pooled where all bands have some."""
-        columns: dict[str, slice] = {}
-        for first_s, last_s in SUB_WINDOWS_S:
-            for band, s in sums.slices.items():
-                t = self._chain.kernels.points_s[s]
-                a, b = np.searchsorted(t, [first_s - 1e-9, last_s + 1e-9])
-                if b > a:
-                    columns[f"{_ms((first_s, last_s))}{band}"] = slice(s.start + int(a), s.start + int(b))
-        pairs = upper_pairs(re.shape[1])
-        value, each = lagged_scores(re, im, pairs, weights, columns, meanwhile=meanwhile)
-        at, out = {name: j for j, name in enumerate(columns)}, {}
-        for window in map(_ms, SUB_WINDOWS_S):
-            scopes: dict[str, Bands] = {}
-            for k, scope in enumerate(("global", "local")):
-                scopes[scope] = bands = {}
-                for band in (*sums.bands, POOLED):
-                    wanted = [f"{window}{b}" for b in (sums.bands if band == POOLED else (band,))]
-                    chosen = [at[w] for w in wanted if w in at]
-                    if len(chosen) < len(wanted) or not weights[k].any():
-                        words = why[k] if not weights[k].any() else NO_INSTANT
-                        bands[band] = Estimate.absent(words, n=sums.n)
-                    else:
-                        se = jackknife_se(each[:, k, chosen].mean(axis=1))
-                        bands[band] = estimate(float(value[k, chosen].mean()), float(se), n=sums.n)
-            out[f"dwpli2_{window.rstrip(':')}"] = scopes
+        """Imaginary coherence of the whole window; it and every pair measure in each part of it, over the band's instants
+        there; pooled where all bands have some."""
+        parts = self.parts(sums.slices)
+        values = sums.values_in(weights, parts)
+        meanwhile()
+        each = sums.without_each(weights, meanwhile=meanwhile, slices=parts)
+        coherence = ImaginaryCoherence(re, im, good, meanwhile=meanwhile)
+        value, left = coherence.scores(weights, sums.slices | parts, meanwhile=meanwhile)
+        n = len(sums.bands)
+        whole = (value[:, :n], left[..., :n])
+        out = {"imcoh": _by_scope(*whole, ("global", "local"), weights, why, sums)}
+        found = {m: (values[m], each[m]) for m in MEASURES} | {"imcoh": (value[:, n:], left[..., n:])}
+        for measure, (by_part, without) in found.items():
+            for window in map(_ms, self._windows_s):
+                out[f"{measure}_{window.rstrip(':')}"] = {
+                    scope: _in_part(
+                        by_part[k], without[:, k], window, tuple(parts), sums.bands, sums.n,
+                        why="" if weights[k].any() else why[k],
+                    )
+                    for k, scope in enumerate(("global", "local"))
+                }  # fmt: skip
         return out
 
     def _before(self, sums: RunningConnectivity) -> dict[str, dict[str, Bands]]:
@@ -161,17 +168,22 @@ class Beside:
         return {name: _by_scope(w @ values[m], each[m], scopes, w, why, own) for m, name in measures.items()}
 
     def evoked(
-        self, evoked: RunningEvoked, bands: tuple[str, ...], channels: Bool, roi: tuple[int, ...], why_local: str,
+        self, evoked: RunningEvoked, sums: RunningConnectivity, channels: Bool, roi: tuple[int, ...], why_local: str,
         meanwhile: Callable[[], None],
     ) -> dict[str, Estimate]:  # fmt: skip
         """channels : bool[n_channels] that are used; roi : those near the coil that are."""
-        n = evoked.n
+        n, bands = evoked.n, sums.bands
         out = self._complexity(evoked, channels, meanwhile)
-        names = [(w, _ms(w).rstrip(":")) for w in SUB_WINDOWS_S]
+        names = [(w, _ms(w).rstrip(":")) for w in self._windows_s]
         if not roi:
             out["natural_frequency_hz"] = Estimate.absent(why_local, n=n, unit="Hz")
-            none = Estimate.absent(why_local, n=n, unit="dB")
-            return out | {f"ersp_local_db:{b}:{name}": none for b in (*bands, POOLED) for _, name in names}
+            none = {"ersp_local_db": "dB", "itc_local": ""}
+            return out | {
+                f"{k}:{b}:{name}": Estimate.absent(why_local, n=n, unit=unit)
+                for k, unit in none.items()
+                for b in (*bands, POOLED)
+                for _, name in names
+            }
         value, each = (with_mean(v) for v in evoked.ersp(roi))
         for i, (_, name) in enumerate(names, start=1):
             for j, band in enumerate((*bands, POOLED)):
@@ -179,6 +191,11 @@ class Beside:
                 if not e.present:
                     e = Estimate.absent(NO_INSTANT, n=n, unit="dB")
                 out[f"ersp_local_db:{band}:{name}"] = e
+        parts = self.parts(sums.slices)
+        itc, itc_each = sums.itc(roi, parts).mean(axis=0), sums.itc_without_each(roi, parts).mean(axis=1)
+        for _, name in names:
+            found = _in_part(itc, itc_each, f"{name}:", tuple(parts), bands, n)
+            out |= {f"itc_local:{band}:{name}": e for band, e in found.items()}
         return out | {"natural_frequency_hz": self._natural(n, roi, meanwhile)}
 
     def _natural(self, n: int, roi: tuple[int, ...], meanwhile: Callable[[], None]) -> Estimate:
@@ -219,6 +236,30 @@ class Beside:
 
 def _ms(window_s: tuple[float, float]) -> str:
     return f"{1e3 * window_s[0]:.0f}-{1e3 * window_s[1]:.0f}:"
+
+
+def _in_part(
+    value: F64,
+    each: F64,
+    window: str,
+    parts: tuple[str, ...],
+    bands: tuple[str, ...],
+    n: int,
+    *,
+    why: str = "",
+) -> Bands:
+    """Estimates of one part of the window from value [n_parts] and each [n_trials, n_parts]; ``why`` there are none."""
+    at = {name: j for j, name in enumerate(parts)}
+    out: Bands = {}
+    for band in (*bands, POOLED):
+        wanted = [f"{window}{b}" for b in (bands if band == POOLED else (band,))]
+        chosen = [at[w] for w in wanted if w in at]
+        if why or len(chosen) < len(wanted):
+            out[band] = Estimate.absent(why or NO_INSTANT, n=n)
+        else:
+            se = float(jackknife_se(each[:, chosen].mean(axis=1)))
+            out[band] = estimate(float(value[chosen].mean()), se, n=n)
+    return out
 
 
 def _by_scope(

@@ -19,7 +19,7 @@ from rtloop.session.contrasting import late_name
 from rtloop.session.display import blinded
 from rtloop.session.line import SignalLine
 
-_PART = "dwPLI² of this part of the window alone, ms after the pulse"
+_PART = "of this part of the window alone, ms after the pulse"
 #: measure -> (name, definition)
 DEFINITIONS = {
     "dwpli2_shift": ("shift predictor", "dwPLI² of one channel with another one's next accepted trial: what being locked to the "
@@ -34,6 +34,8 @@ DEFINITIONS = {
                     "from draw to draw"),
     "natural_frequency_hz": ("natural frequency", "where the power near the coil rises most over 20-200 ms (Rosanova 2009)"),
     "ersp_local_db": ("ERSP local", "power of this part of the window over that before the pulse, mean over LOCAL"),
+    "itc_local": ("ITC local", "inter-trial coherence of this part of the window, 0 to 1, mean over LOCAL; grows as trials get "
+                  "fewer (Delorme & Makeig 2004)"),
 }  # fmt: skip
 SCOPES = {"global": "GLOBAL", "local": "LOCAL", "local_8": "8 nearest", "seed": "near with far"}
 NO_CONTROL = "no control block was given: sensory responses, above all after 80 ms, cannot be separated from direct ones"
@@ -71,7 +73,11 @@ def _told(measure: str) -> tuple[str, str]:
     if measure in DEFINITIONS:
         return DEFINITIONS[measure]
     kind, _, window = measure.partition("_")
-    return (f"dwPLI², {window} ms", _PART) if kind == "dwpli2" and window[:1].isdigit() else (measure, "")
+    name = _MEASURES.get(kind, "imaginary coherence" if kind == "imcoh" else "")
+    grows = "" if kind in ("dwpli2", "ppc") else "; grows as trials get fewer"
+    return (
+        (f"{name}, {window} ms", f"{name} {_PART}{grows}") if name and window[:1].isdigit() else (measure, "")
+    )
 
 
 def beside_words(t: TargetView) -> tuple[str, ...]:

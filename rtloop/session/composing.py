@@ -22,8 +22,6 @@ SCOPES = ("global", "local")
 #: beside LOCAL, for dwPLI² alone (docs/decisions/0017)
 WIDER_SCOPES = ("local_8", "seed")
 EARLY_S = (0.008, 0.050)  # Casarotto 2022; the gap is left out
-#: sub-windows of the ERSP, seconds: SCIENCE section 1
-SUB_WINDOWS_S = ((0.015, 0.120), (0.120, 0.180), (0.180, 0.300))
 #: evoked numbers near the coil, one for each band and pooled -> unit
 LOCAL_BY_BAND = {"itc_local": "", "ersp_local_db": "dB"}
 
@@ -63,10 +61,11 @@ class ScoreErrors:
 
 
 class BandPowers:
-    """Mean |A|² of a trial per channel and band: after the pulse, before it, in each of ``SUB_WINDOWS_S``."""
+    """Mean |A|² of a trial per channel and band: after the pulse, before it, in each of ``windows_s`` (parts of the
+    score window, seconds)."""
 
-    def __init__(self, kernels: BandKernels) -> None:
-        spans = ((-math.inf, math.inf), *SUB_WINDOWS_S)
+    def __init__(self, kernels: BandKernels, windows_s: tuple[tuple[float, float], ...]) -> None:
+        spans = ((-math.inf, math.inf), *windows_s)
         self._after = np.concatenate(
             [_averaging(kernels.points_s, kernels.slices, span) for span in spans], axis=1
         )

@@ -27,7 +27,6 @@ from rtloop.model.trial import CleanTrial
 from rtloop.session.beside import Beside
 from rtloop.session.composing import (
     EARLY_S,
-    SUB_WINDOWS_S,
     BandPowers,
     ScoreErrors,
     evoked_absent,
@@ -90,9 +89,9 @@ class TargetScorer:
         )
         self._evoked = RunningEvoked(
             montage.n_channels, self.times_s, self.chain.valid[self._kept], len(k.bands),
-            n_windows=len(SUB_WINDOWS_S), capacity=capacity,
+            n_windows=len(spec.sub_windows_s), capacity=capacity,
         )  # fmt: skip
-        self._powers = BandPowers(k)
+        self._powers = BandPowers(k, spec.sub_windows_s)
         self._beside = Beside(self.chain, self.local_channels, self.wider_channels, capacity=capacity)
         self._weights: tuple[npt.NDArray[np.bool_], tuple[int, ...], F64] | None = None
         self._errors = ScoreErrors()
@@ -249,7 +248,7 @@ class TargetScorer:
         return Scores(
             target=self.target, n_accepted=n, n_rejected=seen - n,
             connectivity=self._beside.connectivity(self._connectivity, w[:2], why, meanwhile),
-            evoked=self._beside.evoked(self._evoked, self._bands, channels, roi, why[1], meanwhile),
+            evoked=self._beside.evoked(self._evoked, self._connectivity, channels, roi, why[1], meanwhile),
         )  # fmt: skip
 
     def at_equal_n(

@@ -50,22 +50,22 @@ def test_settings_and_the_second_gap_reach_the_chain() -> None:
         20,
     )
     assert (spec.sound, spec.sound_lambda0, spec.leave_out_first) == (True, 0.03, True)
-    assert spec.recharge_gap_s == (0.06, 0.066)
-    assert ChainSpec.from_dict(spec.to_dict()) == spec
-
     assert not spec.reclean_earlier
     assert chain('muscle = true\nearlier_trials = "reclean"').reclean_earlier
     assert chain('muscle = true\nearlier_trials = "keep"') == chain("muscle = true")
+    assert spec.recharge_gap_s == (0.06, 0.066)
+    assert ChainSpec.from_dict(spec.to_dict()) == spec
+
 
 @pytest.mark.parametrize(
     ("stages", "signal", "words"),
     [
         ("muscle = true\ndecay = true", "", "the per-trial decay fit spoils every projection"),
         ('decay = "first"', "", 'expected: true or false where sound and muscle are off; found: "first"'),
+        ('earlier_trials = "reclean"', "", 'expected: "keep" where sound and muscle are off; found: "reclean"'),
         ("sound = true\nreference = false", "", "the spatial stage needs the stages before it"),
         ("muscle = { depth = 3 }", "", "depth"),
         ("muscle = { most = 0 }", "", "most"),
-        ('earlier_trials = "reclean"', "", 'expected: "keep" where sound and muscle are off; found: "reclean"'),
         ('bridge = "spline"', "", "bridge = 'spline'"),
         ("", "recharge_gap_ms = [8.0, 20.0]", "the second gap is no stretch after the first"),
     ],

@@ -12,7 +12,8 @@ from test_scorer_target import BANDS, MONTAGE, PULSE, RATE, every_estimate, run,
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
 from rtloop.measures.contrast import contrasted
-from rtloop.model.estimate import Scores
+from rtloop.measures.uncertainty import jackknife_se
+from rtloop.model.estimate import MEASURES, Scores
 from rtloop.model.samples import Epoch
 from rtloop.session import beside
 from rtloop.session.scorer import TargetScorer
@@ -38,13 +39,17 @@ def test_everything_is_there_with_an_error_or_its_reason_in_words(scorer):
             assert all(map(math.isfinite, (e.value, e.se, e.low, e.high))), name
             assert e.se > 0, name
         else:
-            assert name.startswith(("ersp_local_db:alpha:15-120", "dwpli2_15-120 ")), name
+            absent = [f"{m}_15-120 " for m in (*MEASURES, "imcoh")]
+            assert name.startswith(("ersp_local_db:alpha:15-120", "itc_local:alpha:15-120", *absent)) or (
+                name == "itc_local:pooled:15-120"
+            ), name
             assert name.endswith((":15-120", "alpha", "pooled")), name
             assert "no instant of a band" in e.why_absent
     assert found.evoked["natural_frequency_hz"].unit == "Hz"
     assert 8 <= found.evoked["natural_frequency_hz"].value <= 13  # the trials hold 10 Hz
     assert found.evoked["pcist"].value > 0
-    for m in ("dwpli2_shift", "dwpli2_evoked_subtracted", "imcoh"):
+    parts = [f"{m}_{w}" for m in (*MEASURES, "imcoh") for w in ("15-120", "120-180", "180-300")]
+    for m in ("dwpli2_shift", "dwpli2_evoked_subtracted", "imcoh", *parts):
         assert tuple(found.connectivity[m]) == ("global", "local")
         assert tuple(found.connectivity[m]["local"]) == BANDS
     assert tuple(found.connectivity["dwpli2_ongoing"]) == ("local", "local_8")
@@ -66,13 +71,52 @@ def test_the_numbers_are_those_of_the_twins_on_the_same_trials(scorer):
             for band, columns in scorer._connectivity.slices.items():
                 wanted = (w[s] @ at_points)[columns].mean()
                 assert found[measure][scope][band].value == pytest.approx(wanted, abs=1e-4), (measure, scope)
-    first, second = np.triu_indices(8, 1)
-    at_points = w[0] @ naive_measures.dwpli2(a[:, first] * np.conj(a[:, second]))
-    t, late = scorer.chain.kernels.points_s, []
-    for band, columns in scorer._connectivity.slices.items():
-        late.append(at_points[columns][(t[columns] >= 0.18) & (t[columns] <= 0.3)].mean())
-        assert found["dwpli2_180-300"]["global"][band].value == pytest.approx(late[-1], abs=1e-4)
-    assert found["dwpli2_180-300"]["global"]["pooled"].value == pytest.approx(np.mean(late), abs=1e-4)
+
+
+@pytest.mark.parametrize("windows_s", [((0.18, 0.3),), ((0.1, 0.2), (0.15, 0.25))])
+def test_each_part_of_the_window_is_that_of_the_twins_over_its_instants(windows_s):
+    scorer = run(trials(n=8, seed=3, evoked_uv=8, lag_rad=0.6), spec=ChainSpec(sub_windows_s=windows_s))
+    re, im, _ = scorer._connectivity.kept()
+    a, w = re.astype(float) + 1j * im, scorer.used()[2][:2]
+    t, bands = scorer.chain.kernels.points_s, scorer._connectivity.slices
+    found = scorer.beside()
+    for first_s, last_s in windows_s:
+        name = f"{1e3 * first_s:.0f}-{1e3 * last_s:.0f}"
+        inside = {
+            b: np.flatnonzero(
+                (t >= first_s - 1e-9)
+                & (t <= last_s + 1e-9)
+                & (np.arange(t.size) >= s.start)
+                & (np.arange(t.size) < s.stop)
+            )
+            for b, s in bands.items()
+        }
+        wanted, each = naive_measures.scores(a, inside, w), naive_measures.without_each(a, inside, w)
+        coherence = [
+            np.abs(naive_measures.imaginary_coherence(a[np.arange(8) != k])) for k in (-1, *range(8))
+        ]
+        for measure in (*MEASURES, "imcoh"):
+            for s, scope in enumerate(("global", "local")):
+                got = found.connectivity[f"{measure}_{name}"][scope]
+                for j, band in enumerate(bands):
+                    if measure == "imcoh":
+                        value, *left = [(w[s] @ c)[inside[band]].mean() for c in coherence]
+                    else:
+                        value, left = wanted[measure][s, j], each[measure][:, s, j]
+                    assert got[band].value == pytest.approx(value, abs=1e-4), (measure, scope, band)
+                    assert got[band].se == pytest.approx(jackknife_se(np.array(left)), abs=2e-4)
+                assert got["pooled"].value == pytest.approx(np.mean([got[b].value for b in bands]), abs=1e-9)
+        itc = naive_measures.itc(a, inside)[list(scorer.local_channels)].mean(axis=0)
+        for j, band in enumerate(bands):
+            e = found.evoked[f"itc_local:{band}:{name}"]
+            left = [
+                naive_measures.itc(np.delete(a, k, 0), inside)[list(scorer.local_channels), j].mean()
+                for k in range(8)
+            ]
+            assert e.value == pytest.approx(itc[j], abs=1e-5)
+            assert e.se == pytest.approx(jackknife_se(np.array(left)), abs=1e-5)
+            assert e.low < e.value < e.high
+    assert set(found.evoked) >= {f"ersp_local_db:pooled:{name}", f"itc_local:pooled:{name}"}
 
 
 def test_wider_scopes_are_the_pairs_of_the_8_nearest_and_of_near_with_far(scorer):

@@ -43,7 +43,8 @@ def every_estimate(scores: Scores):
 
 
 def run(x, **kw):
-    scorer = TargetScorer("M1", ChainSpec(), RATE, MONTAGE, kw.pop("coil", MONTAGE.positions_m[2]), **kw)
+    spec = kw.pop("spec", ChainSpec())
+    scorer = TargetScorer("M1", spec, RATE, MONTAGE, kw.pop("coil", MONTAGE.positions_m[2]), **kw)
     for i, data in enumerate(x):
         scorer.process(Epoch(data=data, rate_hz=RATE, pulse_sample=PULSE), i)
     return scorer
