@@ -43,7 +43,10 @@ def test_a_measure_without_truth_is_left_out() -> None:
     assert bench.judged(drawn(1.0), {"A": {}, "B": {}}, "60") == {}
 
 
-def test_a_broken_off_run_goes_on_and_gives_the_same_table(tmp_path: Path) -> None:
+def test_a_broken_off_run_goes_on_and_gives_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "BATCH", 32)
     out = tmp_path / "draws.jsonl"
     first = bench.run("lateral", 3, (12, 16), 24, 0, 1, 1, out, ["M1"])
     lines = out.read_text(encoding="utf-8").splitlines()
