@@ -6,13 +6,14 @@ them, or, with RTLOOP_REQUIRE_QT=1, the run fails at once. All other tests need 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,8 +22,14 @@ import pytest
 from rtloop.app import qt
 
 sys.path.insert(0, str(Path(__file__).parent))
+#: whether this is one of the workers of pytest-xdist
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if WORKER:
+    os.environ.pop("RTLOOP_LSL_SESSION", None)  # of the process that started the workers
 os.environ.setdefault("RTLOOP_LSL_SESSION", f"test-{uuid.uuid4().hex[:12]}")
 os.environ.setdefault("MPLBACKEND", "Agg")
+import turns  # noqa: E402  it lies beside this file
+
 for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
@@ -58,6 +65,22 @@ class _Unopened(pytest.Dir):
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     return _Unopened.from_parent(parent, path=path) if WITHOUT_QT and path == WINDOW_TESTS else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``-n 2 --dist loadgroup`` all tests in real time run one after the other in one worker (tests/turns.py)."""
+    for item in items if WORKER else ():
+        item.add_marker(pytest.mark.xdist_group(turns.group_of(item.path)))
+        if turns.beside(item.path):
+            item.add_marker(pytest.mark.timeout(600))  # it gives way: a busy computer may leave it little
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """A test that may run beside others gives way to them."""
+    with turns.behind() if WORKER and turns.beside(item.path) else contextlib.nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
