@@ -27,11 +27,13 @@ from rtloop.ports import Permit
 
 ANSWER_S = 0.6
 ARM_S = 2.5
+LOOK_S = 1.5  # two slow replies, and what was under way
+RECHARGED_S = 6.0  # arming right after a pulse waits for the recharge: while the port process lives
 SETTING_S = 14.0  # the ramp of power B may take 10 s
 OPEN_S = 20.0  # so may it on opening
 TELL_S = 0.9  # after a train's own end
 DISARM_S = 0.5
-CONFIRM_S = 0.15
+CONFIRM_S = 0.5
 CLOSE_S = 2.0
 PORT_BEAT_FRESH_S = 0.3
 PORT_STUCK_S = 0.5  # a port process in the middle of a write to the line shows no life for 0.3 s
@@ -173,7 +175,7 @@ class MagstimUnit(Described):
 
     def arm(self) -> UnitStatus:
         """Arm and wait until the unit itself says ready; raises UnitProblem."""
-        status = self._status_of(self._ask(Ask.ARM, ARM_S))
+        status = self._status_of(self._ask(Ask.ARM, ARM_S, living_s=RECHARGED_S))
         self._trouble = None  # what the port process told before, arming anew has cleared
         return status
 
@@ -189,7 +191,7 @@ class MagstimUnit(Described):
 
     def refresh(self) -> UnitStatus:
         """Ask the unit itself now (``status`` reads what it said last); raises UnitProblem."""
-        return self._status_of(self._ask(Ask.STATUS, ANSWER_S))
+        return self._status_of(self._ask(Ask.STATUS, ANSWER_S, living_s=LOOK_S))
 
     def fire(self, permit: Permit) -> FireReceipt:
         """Fire once; never raises for the line. A request without answer is UNCERTAIN, then disarmed."""
@@ -273,6 +275,7 @@ class MagstimUnit(Described):
         """Give the unit's own status byte a moment to say standby; the caller reads it from ``status``."""
         end_s = served_s + CONFIRM_S
         while self._clock.now_s() < end_s and not (self.status().standby and self.status().t_s >= served_s):
+            self._show_life()
             self._clock.sleep_until(self._clock.now_s() + 0.001)
 
     def close(self) -> None:

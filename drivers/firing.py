@@ -17,7 +17,7 @@ from drivers.pause import pause_until
 from drivers.permits import PermitCheck
 from drivers.reading import wrong_with
 from drivers.requests import Trip
-from drivers.single import found_in_trains, most_after_trouble, most_given
+from drivers.single import UNREAD, found_in_trains, most_after_trouble, most_given
 from drivers.train_run import TrainRun
 from drivers.trouble import Cut, LineTrouble, Lost, Refused
 from drivers.watch import HEARTBEAT_FRESH_S, UnitWatch
@@ -118,7 +118,8 @@ class Firing:
         if permit.n_pulses == 1 and (can.trains or can.pairs) and (found := found_in_trains(watch)):
             why = f"one pulse was asked for, and right after it the unit says: {found}"
             watch.ea(self._uncertain(why))
-            return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply, most_given(watch))
+            most = None if found == UNREAD else most_given(watch)
+            return self._receipt(permit, Delivery.UNCERTAIN, why, sent_s, reply, most)
         if sent_s > permit.expires_s:
             why = f"given up to {1e3 * (sent_s - permit.expires_s):.1f} ms after its deadline"
             watch.trip_with(Fault.ENGINE_LATE, f"a pulse was {why}")

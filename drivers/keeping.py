@@ -1,7 +1,7 @@
 """Owns when a unit is asked next: the keep-alive's pace, the look before a due pulse, the quiet around it; owns no exchange.
 
 A unit that is armed and falls silent is an error within 0.5 s of its last word: the keep-alive's pace, at most ``QUIET_S``
-that it is put off around a due pulse, and the deadline of a reply (``drivers.magstim.magpy_port``).
+that it is put off around a due pulse, and the deadline of a reply (``drivers.magstim.exchange``).
 """
 
 from __future__ import annotations

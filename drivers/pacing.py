@@ -78,6 +78,13 @@ class Pace:
         """Until then the unit takes no setting, since a train has just ended; -inf when none has."""
         return self._last.ended_s + AFTER_TRAIN_S + REST_MARGIN_S
 
+    def recharged_s(self, facts: UnitFacts, now_s: float) -> float:
+        """Until then the unit may recharge after what it gave last; ``now_s`` when it does no more."""
+        last = self._last
+        return (
+            max(now_s, last.end_s + facts.min_interval_s(last.power_pct_mso)) if last.power_pct_mso else now_s
+        )
+
     def refusal(self, facts: UnitFacts, now_s: float, power_pct_mso: int, train: Train | None) -> str:
         """Why the next may not go out now at this power; "" when it may. Written so that NaN is refused."""
         last, since_s = self._last, now_s - self._last.end_s

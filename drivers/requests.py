@@ -16,11 +16,10 @@ from rtloop.ports import Permit
 #: trips that arming anew clears, as the fault table of the interlock says
 RE_ARM = (Fault.ENGINE_LATE, Fault.UNIT_SILENT, Fault.UNIT_UNEXPECTED)
 
-#: longest time for the answer to a fire command, while the port process lives. Each reply of the unit may take 0.25 s
-#: (``drivers.magstim.magpy_port``), each write 0.3 s: 0.75 of an exchange under way, EA, EH and its reply 0.85, the look
-#: after it 0.5 (again 0.5 where the first reply may be of a question before), cut short and taken again 0.9, EA and the
-#: numbers 0.65
-FIRE_S = 5.0
+#: longest time for the answer to a fire command, while the port process lives. Each reply of the unit may take 0.25 s while
+#: armed, else 0.4 s (``drivers.magstim.exchange``), each write 0.3 s: 0.55 of an exchange under way, EH and its reply 0.55,
+#: EA 0.63, the looks after it 1.93, the numbers as long
+FIRE_S = 6.0
 
 
 class Ask(StrEnum):

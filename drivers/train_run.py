@@ -19,6 +19,7 @@ START_S = 0.05  # the first pulse comes at the latest this long after the comman
 NEAR_END_S = 0.12
 LOOK_NEAR_END_S = 0.02
 GIVE_UP_S = 0.2  # after its end: a unit that still says it runs, or says nothing
+STOPS_LATE_S = 1.0  # one that still says it runs may go on so long
 
 
 class TrainRun:
@@ -41,6 +42,7 @@ class TrainRun:
         self._off_s = -math.inf  # the instant of that word, or of the question that it may answer late
         self._last_on_s = -math.inf  # asked then, the unit said that it runs
         self._cut_s = math.inf
+        self._took_s = 0.0  # the longest that the unit took to answer
         self._why = self._wrong = ""
         self.untold = True  # its own numbers: what it gives by them (``told``)
         self._most = train.n_pulses
@@ -80,6 +82,7 @@ class TrainRun:
         """The unit said so between these instants, or so long before. A train that ran to its end leaves the unit armed."""
         if self.ended_s < math.inf:
             return
+        self._took_s = max(self._took_s, t_reply_s - t_asked_s)
         if running:
             self._last_on_s = t_asked_s - late_s
         else:
@@ -100,16 +103,22 @@ class TrainRun:
     def _given_at_most(self, t_s: float) -> int:
         return min(self.train.n_pulses, math.ceil((t_s - self.t_sent_s) * self.train.frequency_hz) + 1)
 
+    def _goes_on(self) -> int:
+        """Pulses at most, if it runs ``STOPS_LATE_S`` longer than it was seen to run."""
+        return math.ceil((self.ended_s + STOPS_LATE_S - self.t_sent_s) * self.train.frequency_hz) + 1
+
     @property
     def _ran_out(self) -> bool:
         """The unit's "train running" went off when it should: seen on shortly before, or too short to be seen."""
         in_time = self._off and self._off_s >= self.natural_end_s
-        recent = self._last_on_s >= self.natural_end_s - 2 * NEAR_END_S
+        recent = self._last_on_s >= self.natural_end_s - 2 * NEAR_END_S - self._took_s
         if (
             self._standby or self._cut_s < self.ends_s
         ):  # EA may reach the unit late, its own protection unasked
             return self._off and self._last_on_s >= self.natural_end_s + START_S
-        short = self._t_reply_s is not None and self.train.last_pulse_after_s < NEAR_END_S
+        short = (
+            self._t_reply_s is not None and self.natural_end_s < self._t_reply_s + NEAR_END_S + self._took_s
+        )
         return in_time and (recent or short)
 
     def receipt(self, status: UnitStatus | None) -> FireReceipt:
@@ -127,7 +136,7 @@ class TrainRun:
                 self.untold and not self._off and self._last_on_s > -math.inf
             )
             if self._wrong or endless:  # another train than was permitted, or one whose end was never seen
-                most = MOST_PULSES if self.untold else self._most
+                most = MOST_PULSES if self.untold else max(self._most, self._goes_on() if endless else 0)
                 least = 0 if self._wrong else least
         return FireReceipt(
             delivery=Delivery.DELIVERED if ran_out else Delivery.UNCERTAIN, t_sent_s=self.t_sent_s,

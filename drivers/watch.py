@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drivers.keeping import LOOK_BEFORE_DUE_S, next_look_s, quiet
+from drivers.magstim.exchange import ARMED_REPLY_S, REPLY_DEADLINE_S
 from drivers.magstim.line import Line
 from drivers.magstim.magpy_port import Reply
 from drivers.magstim.ports import port_of
@@ -79,10 +80,7 @@ class UnitWatch:
         self.leaving = self.leaving or why
 
     def shut(self) -> None:
-        """Disarm, release remote control, close the line, within about 1 s; never raises.
-
-        The board says closed only after the unit's own word "standby", else failed.
-        """
+        """Disarm, release remote control, close the line, within about 1 s; never raises. Closed: the unit said standby."""
         if self._shut:
             return
         self._shut, state = True, FAILED
@@ -169,6 +167,7 @@ class UnitWatch:
             self.run.cut(self.clock.now_s())
         self._disarm_served = board["disarm_done"] = asked
         self.armed, self._ea_s = False, self._ea_s if self.confirm_tries else self.clock.now_s()
+        self.unit.exchange.reply_s = REPLY_DEADLINE_S
         if self.trip is None:
             self.trip = trip or (reason if isinstance(reason, Trip) else None)
         if self.trip is not None and self.stop_line is not None:
@@ -181,10 +180,7 @@ class UnitWatch:
         self.look_at_s = min(self.look_at_s, due_s - LOOK_BEFORE_DUE_S)
 
     def forgive(self) -> None:
-        """Arming, or a power before it, is asked for anew: a trip that the operator's two steps clear is over.
-
-        The arming itself looks at heartbeat and status first, so what still stands trips again.
-        """
+        """Arming, or a power before it, is asked for anew: a trip that two steps clear is over; what still stands trips again."""
         if self.lost or self.leaving or self.board["stop_asked"]:
             return
         if self.trip is not None and self.trip.fault in RE_ARM:
@@ -213,7 +209,8 @@ class UnitWatch:
         """Read the status byte after an EA; EA again while it does not say standby."""
         self.confirm_tries -= 1
         try:
-            self.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
+            if not self.unit.exchange.swallow():
+                raise Silent("no word from the unit after EA", written=True)
             asked_s, run = self.clock.now_s(), self.run
             reply = self.unit.take_control() if run is None else self.unit.look(mode=True)
             status = self._publish(reply)
@@ -314,6 +311,7 @@ class UnitWatch:
     def look(self) -> UnitStatus:
         """Q@: keep-alive and status byte, and what follows from it; while armed also what it would give, as held now."""
         asked_s, run = self.clock.now_s(), self.run
+        self.unit.exchange.reply_s = ARMED_REPLY_S if self.armed else REPLY_DEADLINE_S
         reply = self.unit.look(mode=self.armed or bool(run), numbers=run.untold if run else self.armed)
         status = self._publish(reply)
         self._observe(status, reply, asked_s)
@@ -354,6 +352,8 @@ class UnitWatch:
         self.numbers_s = self.numbers_s if power is None else reply.said_s
         if found and (given or self.may_discharge()):
             words = "; the last pulse or train may have been given so" if given else ""
+            if given and self.trip is not None and self.trip.fault in RE_ARM:
+                self.trip = None  # that is told over it
             self.trip_with(Fault.UNIT_UNEXPECTED, "; ".join(found) + words)
 
     def _observe(self, status: UnitStatus, reply: Reply, asked_s: float) -> None:

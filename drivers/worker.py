@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drivers.firing import Firing
+from drivers.magstim.exchange import ARMED_REPLY_S
 from drivers.magstim.line import Line
-from drivers.magstim.magpy_port import REPLY_DEADLINE_S
 from drivers.magstim.units import UnitFacts
 from drivers.opening import MakeTrigger, open_trigger, open_unit
 from drivers.outputs import Stop
@@ -98,9 +98,12 @@ class PortWorker:
         """See ``UnitWatch.step``; a discharge that nobody asked for here trips."""
         watch = self._watch
         watch.step()
-        ours = watch.run is not None
-        if watch.status is not None and (words := self._unasked.look(watch.status, ours=ours)):
-            watch.trip_with(Fault.PULSE_UNCOMMANDED, words)
+        if watch.status is not None:
+            self._discharged_unasked(watch.status)
+
+    def _discharged_unasked(self, status: UnitStatus) -> None:
+        if words := self._unasked.look(status, ours=self._watch.run is not None):
+            self._watch.trip_with(Fault.PULSE_UNCOMMANDED, words)
 
     def leave(self, why: str) -> None:
         """See ``UnitWatch.leave``."""
@@ -158,16 +161,20 @@ class PortWorker:
     def _do(self, request: Request, *, forgive: bool) -> UnitStatus:
         watch = self._watch
         if request.ask in ON_THE_WAY:
+            if watch.armed and watch.trip is None:  # what it did until now, before what is set explains it
+                self._discharged_unasked(watch.look())
             self._unasked.forget()
         if forgive and request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew
             watch.forgive()
         while watch.confirm_tries and watch.trip is None and watch.run is None:
             asked_s = self._clock.now_s()
             watch.confirm()
-            if watch.misses and self._clock.now_s() - asked_s >= REPLY_DEADLINE_S:  # no time for another
+            if watch.misses and self._clock.now_s() - asked_s >= ARMED_REPLY_S:  # no time for another
                 raise Silent("no word from the unit after EA", written=True)
-        if watch.confirm_tries:  # the reply to an EA is still on its way
-            watch.unit.exchange.swallow(quiet_s=0.02, at_most_s=0.1)
+        if (
+            watch.confirm_tries and not watch.unit.exchange.swallow()
+        ):  # the reply to an EA is still on its way
+            raise Silent("no word from the unit after EA", written=True)
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()
         if request.ask is not Ask.STATUS and watch.run is not None:
@@ -242,7 +249,7 @@ class PortWorker:
                 Fault.UNIT_UNEXPECTED, f"not armed: {wrong}", expected="coil connected, no error",
                 found=str(status), todo="see the unit's display",
             )  # fmt: skip
-        end_s = self._clock.now_s() + 2 * self._facts.arm_s
+        end_s = self._firing.pace.recharged_s(self._facts, self._clock.now_s()) + 2 * self._facts.arm_s
         watch.armed = watch.arming = True  # before the command: a heartbeat lost from here on means EA
         if not status.may_discharge:
             watch.unit.arm()

@@ -59,7 +59,7 @@ class Permit:
 class Stimulator(Protocol):
     """A stimulator as the gate sees it. Every call returns or raises within a deadline, s.
 
-    ``disarm`` 0.7; ``fire`` 1.3 (0.6 for its answer; without one, a disarm), or 4.7 while its port lives and the unit is
+    ``disarm`` 1; ``fire`` 1.7 (0.6 for its answer; without one, a disarm), or 7.1 while its port lives and the unit is
     slow in each reply; ``arm`` 2.5; ``set_power`` its ramp, at most 10, and 2; ``set_train`` and ``set_pair`` 14, for power B
     has a ramp too; ``close`` 5. All others return at once.
 
@@ -127,7 +127,7 @@ class Stimulator(Protocol):
         ...
 
     def disarm(self) -> None:
-        """Never refused, never queued behind anything, safe from any thread and state; returns within 0.7 s."""
+        """Never refused, never queued behind anything, safe from any thread and state; returns within 1 s."""
         ...
 
     def close(self) -> None:

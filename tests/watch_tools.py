@@ -43,7 +43,7 @@ class Said:
         self.wrong = ""
         self.modes: list[bool] = []  # what ``look`` was told
         self.numbers: list[bool] = []
-        self.quiet: list[tuple[float, float]] = []
+        self.quiet, self.answers_ea, self.reply_s = 0, True, 0.0
 
     def _note(self, name: str) -> None:
         self.log.append((name, self.clock.now_s()))
@@ -71,8 +71,9 @@ class Said:
         if self.obeys:
             self.instr = STANDBY
 
-    def swallow(self, *, quiet_s: float, at_most_s: float) -> None:
-        self.quiet.append((quiet_s, at_most_s))
+    def swallow(self) -> bool:
+        self.quiet += 1
+        return self.answers_ea
 
     def look(self, *, mode: bool = False, numbers: bool = False) -> Reply:
         self.modes.append(mode)

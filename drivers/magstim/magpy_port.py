@@ -1,9 +1,7 @@
-"""Owns the exchange with a unit by MagPy, in one process and one thread; owns no rule about what may be sent.
+"""Owns what is said to a unit by MagPy, in one process and one thread; owns no rule about what may be sent.
 
 MagPy builds the commands, checks the replies and parses them; its source is unedited. What is replaced is
-what stands below it: instead of a child process behind two queues, which may wait for ever, an exchange
-over the line with a deadline, one command in flight, drained before each command, so no reply is taken for
-another command's. One that may be the late reply to an earlier command of the same letter says so (``late_s``).
+what stands below it (``drivers.magstim.exchange``).
 Never used from MagPy: ``isArmed``, ``poke``, ``quickFire``, ``delay=True``, anything without a receipt.
 """
 
@@ -17,18 +15,13 @@ from typing import Any
 
 from magpy.magstim import BiStim, Magstim, Rapid, calcCRC
 
+from drivers.magstim.exchange import Exchange
 from drivers.magstim.line import Line
-from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Refused, Silent
+from drivers.trouble import Garbled, Refused
 from rtloop.clock import Clock
 from rtloop.model.pulse import Pair, Train
 
-REPLY_DEADLINE_S = 0.25
-LATE_S = 1.0  # a reply that has not come by then comes no more
-_POLL_S = 0.001
-_TAIL_S = 0.008  # after a lone "?": long enough at 9600 baud for a next byte that belongs to it
 RAPID_TRAIN, RAPID_SINGLE = 0x02, 0x08
-LONGEST_VERSION = 24  # bytes
-_EA = b"EA" + bytes(calcCRC(b"EA"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,138 +78,6 @@ class Reply:
         return None if self.rapid is None else bool(self.rapid & RAPID_SINGLE)
 
 
-class Exchange:
-    """Both of MagPy's queues at once: ``put`` writes a command and reads its reply, ``get`` hands it over."""
-
-    def __init__(self, line: Line, clock: Clock, urgent: Callable[[], bool]) -> None:
-        self._line, self._clock, self._urgent = line, clock, urgent
-        self._reply: bytearray | None = None
-        self.last = b""
-        self.t_sent_s = self.t_reply_s = clock.now_s()
-        self.not_after_s = math.inf  # no command is written then or later
-        self.reply_s = REPLY_DEADLINE_S
-        self.junk = 0  # bytes that nobody had asked for, dropped
-        self.late_s = 0.0  # of the last reply: see ``Reply``
-        self._owed: list[tuple[bytes, float]] = []  # first letter and instant of commands without a reply
-
-    def put(self, item: tuple[bytes | int | None, str | None, int | None]) -> None:
-        """Write the command and read its reply within the deadline; raises LineTrouble."""
-        message, receipt, n_bytes = item
-        if not isinstance(message, bytes) or receipt is None or (n_bytes is None and message[:1] != b"N"):
-            raise Refused(f"{item!r} is not a command with a receipt", written=False)
-        self._reply, self.last = None, b""
-        try:
-            waiting = self._line.in_waiting
-            if waiting:
-                self.junk += waiting
-                self._line.reset_input_buffer()
-        except OSError as err:
-            raise Lost(f"the line is gone: {err}", written=False) from err
-        if self._urgent():
-            try:
-                self.cut()
-            except Lost as err:
-                raise Lost(f"{message!r} not sent; {err}", written=False) from err
-            raise Cut(f"{message!r} not sent: something more urgent came", written=False)
-        late_s = self._clock.now_s() - self.not_after_s
-        if not late_s < 0:
-            raise LineTrouble(f"missed: {1e3 * late_s:.1f} ms after its deadline, not sent", written=False)
-        self._write(message)
-        self.t_sent_s = self._clock.now_s()
-        self._owed.append((message[:1], self.t_sent_s))
-        try:
-            self._reply = self._receive(message, n_bytes)
-        except Garbled:
-            self._answered(message[:1])
-            raise
-        self.last = bytes(self._reply)
-        self.t_reply_s = self._clock.now_s()
-        self._answered(message[:1])
-
-    def get(self) -> list[Any]:
-        """MagPy's form of a reply: [0, bytes]."""
-        if self._reply is None:
-            raise Silent("no reply to hand over", written=False)
-        reply, self._reply = self._reply, None
-        return [0, reply]
-
-    def _answered(self, letter: bytes) -> None:
-        """A reply came: the oldest command of this letter that still waits for one may be the one it answers."""
-        self._owed = [(of, t_s) for of, t_s in self._owed if self._clock.now_s() - t_s < LATE_S]
-        oldest = next((i for i, (of, _) in enumerate(self._owed) if of == letter), None)
-        self.late_s = 0.0 if oldest is None else self.t_sent_s - self._owed.pop(oldest)[1]
-
-    def cut(self) -> None:
-        """Write EA at once, whatever is in flight. Its reply is left to ``swallow``."""
-        self._write(_EA)
-        self._owed.append((_EA[:1], self._clock.now_s()))
-
-    def swallow(self, *, quiet_s: float, at_most_s: float) -> None:
-        """Drop what still comes in, until the line has been quiet or something urgent comes."""
-        end_s, got = self._clock.now_s() + at_most_s, b""
-        quiet_at_s = self._clock.now_s() + quiet_s
-        while self._clock.now_s() < min(end_s, quiet_at_s) and not self._urgent():
-            if byte := self._byte():
-                got += byte
-                quiet_at_s = self._clock.now_s() + quiet_s
-        if bytes(calcCRC(got[-3:-1])) == got[-1:] and got[-3:-2] == _EA[:1]:  # EA's own, the last on the line
-            self._owed = [one for one in self._owed if one[0] != _EA[:1]]
-
-    def _write(self, message: bytes) -> None:
-        try:
-            self._line.write(message)
-        except OSError as err:
-            raise Lost(f"the line failed while {message!r} was written: {err}", written=True) from err
-
-    def _byte(self) -> bytes:
-        """One byte, or none after a short wait."""
-        before_s = self._clock.now_s()
-        try:
-            byte = self._line.read(1)
-        except (OSError, TypeError) as err:  # pyserial: TypeError when the descriptor vanished under it
-            raise Lost(f"the line failed while a reply was awaited: {err}", written=True) from err
-        if not byte:
-            self._clock.sleep_until(before_s + _POLL_S)
-        return byte
-
-    def _receive(self, message: bytes, n_bytes: int | None) -> bytearray:
-        """Lengths as MagPy reads them: ``?`` is one byte, ``x?`` and ``xS`` three, else ``n_bytes``.
-
-        None: a version, which ends with a zero byte and the check byte.
-        """
-        end_s = self._clock.now_s() + self.reply_s
-        reply = bytearray()
-        while len(reply) < _length(reply, n_bytes):
-            if self._urgent():
-                self.cut()
-                raise Cut(f"the wait for the reply to {message!r} was cut short", written=True)
-            if not self._clock.now_s() < end_s:
-                raise Silent(
-                    f"{len(reply)} of {n_bytes} bytes in reply to {message!r} within {self.reply_s} s",
-                    written=True,
-                )
-            reply += self._byte()
-        if reply == b"?":
-            end_s = self._clock.now_s() + _TAIL_S
-            while self._clock.now_s() < end_s:
-                if self._byte():
-                    raise Garbled(f"a reply to {message!r} that begins with '?' and goes on", written=True)
-        elif bytes(calcCRC(reply[:-1])) != bytes(reply[-1:]):
-            raise Garbled(f"wrong check byte in {bytes(reply)!r}, the reply to {message!r}", written=True)
-        return reply
-
-
-def _length(reply: bytearray, n_bytes: int | None) -> int:
-    if reply.startswith(b"?"):
-        return 1
-    if bytes(reply[1:2]) in (b"?", b"S"):
-        return 3
-    if n_bytes is not None:
-        return n_bytes
-    text = reply[2:]  # the byte after N may be a status byte of zero
-    return min(LONGEST_VERSION, text.index(0) + 4) if 0 in text else LONGEST_VERSION
-
-
 class _InThread:
     """What makes a unit of MagPy's work over an exchange instead of a child process."""
 
@@ -253,7 +114,7 @@ class UnitRapid(_InThread, Rapid):  # type: ignore[misc]
 
 
 class MagpyPort:
-    """A unit on a line: one method a command, each answered within 0.25 s or raising LineTrouble. Itself a 200².
+    """A unit on a line: one method a command, each answered within 0.4 s (armed 0.25 s) or raising LineTrouble. Itself a 200².
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ READY_WITHIN_S = 1.0
 POWER_WITHIN_S = 16.0  # the longest ramp, its read-back, and some reserve
 SHAPE_WITHIN_S = 16.0  # power B has the same ramp; the driver itself waits 14 s
 ARM_WITHIN_S = 4.0
-FIRE_WITHIN_S = 7.0  # the driver itself may take 5.7 s with a unit that is slow in each reply
+FIRE_WITHIN_S = 8.0  # the driver itself may take 7 s with a unit that is slow in each reply
 #: faults that are the unit's or its line's: NotReady, not a refusal
 OF_THE_UNIT = (
     Fault.UNIT_SILENT, Fault.UNIT_LOST, Fault.UNIT_UNEXPECTED, Fault.UNIT_STALE, Fault.PORT_DEAD,

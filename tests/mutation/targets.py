@@ -46,6 +46,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/trigger.py": _TRIGGER,
     "drivers/client.py": _CLIENT,
     "drivers/magstim/magpy_port.py": _LINE,
+    "drivers/magstim/exchange.py": (*_LINE, "tests/unit/test_drivers_late_replies.py"),
     "drivers/magstim/rapid_port.py": ("tests/unit/test_drivers_rapid_port.py",),
     "drivers/magstim/units.py": ("tests/unit/test_drivers_units.py",),
     "drivers/magstim/bistim_port.py": ("tests/unit/test_drivers_bistim_port.py",),

@@ -14,7 +14,7 @@ from contract_tools import EA, EH, Bench, bench
 
 from drivers import stepped
 from drivers.firing import NUMBERS_FRESH_S
-from drivers.magstim.magpy_port import REPLY_DEADLINE_S
+from drivers.magstim.exchange import ARMED_REPLY_S, REPLY_DEADLINE_S
 from drivers.magstim.units import MOST_PULSES
 from drivers.requests import FIRE_S, Answer, Request
 from drivers.train_run import TrainRun
@@ -255,8 +255,10 @@ def test_an_urgent_word_in_the_look_after_a_pulse_does_not_hide_a_train(tmp_path
 
 
 @pytest.mark.req("R-UNCERTAIN")
-@pytest.mark.parametrize(("told", "most"), [(None, MOST_PULSES), (20, 20), (50, 50)])
-def test_a_train_past_its_end_is_what_the_unit_says_or_the_longest(told: int | None, most: int) -> None:
+@pytest.mark.parametrize(("told", "most"), [(None, MOST_PULSES), (20, 34), (50, 50)])
+def test_a_train_past_its_end_may_go_on_for_a_second_and_is_what_the_unit_says_or_the_longest(
+    told: int | None, most: int
+) -> None:
     run = TrainRun(TRAIN, t_sent_s=0.0, t_reply_s=0.005, stops=False)
     if told is not None:
         run.told(told, "" if told == 20 else "50 pulses")
@@ -333,7 +335,7 @@ def test_the_answer_of_a_port_that_lives_is_waited_for(tmp_path: Path) -> None:
         start_s = m.clock.now_s()
         late = m.unit.fire(m.permit())
         assert late.delivery is Delivery.UNCERTAIN
-        assert "within 5 s" in late.reason
+        assert f"within {FIRE_S:g} s" in late.reason
         assert FIRE_S <= m.clock.now_s() - start_s <= FIRE_S + 0.7
     finally:
         m.end()
@@ -351,7 +353,7 @@ def test_a_unit_slow_in_each_reply_is_heard_out_within_the_deadline(
         with bench("stepped", folder, model="rapid", version=version, arming_s=0.1, power_pct_mso=40) as b:
             b.ready(40)
             b.inject(FaultKind.TRAIN_MODE)
-            b.inject(FaultKind.DELAYED_REPLY, delay_s=REPLY_DEADLINE_S - 0.04)
+            b.inject(FaultKind.DELAYED_REPLY, delay_s=ARMED_REPLY_S - 0.04)
             fired = b.unit.fire(b.permit(40))
             assert fired.delivery is Delivery.UNCERTAIN
             assert (fired.pulses_max is not None) == heard

@@ -12,7 +12,8 @@ from test_drivers_given_otherwise import unseen
 from test_drivers_mutants_line import exchange, put, sealed, trouble, unit
 from watch_tools import READY, STANDBY, desk
 
-from drivers.magstim.magpy_port import LATE_S, REPLY_DEADLINE_S, Reply
+from drivers.magstim.exchange import LATE_S, REPLY_DEADLINE_S
+from drivers.magstim.magpy_port import Reply
 from drivers.magstim.rapid_port import RapidPort
 from drivers.trouble import Garbled, Silent
 from hardware_sim.faults import FaultKind

@@ -16,8 +16,9 @@ import pytest
 import serial
 
 from drivers.magstim import line as line_module
+from drivers.magstim.exchange import REPLY_DEADLINE_S
 from drivers.magstim.line import OwnedLine, PortLock
-from drivers.magstim.magpy_port import REPLY_DEADLINE_S, MagpyPort
+from drivers.magstim.magpy_port import MagpyPort
 from drivers.magstim.units import facts_of, interval_200_s
 from drivers.trouble import Cut, Garbled, Lost, Refused, Silent, UnitProblem
 from rtloop.clock import SteppedClock

@@ -10,7 +10,8 @@ import pytest
 from client_tools import Watched
 
 from drivers.magstim.bistim_port import BistimPort
-from drivers.magstim.magpy_port import Exchange, Held, MagpyPort, Reply
+from drivers.magstim.exchange import ARMED_REPLY_S, REPLY_DEADLINE_S, Exchange
+from drivers.magstim.magpy_port import Held, MagpyPort, Reply
 from drivers.magstim.rapid_port import RapidPort
 from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Refused, Silent
 from rtloop.model.pulse import Pair, Train
@@ -232,14 +233,25 @@ def test_no_command_is_written_at_its_deadline_or_later(late_s: float, words: st
 # ---- waiting
 
 
-def test_a_reply_has_0_25_s_and_not_one_look_more() -> None:
+@pytest.mark.parametrize("within_s", [REPLY_DEADLINE_S, ARMED_REPLY_S])
+def test_a_reply_has_its_time_and_one_last_look(within_s: float) -> None:
     ex, wire = exchange(b"E\x8c")
-    trouble(lambda: put(ex), Silent, written=True, words=r"^2 of 3 bytes .* within 0\.25 s$")
-    assert wire.clock.now_s() == pytest.approx(1000.25, abs=0.0015)
+    assert ex.reply_s == REPLY_DEADLINE_S == 0.4
+    ex.reply_s = within_s
+    trouble(lambda: put(ex), Silent, written=True, words=rf"^2 of 3 bytes .* within {within_s} s$")
+    assert wire.clock.now_s() == pytest.approx(1000.001 + within_s, abs=0.0015)
     ex, wire = exchange()
-    wire.jumps[1] = wire.clock.now_s() + 0.25
+    ex.reply_s = within_s
+    wire.jumps[1] = wire.clock.now_s() + within_s
     trouble(lambda: put(ex), Silent, written=True)
-    assert len(wire.reads) == 1
+    assert len(wire.reads) == 2  # one last look
+
+
+def test_a_reply_that_came_while_the_process_stood_still_is_read() -> None:
+    ex, wire = exchange([(0.1, sealed(b"E\x8c"))])
+    wire.jumps[2] = wire.clock.now_s() + 0.9
+    put(ex)
+    assert ex.last == sealed(b"E\x8c")
 
 
 @pytest.mark.parametrize(("read_s", "step_s"), [(0.0, 0.001), (0.0004, 0.001), (0.002, 0.002)])
@@ -247,7 +259,7 @@ def test_an_empty_line_is_looked_at_every_millisecond_at_most(read_s: float, ste
     ex, wire = exchange()
     wire.read_s = read_s
     trouble(lambda: put(ex), Silent, written=True)
-    assert 0.25 / step_s == pytest.approx(len(wire.reads), abs=1.1)
+    assert 0.4 / step_s + 1 == pytest.approx(len(wire.reads), abs=1.1)
 
 
 def test_bytes_that_are_there_are_read_without_waiting() -> None:

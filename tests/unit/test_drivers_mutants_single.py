@@ -8,7 +8,7 @@ import pytest
 
 from drivers.magstim.magpy_port import Held, Reply
 from drivers.magstim.units import MOST_PULSES, facts_of
-from drivers.single import found_in_trains, most_after_trouble, most_given
+from drivers.single import UNREAD, found_in_trains, most_after_trouble, most_given
 from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Silent
 from rtloop.model.pulse import Pair, Train
 from rtloop.ports import Permit
@@ -18,10 +18,11 @@ class Watch:
     """A unit that answers with this (an error is raised), and everything that follows in order."""
 
     def __init__(
-        self, answer: Reply | LineTrouble, swallows: LineTrouble | None = None, *, model: str = "rapid"
+        self, answer: Reply | LineTrouble, swallows: LineTrouble | bool = True, *, model: str = "rapid"
     ) -> None:
-        self.answer, self.swallows, self.story = answer, swallows, []  # type: Any, LineTrouble | None, list[Any]
-        self.unit = self.exchange = self
+        self.answer, self.swallows, self.story = answer, swallows, []  # type: Any, LineTrouble | bool, list[Any]
+        self.unit = self.exchange = self.clock = self
+        self.time_s, self.takes_s = 0.0, 0.0
         self.facts, self.lost = facts_of(model), False
 
     def _say(self) -> Reply:
@@ -35,10 +36,15 @@ class Watch:
         self.story.append(("look", "numbers" if numbers else "mode"))
         return self._say()
 
-    def swallow(self, *, quiet_s: float, at_most_s: float) -> None:
-        self.story.append(("swallow", quiet_s, at_most_s))
-        if self.swallows is not None:
+    def now_s(self) -> float:
+        self.time_s += self.takes_s
+        return self.time_s
+
+    def swallow(self, *, answer_s: float) -> bool:
+        self.story.append(("swallow", answer_s))
+        if isinstance(self.swallows, LineTrouble):
             raise self.swallows
+        return self.swallows
 
     def parameters(self) -> Reply:
         self.story.append("parameters")
@@ -52,6 +58,7 @@ class Watch:
         self.story.append("EA was sent")
 
     def line_lost(self, err: LineTrouble) -> None:
+        self.lost = True
         self.story.append(("lost", str(err)))
 
     def trip_with(self, fault: object, words: str) -> None:
@@ -62,6 +69,7 @@ def reply(rapid: int | None = None, **held: Any) -> Reply:
     return Reply(instr=0x8C, t_sent_s=0.0, t_s=0.0, rapid=rapid, held=Held(**held) if held else None)
 
 
+SWALLOW = ("swallow", 0.23)
 FAILURES = [
     (Cut("cut", written=True), "EA was sent"),
     (Lost("gone", written=True), ("lost", "gone")),
@@ -82,13 +90,41 @@ def test_what_a_unit_gives_is_read_with_its_mode(rapid: int, found: str) -> None
 
 @pytest.mark.req("R-UNCERTAIN")
 @pytest.mark.parametrize(("failure", "follows"), FAILURES)
-def test_a_look_that_fails_finds_nothing_and_is_not_passed_over(
+def test_a_look_that_fails_is_taken_again_and_is_never_passed_over(
     failure: LineTrouble, follows: object
 ) -> None:
     watch = Watch(failure)
-    assert found_in_trains(watch) == ""  # type: ignore[arg-type]
-    again = [("swallow", 0.02, 0.1), ("look", "mode"), follows] if isinstance(failure, Cut) else []
-    assert watch.story == [("look", "mode"), follows, *again]
+    assert found_in_trains(watch) == UNREAD  # type: ignore[arg-type]
+    tries = 1 if isinstance(failure, Lost) else 3
+    one = [("look", "mode"), follows, SWALLOW]
+    assert watch.story == ([("look", "mode"), follows] if tries == 1 else one * 3)
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_damaged_answer_hides_nothing(n: int) -> None:
+    watch = Asked(*[Garbled("garbled", written=True)] * n, reply(RUNS))
+    assert found_in_trains(watch) == "a train runs"  # type: ignore[arg-type]
+    assert watch.story.count(("look", "mode")) == n + 1
+
+
+@pytest.mark.req("R-DISARM")
+@pytest.mark.parametrize(("swallows", "takes_s", "tries"), [(False, 0.0, 1), (True, 0.5, 1), (True, 0.25, 2)])
+def test_a_silent_unit_and_a_slow_one_are_not_asked_for_ever(
+    swallows: bool, takes_s: float, tries: int
+) -> None:
+    watch = Watch(Silent("silent", written=True), swallows)
+    watch.takes_s = takes_s
+    assert found_in_trains(watch) == UNREAD  # type: ignore[arg-type]
+    assert watch.story.count(("look", "mode")) == tries
+
+
+@pytest.mark.req("R-UNCERTAIN")
+def test_a_late_answer_is_asked_for_again() -> None:
+    late = Reply(instr=0x8C, t_sent_s=1.0, t_s=1.0, rapid=SINGLE_MODE, late_s=0.3)
+    watch = Asked(late, reply(RUNS))
+    assert found_in_trains(watch) == "a train runs"  # type: ignore[arg-type]
+    assert watch.story == [("look", "mode")] * 2
 
 
 @pytest.mark.req("R-UNCERTAIN")
@@ -107,19 +143,29 @@ def test_a_look_that_fails_finds_nothing_and_is_not_passed_over(
 def test_the_most_that_one_command_gives_is_what_the_unit_is_set_to(held: dict[str, Any], most: int) -> None:
     watch = Watch(reply(0x00, **held))
     assert most_given(watch) == most  # type: ignore[arg-type]
-    assert watch.story == [("swallow", 0.02, 0.1), "parameters"]
+    assert watch.story == [SWALLOW, "parameters"]
 
 
 @pytest.mark.req("R-UNCERTAIN")
 @pytest.mark.parametrize(("failure", "follows"), FAILURES)
-@pytest.mark.parametrize("at", ["swallow", "parameters"])
 def test_a_unit_that_cannot_be_asked_may_have_given_the_most_of_any(
-    failure: LineTrouble, follows: object, at: str
+    failure: LineTrouble, follows: object
 ) -> None:
-    watch = Watch(failure) if at == "parameters" else Watch(reply(0x00, n_pulses=20), failure)
+    watch = Watch(failure)
     assert most_given(watch) == MOST_PULSES  # type: ignore[arg-type]
-    after = [follows] if isinstance(failure, Cut | Lost) else []  # else EA is on the line already
-    assert watch.story == [("swallow", 0.02, 0.1), *(["parameters"] if at == "parameters" else []), *after]
+    assert watch.story[:3] == [SWALLOW, "parameters", follows]
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize("swallows", [False, Lost("gone", written=True)])
+def test_a_line_that_is_silent_or_gone_after_ea_is_not_asked(swallows: Any) -> None:
+    watch = Watch(reply(0x00, n_pulses=20), swallows)
+    assert most_given(watch) == MOST_PULSES  # type: ignore[arg-type]
+    assert watch.story == [SWALLOW, *([("lost", "gone")] if swallows else [])]
+    asked = Asked(reply(RUNS))
+    asked.swallows = swallows
+    assert most_after_trouble(asked, permit()) is None  # type: ignore[arg-type]
+    assert ("look", "mode") not in asked.story
 
 
 # ---- after a fire command of unknown outcome
@@ -176,7 +222,7 @@ def test_the_most_that_a_command_of_unknown_outcome_gave(
 ) -> None:
     watch = Asked(*said, wrong=wrong, model=model)
     assert most_after_trouble(watch, wanted) == most  # type: ignore[arg-type]
-    assert watch.story[:2] == [("swallow", 0.02, 0.1), ("look", "mode" if model == "rapid" else "numbers")]
+    assert watch.story[:2] == [SWALLOW, ("look", "mode" if model == "rapid" else "numbers")]
     assert all(setting is (wanted.train or wanted.pair) for setting in watch.wanted)
 
 
@@ -187,8 +233,7 @@ def test_what_follows_when_the_unit_cannot_be_asked_after_such_a_command(
 ) -> None:
     watch = Asked(failure)
     assert most_after_trouble(watch, permit()) is None  # type: ignore[arg-type]
-    after = [follows] if isinstance(failure, Cut | Lost) else []  # else EA is on the line already
-    assert watch.story == [("swallow", 0.02, 0.1), ("look", "mode"), *after]
+    assert watch.story[:3] == [SWALLOW, ("look", "mode"), follows]
 
 
 @pytest.mark.parametrize(("model", "lost"), [("200", False), ("rapid", True), ("bistim", True)])

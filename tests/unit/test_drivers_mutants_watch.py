@@ -323,7 +323,7 @@ def test_ea_is_confirmed_by_the_units_own_word(d: Desk, asked: bool) -> None:
     d.watch.misses = 1
     (stop if asked else disarm)(d)
     assert d.stepped() == ["EA", "control"]
-    assert d.unit.quiet == [(0.02, 0.1)]
+    assert d.unit.quiet == 1
     assert d.watch.confirm_tries == 0
     assert d.watch.misses == 0
     assert d.watch.status is not None

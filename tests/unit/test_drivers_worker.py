@@ -164,7 +164,7 @@ def test_a_line_that_is_never_quiet_is_asked_all_the_same(b: Bench) -> None:
     b.board.ask_stop()
     ea_s = b.clock.now_s()
     problem(b.unit.refresh)
-    assert ea_s + 0.1 < b.sent(b.keep, since_s=ea_s)[0] < ea_s + 0.12
+    assert ea_s + 0.1 < b.sent(b.keep, since_s=ea_s)[0] < ea_s + 0.36
 
 
 def test_a_mute_unit_after_a_stop_is_told_of_within_half_a_second(b: Bench) -> None:
