@@ -10,13 +10,15 @@ from rtloop.plan.schema import Stages
 #: keys of ``muscle = { ... }`` -> setting of the chain
 MUSCLE = {
     "most": "muscle_most", "ratio": "muscle_ratio", "allowance": "muscle_allowance", "until_ms": "muscle_until_s",
-    "first": "spatial_first", "every": "spatial_every", "memory": "spatial_memory", "channels": "spatial_channels",
+    "early": "muscle_early", "first": "spatial_first", "every": "spatial_every", "memory": "spatial_memory",
+    "channels": "spatial_channels",
 }  # fmt: skip
 
 
 def stages_of(stages: Stages) -> dict[str, Any]:
     """Settings of ``ChainSpec`` by name. Where ``muscle`` is on and ``decay`` is not named, the decay is fitted in the
-    first trials only (docs/decisions/0014).
+    first trials only (docs/decisions/0014), and unless ``early = false`` is said, patterns are learnt before the brain can have
+    answered (0015).
 
     Raises
     ------
@@ -41,6 +43,8 @@ def stages_of(stages: Stages) -> dict[str, Any]:
                 out |= _setting(name, key, setting)
     if given.get("decay", "first" if out.get("muscle") else True) == "first":
         out |= {"decay": False, "decay_first": True}
+    if out.get("muscle") and not out.get("decay"):
+        out.setdefault("muscle_early", True)
     if first_trials == "leave_out":
         out["leave_out_first"] = True
     if earlier_trials == "reclean":

@@ -29,6 +29,7 @@ from rtloop.dsp.rows import load, padded, refer, upright
 from rtloop.dsp.settle import Settling
 from rtloop.dsp.spatial import SpatialStage
 from rtloop.dsp.spec import ChainSpec
+from rtloop.dsp.unanswered import learning_of
 from rtloop.errors import ValidationProblem
 from rtloop.model.estimate import Verdict
 from rtloop.model.montage import Montage
@@ -83,7 +84,13 @@ class Chain:
             )
             if spec.blink else None
         )  # fmt: skip
-        self.spatial = SpatialStage(spec, montage, t) if spec.sound or spec.muscle else None
+        early = None
+        if spec.muscle and spec.muscle_early:
+            early = learning_of(
+                spec, times_in_s, t, rate_hz=rate_hz, width=padded(montage.n_channels), seen=self._seen,
+                line=(self._functional, self._taken[:, :2]), valid=self.valid,
+            )  # fmt: skip
+        self.spatial = SpatialStage(spec, montage, t, early) if spec.sound or spec.muscle else None
         self._earlier = EarlierTrials(MOST * spec.spatial_first if spec.reclean_earlier else 0)
         self._added = AddedLocking(t, spec.baseline_s, montage.n_channels if self.spatial else 0)
         self._rebuilder = Rebuilder(montage)
@@ -165,6 +172,8 @@ class Chain:
             removed = removed[:n].copy()
             decay_uv = removed, residual[:n].copy()
         mark("decay")
+        if self.spatial is not None:
+            self.spatial.see(x)
         if spec.bridge:
             for bridge in self._bridges:
                 bridge.rows(x)
@@ -193,7 +202,7 @@ class Chain:
         if self.spatial is not None:
             if self.blinks is None:
                 mark("reference")
-            self.spatial.hold(y, good)
+            self.spatial.hold(y, good, self._amounts[:2])
             if self._clean_in_space(self.spatial, y, good, bad):
                 self._earlier.end()
             else:
@@ -343,12 +352,15 @@ class Chain:
         """Functionals [2, n] that give offset and slope, and columns [n, 2 + taus]: what one unit of offset, of
         slope and of each decay looks like at the low rate."""
         functional, line = _line(t, self.spec)
-        decays = self._decay.shapes.copy()
+        columns = np.concatenate([line, self._seen(self._decay.shapes.copy())])
+        return np.ascontiguousarray(functional.T), np.ascontiguousarray(columns.T)
+
+    def _seen(self, raw: F32) -> F32:
+        """Courses float32[k, n_in], which are overwritten, bridged and at the low rate: float32[k, n_times]."""
         if self.spec.bridge:
             for bridge in self._bridges:
-                bridge.apply(decays)
-        columns = np.concatenate([line, self._decimator.apply(decays)])
-        return np.ascontiguousarray(functional.T), np.ascontiguousarray(columns.T)
+                bridge.apply(raw)
+        return self._decimator.apply(raw)
 
 
 def _line(t: F64, spec: ChainSpec) -> tuple[F32, F32]:

@@ -19,6 +19,7 @@ from rtloop.dsp.muscle import allowed, artifact_fields, rank_of, rebuilt, ssp_si
 from rtloop.dsp.rows import padded
 from rtloop.dsp.sound import of_channels, prior_of, sound_filter
 from rtloop.dsp.spec import ChainSpec
+from rtloop.dsp.unanswered import EarlyLearning
 from rtloop.errors import ValidationProblem
 from rtloop.model.estimate import Verdict
 from rtloop.model.montage import Montage
@@ -37,7 +38,8 @@ class SpatialFilter:
 
     ``outside`` for the whole epoch; ``inside`` in the muscle window, the same object where no pattern was found.
     ``fields`` float64[m, k] what is taken out, columns of length 1; ``ratios`` float64[k] power after over before;
-    ``trials`` learnt from; ``rank`` of the data before the pulse.
+    ``trials`` learnt from; ``rank`` of the data before the pulse; ``early`` trials whose samples before any answer gave the
+    fields (0: they are from behind the gap); ``constant`` float64[k, m] sizes of decay and step that are subtracted, µV.
     """
 
     good: Bool
@@ -47,6 +49,8 @@ class SpatialFilter:
     ratios: F64
     trials: int
     rank: int
+    early: int = 0
+    constant: F64 | None = None
 
 
 class SpatialStage:
@@ -55,8 +59,10 @@ class SpatialStage:
     ``used`` the filter of the last trial, or None with ``why`` in words.
     """
 
-    def __init__(self, spec: ChainSpec, montage: Montage, times_s: F64) -> None:
-        self._spec, self._n = spec, montage.n_channels
+    def __init__(
+        self, spec: ChainSpec, montage: Montage, times_s: F64, early: EarlyLearning | None = None
+    ) -> None:
+        self._spec, self._n, self._early = spec, montage.n_channels, early
         if montage.n_channels < spec.spatial_channels:
             raise ValidationProblem(
                 "too few channels for the spatial stage", expected=f"at least {spec.spatial_channels}",
@@ -92,6 +98,7 @@ class SpatialStage:
         self._matrix: F32 = np.zeros((2, width, width), dtype=np.float32)
         self._out: F32 = np.zeros((times_s.size, width), dtype=np.float32)
         self._inside: F32 = np.zeros((f + 1 - e, width), dtype=np.float32)
+        self._constant: F32 = np.zeros((early.courses.low.shape[1] if early else 0, width), dtype=np.float32)
         self._filter: SpatialFilter | None = None
         self._made_at = -1
         self.used: SpatialFilter | None = None
@@ -103,12 +110,14 @@ class SpatialStage:
         return self._moments[0].n
 
     def numbers(self) -> dict[str, float]:
-        """For the verdict of the last trial: trials its filter rests on (0: not cleaned), patterns taken out."""
+        """For the verdict of the last trial: trials its filter rests on (0: not cleaned), patterns taken out, and where
+        patterns are learnt before any answer, from how many trials (0: they are from behind the gap)."""
         used = self.used
-        return {
+        out = {
             "spatial_trials": float(used.trials) if used else 0.0,
             "spatial_patterns": float(used.ratios.size) if used else 0.0,
         }
+        return out if self._early is None else out | {"spatial_early": float(used.early) if used else 0.0}
 
     def told(self, verdict: Verdict) -> Verdict:
         """The verdict of the last trial with the stage's numbers, and with the reason where it does not count because
@@ -126,12 +135,20 @@ class SpatialStage:
             return np.zeros(self._n, dtype=np.bool_)
         return good & ~self._moments[0].known(self._spec.spatial_first)[: self._n]
 
-    def hold(self, rows: F32, good: Bool) -> None:
+    def see(self, raw: F32) -> None:
+        """A trial's raw rows float32[n_in, padded channels], before the bridge."""
+        if self._early is not None:
+            self._early.see(raw)
+
+    def hold(self, rows: F32, good: Bool, amounts: F32) -> None:
         """Note the moments of a trial before it is cleaned; ``learn`` counts them.
 
-        rows : float32[n_times, padded channels] µV, average-referenced, bad channels zero; good : bool[n_channels]
+        rows : float32[n_times, padded channels] µV, average-referenced, bad channels zero; good : bool[n_channels];
+        amounts : float32[2, padded channels] offset and slope that were taken out
         """
         self._held[: self._n] = good
+        if self._early is not None:
+            self._early.hold(rows, self._held, amounts)
         for k, span in enumerate((self._before, self._after)):
             x = rows[span]
             np.matmul(x.T, x, out=self._latest[k])
@@ -150,6 +167,8 @@ class SpatialStage:
             return False
         for k in range(4 if self._spec.muscle_fast else 2):
             self._moments[k].add(self._latest[k], self._held)
+        if self._early is not None:
+            self._early.learn(self._held)
         return True
 
     def prepare(self, good: Bool | None = None) -> None:
@@ -187,22 +206,18 @@ class SpatialStage:
             if spec.sound
             else np.eye(m) - 1.0 / m
         )
-        fields, ratios = np.zeros((m, 0)), np.zeros(0)
+        fields, ratios, constant, early = np.zeros((m, 0)), np.zeros(0), None, 0
         if spec.muscle:
-            fast = None
-            if spec.muscle_fast:
-                fast = (
-                    self._moments[3].of(wide),
-                    allowed(self._moments[2].of(wide), prior, spec.muscle_allowance),
+            usual, most = allowed(before, prior, spec.muscle_allowance), min(spec.muscle_most, rank // 3)
+            fast_usual = allowed(self._moments[2].of(wide), prior, spec.muscle_allowance)
+            if self._early is not None and self._early.trials >= spec.spatial_first:
+                early = self._early.trials
+                fields, ratios, constant = self._early.found(wide, fast_usual, usual, most)
+            else:
+                fast = (self._moments[3].of(wide), fast_usual) if spec.muscle_fast else None
+                fields, ratios = artifact_fields(
+                    fast, self._moments[1].of(wide), usual, ratio=spec.muscle_ratio, most=most
                 )
-            usual = allowed(before, prior, spec.muscle_allowance)
-            fields, ratios = artifact_fields(
-                fast,
-                self._moments[1].of(wide),
-                usual,
-                ratio=spec.muscle_ratio,
-                most=min(spec.muscle_most, rank // 3),
-            )
             if ratios.size and spec.muscle_sources:
                 inside = ssp_sir(outside @ fields, prior, rank) @ outside
             elif ratios.size:
@@ -213,9 +228,12 @@ class SpatialStage:
         self.why = ""
         self._fill(0, outside, good)
         self._fill(1, inside, good)
+        if constant is not None:
+            self._constant[:] = 0.0
+            self._constant[:, np.flatnonzero(good)] = constant
         return SpatialFilter(
             good=good.copy(), outside=outside, inside=inside, fields=fields, ratios=ratios, trials=self.trials,
-            rank=rank,
+            rank=rank, early=early, constant=constant,
         )  # fmt: skip
 
     def _fill(self, k: int, matrix: F64, good: Bool) -> None:
@@ -229,6 +247,8 @@ class SpatialStage:
         self.used = self._filter
         if self._filter is None:
             return False
+        if self._early is not None and self._filter.early:
+            rows -= np.matmul(self._early.courses.low, self._constant, out=self._out)
         np.matmul(rows, self._matrix[0], out=self._out)
         if self._filter.ratios.size:
             np.matmul(rows[self._window], self._matrix[1], out=self._inside)

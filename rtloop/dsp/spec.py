@@ -62,6 +62,11 @@ class ChainSpec:
     muscle_until_s: float = 0.100  # they are taken out from the start of the gap, bridge included, until here
     muscle_ratio: float = 4.0  # power after the pulse over power before
     muscle_most: int = 8
+    # learn muscle from samples before the brain can have answered, and subtract what decay and step are constant at each
+    # electrode (rtloop.dsp.unanswered, docs/decisions/0015); off here so that older records replay as they were, on in a plan
+    muscle_early: bool = False
+    early_s: Span = (0.0035, 0.0085)  # behind the amplifier's recovery, bins of 1 ms; the gap does not matter
+    early_most_uv: float = 5000.0  # larger in a good channel: it had not recovered, the trial teaches nothing
     spatial_first: int = 10  # trials learnt before the first one is cleaned
     spatial_every: int = 5  # trials between two filters
     spatial_memory: int = 0  # trials after which one has faded to 1/e; 0: none is forgotten
@@ -149,6 +154,13 @@ class ChainSpec:
                 "earlier trials cannot be cleaned again without a stage that learns", expected="sound or muscle on",
                 found="both off", todo="switch one of them on, or keep earlier trials as they are",
             )  # fmt: skip
+        if self.muscle and self.muscle_early and not self._early_fits():
+            raise ValidationProblem(
+                "learning before the brain can have answered contradicts the other settings",
+                expected="decay off; early_s after the pulse, at least 4 ms long, over before the stretch that is cleaned; "
+                "early_most_uv > 0", found=f"decay {self.decay}, early_s {self.early_s}, {self.early_most_uv:g} µV",
+                todo="correct them, or switch muscle_early off",
+            )  # fmt: skip
         if self.decay_first and (self.decay or not (self.sound or self.muscle)):
             raise ValidationProblem(
                 "the decay fit for the first trials contradicts the other stages",
@@ -168,6 +180,15 @@ class ChainSpec:
             and min(self.sound_rounds, self.muscle_most, self.spatial_every) >= 1
             and min(self.spatial_first, self.spatial_channels) >= 4
             and (self.spatial_memory == 0 or self.spatial_memory >= self.spatial_first)
+        )
+
+    def _early_fits(self) -> bool:
+        return (
+            not self.decay
+            and self.early_s[0] > 0
+            and self.early_s[0] + 0.004 <= self.early_s[1] + 1e-9
+            and self.early_s[1] <= min(self.muscle_fit_s[1], self.muscle_until_s)
+            and self.early_most_uv > 0
         )
 
     @property

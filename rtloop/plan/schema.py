@@ -194,12 +194,13 @@ class Sound(_Table):
 
 class Muscle(_Table):
     """``muscle = { most = 8, ... }``: what ``rtloop.dsp.spec`` calls muscle_most, muscle_ratio, muscle_allowance,
-    muscle_until_s, spatial_first, spatial_every, spatial_memory, spatial_channels."""
+    muscle_until_s, muscle_early (on unless false), spatial_first, spatial_every, spatial_memory, spatial_channels."""
 
     most: Annotated[int, Field(ge=1, le=32)] | None = None
     ratio: Annotated[float, Field(gt=1, le=1000)] | None = None
     allowance: Annotated[float, Field(ge=0, le=1000)] | None = None
     until_ms: Annotated[float, Field(ge=31, le=500)] | None = None
+    early: bool | None = None
     first: Annotated[int, Field(ge=4, le=100)] | None = None
     every: Annotated[int, Field(ge=1, le=100)] | None = None
     memory: Annotated[int, Field(ge=0, le=10000)] | None = None
@@ -282,7 +283,9 @@ class Decision(_Table):
     ``looks`` declared, ``n0`` accepted pulses each target needs at a look; a return visit wants ``block`` accepted pulses
     and gives ``block_max`` at most; ``repairs`` visits a target may get for missing pulses only. The first visit is that of
     the targets. ``placement_sd`` (unit of the score) what placing the coil anew adds: 0, an assumption. ``shifts`` noise
-    draws of the matched score, by ``seed``. The defaults are assumptions of this project.
+    draws of the matched score, by ``seed``. ``return_filter``: where the coil is placed anew a return visit learns its own
+    artifact filter ("fresh", as a first visit does), or goes on with the first visit's ("kept"). The defaults are assumptions
+    of this project.
     """
 
     looks: Annotated[int, Field(ge=1, le=5)]
@@ -293,6 +296,7 @@ class Decision(_Table):
     placement_sd: Annotated[float, Field(ge=0, le=10)] = 0.0
     shifts: Annotated[int, Field(ge=1, le=64)] = 4
     seed: Seed = 20260
+    return_filter: Literal["fresh", "kept"] = "fresh"
 
 
 class Comparability(_Table):

@@ -81,6 +81,11 @@ EARLY_CLEANED = (
     "artifact patterns were taken out: of what is the same in every trial before about 35 ms a half or more goes with "
     "them (simulated), differences between trials stay"
 )
+#: the same where they were learnt from samples before the brain can have answered
+EARLY_KEPT = (
+    "artifact patterns were taken out, learnt before the brain can have answered: of what is the same in every trial about "
+    "a tenth goes with them at 25 ms, a quarter at 15 ms (simulated)"
+)
 
 
 def judge_recording(
@@ -105,7 +110,9 @@ def judge_recording(
     early_at = None if facts.early_aim_uv is None else (facts.early_aim_uv,)
     fewer = facts.running and len(good) < wanted
     dark = _often_bad(trials)
-    cleaned = any(t.numbers.get("spatial_patterns", 0) > 0 for t in good)
+    by = [t.numbers for t in good if t.numbers.get("spatial_patterns", 0) > 0]
+    late = any(not numbers.get("spatial_early", 0) > 0 for numbers in by)
+    cleaned = EARLY_CLEANED if late else EARLY_KEPT if by else ""
     out = [
         still("accepted_trials") if fewer else row("accepted_trials", len(good)),
         row("average_trials", len(good)),
@@ -117,7 +124,7 @@ def judge_recording(
         row("muscle_uv", _median(good, "muscle_post_uv")),
         row("blink_pct", _blinks(trials)),
         row("pulse_jitter_ms", _jitter(trials)),
-        row("early_local_pp_uv", facts.early_local_pp_uv, EARLY_CLEANED if cleaned else "", early_at),
+        row("early_local_pp_uv", facts.early_local_pp_uv, cleaned, early_at),
         _sensory(facts, limits),
         row("control_trials", math.nan if facts.control_trials is None else facts.control_trials),
         row("split_half_r", facts.split_half_r),

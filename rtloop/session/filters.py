@@ -31,6 +31,7 @@ class FilterLog:
         self._firsts: dict[str, int] = {}  # block -> the first trial that a filter cleaned
         self._without: dict[str, int] = {}
         self._news: dict[int, str] = {}  # trial that met a new filter -> its block
+        self._renewed: dict[str, int] = {}  # block -> how often it began to learn anew
         self._again: dict[str, int] = {}  # block -> earlier trials that its first filter cleaned again
 
     def note(self, key: str, trial_id: int, chain: Chain) -> None:
@@ -51,8 +52,12 @@ class FilterLog:
 
     def forget(self, key: str) -> None:
         """The block begins anew."""
-        for kept in (self._newest, self._firsts, self._without, self._again):
+        for kept in (self._newest, self._firsts, self._without, self._renewed, self._again):
             kept.pop(key, None)
+
+    def renew(self, key: str) -> None:
+        """The trials of block ``key`` that follow learn a filter of their own."""
+        self._renewed[key] = self._renewed.get(key, 0) + 1
 
     def again(self, key: str, *, cleaned: bool) -> None:
         """An earlier trial of block ``key`` was cleaned again, or could not be."""
@@ -62,7 +67,8 @@ class FilterLog:
         """Data of ``filter_changed`` where this trial was the first of a new filter; told once.
 
         ``fields`` [pattern][channel]: what is taken out after the pulse, unit length, three decimals, null where the
-        channel was bad; ``ratios`` power after the pulse over power before.
+        channel was bad; ``ratios`` power after the pulse over power before; ``early`` trials whose samples before any answer
+        gave the patterns (0: they were learnt behind the gap).
         """
         key = self._news.pop(trial_id, None)
         if key is None:
@@ -78,7 +84,7 @@ class FilterLog:
         return {
             "target": target, "block": block, "from_trial": trial_id, "trials_learnt": now.filter.trials,
             "patterns": int(now.filter.ratios.size), "ratios": [round(float(r), 2) for r in now.filter.ratios],
-            "fields": fields, "rank": now.filter.rank, "uncleaned_before": now.before,
+            "fields": fields, "rank": now.filter.rank, "uncleaned_before": now.before, "early": now.filter.early,
         }  # fmt: skip
 
     def words(self, key: str, spec: ChainSpec) -> str:
@@ -97,4 +103,8 @@ class FilterLog:
         what = f"{k} artifact pattern{'' if k == 1 else 's'} removed at the end (learnt from {newest.filter.trials} trials{most})"
         first = f"from trial {self._firsts[key]} on; {without} before that {fate}"
         goes = "; of averages before about 35 ms a part goes with them (docs/signal.md)" if k else ""
+        if newest.filter.early:
+            goes = "; learnt before the brain can have answered: of later averages about a tenth goes with them (docs/signal.md)"
+        if n := self._renewed.get(key, 0):
+            goes += f"; {n} return visit{'' if n == 1 else 's'} learnt a filter of {'its' if n == 1 else 'their'} own"
         return f"{what}, {first}{goes}" if spec.muscle else f"noise of each electrode removed {first}"

@@ -11,16 +11,21 @@ import os
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import gc
+import itertools
 import resource
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 
+from rtloop.app.setting import chain_of
 from rtloop.dsp.chain import Chain
 from rtloop.dsp.spec import ChainSpec
 from rtloop.model.montage import HEAD_RADIUS_M, Montage, names_for
 from rtloop.model.samples import Epoch
+from rtloop.plan.load import load_plan
 from rtloop.session.scorer import TargetScorer
 
 
@@ -80,7 +85,7 @@ def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0) -> None:
     a machine that does other things as well does not blur it."""
     montage = Montage.from_names(names_for(channels)) if channels <= 128 else _ring(channels)
     rng = np.random.default_rng(1)
-    muscle = ChainSpec(muscle=True, decay=False, decay_first=True)
+    muscle = ChainSpec(muscle=True, muscle_early=True, decay=False, decay_first=True)
     medians = {}
     for name, spec in (
         ("fast", ChainSpec()),
@@ -124,6 +129,93 @@ def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0) -> None:
             f"{channels} ch {name:13s} {n_pulses} pulses: CPU p50 {1e3 * medians[name]:.2f} p99 {p99:.2f} ms, "
             f"{ratio:.2f} x fast; second half over first {drift:.2f}; peak memory +{grown_mb:.1f} MB; {patterns:.0f} patterns"
             + (f"; a new filter p50 {1e3 * np.median(made):.1f} max {1e3 * max(made):.1f} ms" if made else "")
+        )
+
+
+def _pulses(chain: Chain, channels: int, rate_hz: float):
+    """Endless raw epochs: pink ongoing EEG, white noise and a burst of three muscle fields after each pulse."""
+    rng = np.random.default_rng(1)
+    n = chain.before + chain.after + 1
+    smooth = np.cumsum(rng.standard_normal((channels, n)), axis=1) * 0.3
+    x = (smooth + rng.standard_normal((channels, n))).astype(np.float32)
+    t = (np.arange(n) - chain.before) / rate_hz
+    fields = rng.standard_normal((channels, 3)) * 100
+    waves = np.sin(2 * np.pi * np.array([[120], [180], [250]]) * t)
+    shapes = np.exp(-np.maximum(t, 0) / 0.01) * waves * (t > 0)
+    for i in itertools.count():
+        burst = (fields * rng.lognormal(0, 0.4, 3)) @ shapes
+        data = np.ascontiguousarray((np.roll(x, 37 * i, axis=1) + burst).astype(np.float32).T).T
+        yield Epoch(data=data, rate_hz=rate_hz, pulse_sample=chain.before)
+
+
+def to_scores(n_pulses: int = 400, channels: int = 64, rate_hz: float = 5000.0) -> None:
+    """Last sample -> scores with the chain of the shipped plans and every measure of a pulse (no exact standard errors), as
+    multiples of the same steps in scipy and in MNE, which clean only; then what 200 further pulses allocate: tracemalloc's
+    blocks and bytes that stay, and the most that was there at once during a pulse."""
+    montage = Montage.from_names(names_for(channels))
+    spec = chain_of(load_plan("map-200"))
+    scorer = TargetScorer("M1", spec, rate_hz, montage, montage.positions_m[5], capacity=n_pulses + 250)
+    pulses = _pulses(scorer.chain, channels, rate_hz)
+    assert scorer.chain.spatial is not None
+
+    def one(epoch: Epoch, i: int) -> None:
+        scorer.process(epoch, i)
+        if scorer.n_accepted >= 3:
+            scorer.scores(se=False)
+
+    wall, cpu = [], []
+    for i in range(n_pulses):
+        epoch = next(pulses)
+        start, used = time.perf_counter(), time.thread_time()
+        one(epoch, i)
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.thread_time() - used)
+        scorer.chain.spatial.prepare()
+    few = {"scipy": scipy_chain, "MNE": lambda d, r, p: mne_chain(d, r, p, montage)}
+    plain = {}
+    for name, chain in few.items():
+        spent = []
+        for _ in range(5):
+            data, start = next(pulses).data, time.thread_time()
+            chain(data, rate_hz, scorer.chain.before)
+            spent.append(time.thread_time() - start)
+        plain[name] = float(np.median(spent))
+    for what, spent in (("wall", wall), ("CPU", cpu)):
+        p50, p99 = np.percentile(spent[30:], [50, 99])
+        ratio = ", ".join(f"{name} {v / p50:.0f} x that" for name, v in plain.items())
+        more = f"; CPU of one plain way: {ratio}" if what == "CPU" else ""
+        print(
+            f"{channels} ch, {rate_hz:.0f} Hz, full chain -> all scores, {n_pulses} pulses: {what} p50 {1e3 * p50:.2f} "
+            f"p99 {1e3 * p99:.2f} ms (p99 {p99 / p50:.1f} x p50){more}"
+        )
+    most = 0
+    tracemalloc.start()
+    gc.collect()
+    before = tracemalloc.take_snapshot()
+    for i in range(n_pulses, n_pulses + 200):
+        epoch = next(pulses)
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        one(epoch, i)
+        most = max(most, tracemalloc.get_traced_memory()[1] - held)
+        scorer.chain.spatial.prepare()
+    del epoch
+    gc.collect()
+    kept = [
+        s
+        for s in tracemalloc.take_snapshot().compare_to(before, "lineno")
+        if s.traceback[0].filename not in (tracemalloc.__file__, __file__)
+    ]
+    tracemalloc.stop()
+    blocks, size = sum(s.count_diff for s in kept), sum(s.size_diff for s in kept)
+    print(
+        f"     over 200 pulses in steady state: {blocks / 200:.2f} blocks and {size / 200:.0f} bytes a pulse stay; at most "
+        f"{most / 1024:.0f} kB at once during a pulse"
+    )
+    for s in sorted(kept, key=lambda s: -abs(s.size_diff))[:3]:
+        where = s.traceback[0]
+        print(
+            f"       {s.size_diff:+d} bytes, {s.count_diff:+d} blocks: {'/'.join(where.filename.split('/')[-2:])}:{where.lineno}"
         )
 
 
@@ -189,6 +281,7 @@ def main() -> None:
             print(
                 f"     exact jackknife of all, N = {n_pulses}: {1e3 * (time.perf_counter() - start):.1f} ms"
             )
+    to_scores()
     for channels, n_pulses in ((64, 1200), (128, 200), (256, 60)):
         full_chain(channels, n_pulses)
 

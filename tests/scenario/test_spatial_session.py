@@ -48,6 +48,7 @@ def test_each_new_filter_is_in_the_journal_with_its_first_trial(held: Held) -> N
     for d in told:
         assert len(d["fields"]) == len(d["ratios"]) == d["patterns"] > 0
         assert d["uncleaned_before"] == 4
+        assert d["early"] == d["trials_learnt"]  # every trial's first milliseconds could be used
         for field in d["fields"]:
             assert len(field) == 8
             assert np.linalg.norm(field) == pytest.approx(1.0, abs=0.01)

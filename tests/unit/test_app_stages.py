@@ -26,14 +26,17 @@ def test_every_stage_can_be_switched_and_what_is_not_named_stays() -> None:
     assert chain("reference = false").to_dict() == {**plain.to_dict(), "average_reference": False}
     assert chain("blink = true").to_dict() == {**plain.to_dict(), "blink": True}
     assert chain("sound = true").to_dict() == {**plain.to_dict(), "sound": True}
-    with_muscle = {**plain.to_dict(), "muscle": True, "decay": False}
+    with_muscle = {**plain.to_dict(), "muscle": True, "decay": False, "muscle_early": True}
     assert chain("muscle = true").to_dict() == {**with_muscle, "decay_first": True}
     assert chain('muscle = true\ndecay = "first"') == chain("muscle = true")
     assert chain("muscle = true\ndecay = false").to_dict() == with_muscle
+    late = {**with_muscle, "decay_first": True, "muscle_early": False}
+    assert chain("muscle = { early = false }").to_dict() == late
     assert chain("muscle = false") == plain
     for name in ("map-200", "probe-m1", "bedside"):
         assert chain_of(load_plan(name)).muscle
         assert chain_of(load_plan(name)).decay_first
+        assert chain_of(load_plan(name)).muscle_early
 
 
 def test_settings_and_the_second_gap_reach_the_chain() -> None:
@@ -50,6 +53,9 @@ def test_settings_and_the_second_gap_reach_the_chain() -> None:
         20,
     )
     assert (spec.sound, spec.sound_lambda0, spec.leave_out_first) == (True, 0.03, True)
+    assert spec.sub_windows_s == ChainSpec().sub_windows_s
+    parts = chain("", "sub_windows_ms = [[20, 90], [90, 250]]\n").sub_windows_s
+    assert parts == ((20 * 1e-3, 90 * 1e-3), (90 * 1e-3, 250 * 1e-3))
     assert not spec.reclean_earlier
     assert chain('muscle = true\nearlier_trials = "reclean"').reclean_earlier
     assert chain('muscle = true\nearlier_trials = "keep"') == chain("muscle = true")
@@ -67,6 +73,8 @@ def test_settings_and_the_second_gap_reach_the_chain() -> None:
         ("muscle = { depth = 3 }", "", "depth"),
         ("muscle = { most = 0 }", "", "most"),
         ('bridge = "spline"', "", "bridge = 'spline'"),
+        ("", "sub_windows_ms = [[20, 90], [20.2, 90]]", "or is there twice"),
+        ("", "sub_windows_ms = [[5, 90]]", "expected: 15 <= start < end <= 300 ms, each once"),
         ("", "recharge_gap_ms = [8.0, 20.0]", "the second gap is no stretch after the first"),
     ],
 )  # fmt: skip

@@ -171,6 +171,13 @@ def test_an_early_response_behind_removed_patterns_says_what_went_with_them(patt
     trials = [*block(3), TrialFacts(accepted=True, numbers={**GOOD, "spatial_patterns": patterns})]
     words = judge_recording(trials, FINE)["early_local_pp_uv"].words
     assert ("artifact patterns were taken out" in words) == told
+    assert ("a half or more goes" in words) == told
+    before = {"spatial_patterns": patterns, "spatial_early": 12.0}
+    words = judge_recording([TrialFacts(accepted=True, numbers={**GOOD, **before})], FINE)[
+        "early_local_pp_uv"
+    ].words
+    assert ("learnt before the brain can have answered" in words) == told
+    assert "a half or more goes" not in words
 
 
 @pytest.mark.parametrize(

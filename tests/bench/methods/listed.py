@@ -14,11 +14,14 @@ from rtloop.dsp.spec import ChainSpec
 FAST = ChainSpec()
 #: what the offline peers start from: nothing judged, nothing fitted
 BLANK = replace(FAST, quality=False, decay=False)
-#: no decay fit but in trials that no filter cleans: what ``muscle = true`` in a plan gives (docs/decisions/0014)
-_SHIPPED = {"muscle": True, "decay": False, "decay_first": True}
+#: no decay fit but in trials that no filter cleans: what ``muscle = true`` in a plan gives (docs/decisions/0014, 0015)
+_SHIPPED = {"muscle": True, "muscle_early": True, "decay": False, "decay_first": True}
 #: the chain of the shipped plans, and what it differs from: name -> (title, how, settings)
 SPATIAL = {
-    "full": ("full chain", "artifact patterns, decay fit in the first trials only", _SHIPPED),
+    "full": ("full chain", "patterns learnt before any answer, decay fit in the first trials only", _SHIPPED),
+    "full_late": (
+        "full, from behind the gap", "artifact patterns learnt from 12-30 ms", {**_SHIPPED, "muscle_early": False},
+    ),
     "full_sound": ("full + SOUND", "the same with SOUND", {**_SHIPPED, "sound": True}),
     "fast_sound": ("fast + SOUND", "gated decay and SOUND", {"sound": True}),
     "fast_muscle": ("fast + muscle", "gated decay and artifact patterns", {"muscle": True}),
