@@ -109,6 +109,7 @@ class Progress:
                 "trial_taken_out"
                 | "trial_reinstated"
                 | "trial_recleaned"
+                | "filter_renewed"
                 | "note_written"
                 | "channels_judged"
                 | "channels_held"

@@ -101,6 +101,7 @@ class Course:
         self, plan: Plan, prescription: Prescription, line: SignalLine, rig: Mapping[str, str]
     ) -> None:
         self._plan, self._prescription, self._line, self._rig = plan, prescription, line, rig
+        self._renews = plan.decision is not None and plan.decision.return_filter == "fresh"
         self._ongoing = line.ongoing = Ongoing()
         self.history: list[Event] = []
         self._scores: tuple[MatchedScore, ...] = ()
@@ -113,7 +114,10 @@ class Course:
 
     def fixed(self) -> dict[str, Any]:
         """What the study fixed beforehand, as JSON values, for the record: a replay decides by it."""
-        return self._prescription.to_dict() | {"rig": dict(self._rig)}
+        return self._prescription.to_dict() | {
+            "rig": dict(self._rig),
+            "return_filter": "fresh" if self._renews else "kept",
+        }
 
     def _enter(self, event: Event) -> None:
         self.history.append(event)
@@ -211,6 +215,9 @@ class Course:
         if not visits_of(self.history, step.target):
             return visit_anew(self._plan, step.target, step.why)
         why = step.why if move else f"{step.why}; the coil is there already"
+        if move and self._renews and self._line.renew(step.target, "run"):
+            words = f"{step.target}: the coil is placed anew, so this visit learns its own artifact filter, as a first visit does"
+            self.emit(kinds.FILTER_RENEWED, target=step.target, block="run", words=words)
         return visit_again(
             self._plan, step.target, step.pulses, most, why, power=self._powers.get(step.target)
         )

@@ -172,6 +172,16 @@ class SignalLine:
         if scorer is not None and scorer.chain.spatial is not None:
             scorer.chain.spatial.prepare()
 
+    def renew(self, target: str, block: str) -> bool:
+        """Let a block that goes on learn its artifacts anew, for the coil was moved; False where nothing was learnt yet."""
+        key = key_of(target, block)
+        scorer = self.scorers.get(key)
+        if scorer is None or not scorer.seen or scorer.chain.spatial is None:
+            return False
+        scorer.renew()
+        self.filters.renew(key)
+        return True
+
     def restart(self, target: str, block: str) -> None:
         """Forget a block: site, angle or intensity changed. Slow (memory is made) unless nothing was in it yet."""
         key = key_of(target, block)

@@ -218,6 +218,8 @@ def _walk(
             case "block_restarted":
                 out.line.restart(d["target"], d["block"])
                 results.block(d["target"], d["block"])
+            case kinds.FILTER_RENEWED:
+                out.line.renew(d["target"], d["block"])
             case kinds.PULSE_SEEN | kinds.PULSE_UNCOMMANDED:
                 recorded.append(int(d["sample"]))
                 out.line.note(int(d["sample"]))

@@ -135,6 +135,12 @@ class TargetScorer:
         self._beside.add(trial, epoch, counts=counts)
         return replace(trial, stage_s={**trial.stage_s, "add": self._clock.now_s() - start_s})
 
+    def renew(self) -> None:
+        """Clean from now on as at a first visit: what was learnt of artifacts holds no more (the coil was moved). The trials
+        that were summed stay as they are. Makes memory: while nothing is armed."""
+        chain = self.chain
+        self.chain = Chain(self.spec, rate_hz=chain.rate_hz, montage=self.montage, clock=self._clock)
+
     def earlier(self) -> tuple[int, ...]:
         """Trials before the first filter that can be cleaned by it now (``ChainSpec.reclean_earlier``)."""
         return self.chain.earlier()

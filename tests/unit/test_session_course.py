@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from decision_plan_tools import asking
+from decision_plan_tools import DECISION, asking
 
 from rtloop.decide.comparability import Check, Comparability, Finding
 from rtloop.decide.look import Look, Outcome
@@ -112,6 +112,10 @@ class _Line:
         self.n = {"M1": 0, "PSI": 0}
         self.ongoing: object = None
 
+    def renew(self, target: str, block: str) -> bool:
+        self.renewed = [*getattr(self, "renewed", []), target]
+        return True
+
     def scorer(self, target: str, block: str) -> SimpleNamespace:
         return SimpleNamespace(n_accepted=self.n[target], seen=self.n[target])
 
@@ -167,6 +171,26 @@ def test_a_return_visit_counts_only_what_it_brought_and_the_answer_comes_after_t
     assert (course.decision()["kind"], course.decision()["target"]) == ("decided", "PSI")
     assert [d["accepted"] for k, d in told if k == "map_visited"] == [12, 13, 8, 8]
     assert [d["outcome"] for d in course.decision()["looks"]] == ["return to two", "named"]
+
+
+@pytest.mark.parametrize(("asked", "renewed"), [("fresh", ["M1"]), ("kept", [])])
+def test_a_return_visit_learns_its_own_filter_where_the_coil_was_moved(
+    monkeypatch: pytest.MonkeyPatch, asked: str, renewed: list[str]
+) -> None:
+    plan = parse_plan(asking(DECISION.replace("repairs = 1", f'repairs = 1\nreturn_filter = "{asked}"')))
+    monkeypatch.setattr("rtloop.session.course.look_at", lambda *_: (_look(Outcome.RETURN), ()))
+    line, told = _Line(), []
+    course = course_of(plan, line)  # type: ignore[arg-type]
+    assert course is not None
+    course.emit = lambda kind, /, *, sync=False, **data: told.append((kind, data))
+    for target in ("M1", "PSI"):
+        _visit(course, line, target, 12)
+    for target in ("PSI", "M1"):  # first where the coil is still
+        assert course.next()[0].target == target
+        _visit(course, line, target, 8)
+    assert getattr(line, "renewed", []) == renewed
+    assert [d["target"] for k, d in told if k == "filter_renewed"] == renewed
+    assert course.fixed()["return_filter"] == asked
 
 
 def test_where_targets_are_not_comparable_the_worst_may_be_recorded_anew(

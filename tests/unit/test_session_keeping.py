@@ -72,6 +72,9 @@ class _Line:
         self.spec = SimpleNamespace(average_reference=True, bridge=True, decay=True, detrend=True)
         self.rng, self.next_id, self.beats = np.random.default_rng(seed), 0, 0
 
+    def renew(self, target: str, block: str) -> bool:
+        return False
+
     def meanwhile(self) -> None:
         self.beats += 1
 
