@@ -11,7 +11,9 @@ from test_scorer_target import BANDS, MONTAGE, PULSE, RATE, every_estimate, run,
 
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
+from rtloop.measures.connectivity import RunningConnectivity
 from rtloop.measures.contrast import contrasted
+from rtloop.measures.oscillation import RunningOscillation
 from rtloop.measures.uncertainty import jackknife_se
 from rtloop.model.estimate import MEASURES, Scores
 from rtloop.model.samples import Epoch
@@ -210,3 +212,40 @@ def test_a_block_of_the_same_trials_as_its_control_leaves_nothing():
     assert other.score("global").present
     assert "8 real and 6 control" in other.connectivity["plv"]["global"]["alpha"].why_absent
     assert other.evoked["snr"].present
+
+
+def test_a_trial_cleaned_again_counts_as_if_it_had_come_so_and_an_operators_word_holds():
+    spec = ChainSpec(
+        muscle=True, decay=False, spatial_first=4, spatial_channels=8, reclean_earlier=True, max_post_pp_uv=2000.0
+    )  # fmt: skip
+    x = trials(n=7, seed=5, evoked_uv=8, lag_rad=0.6)
+    x[:, :4, 801:830] += 400 * np.random.default_rng(1).standard_normal((7, 1, 29)) * np.hanning(29)
+    scorer = TargetScorer("M1", spec, RATE, MONTAGE, MONTAGE.positions_m[2], capacity=2)
+    seen = {}
+    for i, data in enumerate(x):
+        seen[i] = scorer.process(Epoch(data=data, rate_hz=RATE, pulse_sample=PULSE), i)
+        if i == 2:
+            scorer.take_out(1)
+            scorer._beside.oscillation.power()  # what is transformed by now is transformed again
+        for k in scorer.earlier():
+            seen[k] = scorer.again(k, overruled=k == 1)
+    assert [t.verdict.numbers["spatial_trials"] for t in seen.values()] == [4] * 7
+    fresh = RunningConnectivity(8, scorer._connectivity.slices)
+    evoked, powers = 0.0, scorer._beside.oscillation.power()
+    for i, trial in seen.items():
+        if i != 1:
+            fresh.add(i, trial.analytic_re, trial.analytic_im, trial.good)
+            evoked = evoked + trial.eeg_uv[:, scorer.kept] / 6
+    assert scorer.n_accepted == 6
+    for m, values in fresh.pair_values().items():
+        np.testing.assert_allclose(scorer._connectivity.pair_values()[m], values, atol=2e-5)
+    np.testing.assert_allclose(scorer.average(), evoked, atol=1e-4)
+    again = RunningOscillation(4, scorer.chain.times_s, spec.gap_s[0])
+    for i, trial in seen.items():
+        again.add(i, trial.eeg_uv[list(scorer.local_channels)], trial.good[:4], counts=i != 1)
+    for a, b in zip(powers, again.power(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    assert scorer._beside.ongoing.sums.slots.ids() == [0, 2, 3, 4, 5, 6]
+    assert not scorer.connectivity.slots.counts(1)
+    with pytest.raises(ValidationProblem, match="trial 9 is unknown"):
+        fresh.replace(9, seen[0].analytic_re, seen[0].analytic_im)
