@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gui.heading import arming, listens, starting
+from gui.lights import HELD
 from gui.live import Live
 from gui.numbers import age
 from gui.shown import Fact, Tone, Unit
@@ -150,6 +151,7 @@ def stream_shown(view: View, live: Live) -> tuple[Fact, ...]:
         return (
             Fact(name="rate", value=value, tone=Tone.OFF, meaning="nominal sampling rate of the recording"),
             bad,
+            *_held(view),
         )
     limits: Mapping[str, Any] = view.started.get("limits") or {}
     hold_s, lost_s = float(limits.get("eeg_hold_s", 0.05)), float(limits.get("eeg_disarm_s", 0.25))
@@ -177,6 +179,7 @@ def stream_shown(view: View, live: Live) -> tuple[Fact, ...]:
              tone=Tone.GOOD if live.stream_ok else Tone.BAD,
              meaning="whether every check of the stream passes (rate, gaps, NaN, flat, saturated, repeated); if not, no pulse"),
         bad,
+        *_held(view),
     )  # fmt: skip
 
 
@@ -188,6 +191,16 @@ def _rate(live: Live, wanted: Any) -> Fact:
     ok = wanted is None or abs(found - float(wanted)) <= RATE_TOLERANCE * float(wanted)
     of = "" if wanted is None else f" of {float(wanted):g}"
     return Fact(name="rate", value=f"{found:.0f}{of} Hz", tone=Tone.GOOD if ok else Tone.BAD, meaning=meaning)
+
+
+def _held(view: View) -> tuple[Fact, ...]:
+    """Channels that are left out over trials; no row where there is none."""
+    if not view.held_channels:
+        return ()
+    return (
+        Fact(name="held channels", value=", ".join(view.held_channels), tone=Tone.ATTENTION,
+             meaning=f"{HELD}; see Quality"),
+    )  # fmt: skip
 
 
 def bad_now(view: View) -> tuple[str, ...]:

@@ -39,18 +39,19 @@ def kept(f: Callable[..., T], *, results: int = 4) -> Callable[..., T]:
     return g
 
 
-def kept_each(
-    f: Callable[[int, Mapping[str, Any]], T],
-) -> Callable[[Mapping[int, Mapping[str, Any]]], list[T]]:
-    """``f(key, row)`` of every row, in order; works again only for rows that are other objects than the last time."""
+def kept_each(f: Callable[..., T]) -> Callable[..., list[T]]:
+    """``f(key, row, *more)`` of every row, in order; works again only for rows that are other objects than the last time, and
+    for all where one of ``more`` is another object."""
     known: dict[int, tuple[Mapping[str, Any], T]] = {}
+    beside: tuple[Any, ...] = ()
 
-    def g(rows: Mapping[int, Mapping[str, Any]]) -> list[T]:
-        nonlocal known
-        before, known = known, {}
+    def g(rows: Mapping[int, Mapping[str, Any]], *more: Any) -> list[T]:
+        nonlocal known, beside
+        same = len(more) == len(beside) and all(a is b for a, b in zip(more, beside, strict=True))
+        before, known, beside = known if same else {}, {}, more
         for key, row in rows.items():
             pair = before.get(key)
-            known[key] = pair if pair is not None and pair[0] is row else (row, f(key, row))
+            known[key] = pair if pair is not None and pair[0] is row else (row, f(key, row, *more))
         return [result for _, result in known.values()]
 
     return g

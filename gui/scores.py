@@ -24,7 +24,8 @@ WHY_MASKED = (
 )
 NOT_TESTED = "not tested"
 TOO_FEW = re.compile(r"only (\d+) .* at least (\d+)")
-COMPARABLE = "Comparable: not tested in this version; compare pulses, rejected and SNR by eye."
+BY_EYE = "Comparable: not tested, the plan has no [decision]; compare pulses, rejected and SNR by eye."
+AT_LOOKS = "Comparable: tested at each look at the map, by the plan's [comparability]."
 UNMASKED = "unblinded"
 
 
@@ -38,7 +39,19 @@ def scores_shown(view: View, band: str, role: str) -> Scores:
     band = band if band in BANDS else POOLED
     why = masked(view, role)
     current = split_key(block_now(view))[0] or view.target
-    table = _table(view.targets, view.started, None if why else view.ranking, band, why, current, view.phase)
+    decision, tested = view.decision, _tested(view)
+    matched = None if why or decision is None else decision.get("scores")
+    table = _table(
+        view.targets,
+        view.started,
+        None if why else view.ranking,
+        band,
+        why,
+        current,
+        view.phase,
+        tested,
+        matched,
+    )
     if why:
         return Scores(
             masked=why, band=band, bands=BANDS, global_=(), local=(), table=table, words=_masked_words(view)
@@ -95,7 +108,7 @@ def _wanted(started: Mapping[str, Any], target: str, block: str) -> int | None:
 @kept
 def _table(
     targets: Mapping[str, TargetView], started: Mapping[str, Any], ranking: Mapping[str, Any] | None, band: str,
-    why_masked: str, current: str, phase: str,
+    why_masked: str, current: str, phase: str, tested: list[Mapping[str, Any]] | None, matched: list[Mapping[str, Any]] | None,
 ) -> tuple[TargetRow, ...]:  # fmt: skip
     places = {p["target"]: p for p in (ranking or {}).get("places", ())}
     counts = {k: targets[k].n_accepted for k in _order(started, targets) if k in targets and "/" not in k}
@@ -109,10 +122,12 @@ def _table(
             _estimate(t, *which) for which in (("global", band), ("local", band), (None, "snr"))
         )
         place = places.get(key, {})
-        comparable, known = _comparable(key, snr, counts)
+        comparable, known = _comparable(key, snr, counts, tested, comparing(started))
         tips = [] if why_masked else [
             (name, e.why_absent) for name, e in (("GLOBAL", global_), ("LOCAL", local)) if e is not None and not e.present
         ]  # fmt: skip
+        if said := _matched(key, matched):
+            tips.append(("GLOBAL", said))
         if snr is not None and not snr.present:
             tips.append(("SNR", snr.why_absent))
         rows.append(
@@ -155,8 +170,33 @@ def _p(p: float | None) -> str:
     return "-" if p is None else f"{p:.2f}"
 
 
-def _comparable(key: str, snr: Estimate | None, counts: Mapping[str, int]) -> tuple[Line, str]:
-    """No test of comparability yet; what is known that speaks for or against comparing is said in the tool tip."""
+def comparing(started: Mapping[str, Any]) -> str:
+    """Whether anybody tests that the targets may be compared."""
+    return AT_LOOKS if started.get("decision") else BY_EYE
+
+
+def _tested(view: View) -> list[Mapping[str, Any]] | None:
+    """The rows of the newest test of comparability, of the decision or the last look; None before there was one."""
+    last = view.decision or {}
+    found = last.get("findings") or ((view.map_look or {}).get("comparability") or {}).get("findings")
+    return found or None
+
+
+def _comparable(
+    key: str,
+    snr: Estimate | None,
+    counts: Mapping[str, int],
+    tested: list[Mapping[str, Any]] | None,
+    who: str,
+) -> tuple[Line, str]:
+    """What the last test said of this target; where nobody tested, what is known that speaks for or against comparing."""
+    rows = [f for f in tested or () if f["target"] == key]
+    if rows:
+        failed = [f for f in rows if not f["passed"]]
+        said = "; ".join(f"{f['words']} What to do: {f['remedy']}." for f in failed)
+        if failed:
+            return Line(text=f"NO ({len(failed)} of {len(rows)})", tone=Tone.BAD), f"last look: {said}"
+        return Line(text="yes", tone=Tone.GOOD), f"last look: all {len(rows)} checks passed"
     known = []
     if snr is not None and snr.present:
         known.append(f"SNR {snr.value:.2f}")
@@ -164,7 +204,21 @@ def _comparable(key: str, snr: Estimate | None, counts: Mapping[str, int]) -> tu
     if key in counts and counts[key] and others and (min(others), max(others)) != (counts[key], counts[key]):
         span = f"{min(others)}" if min(others) == max(others) else f"{min(others)} to {max(others)}"
         known.append(f"n {counts[key]}, the others {span}")
-    return Line(text=NOT_TESTED, tone=Tone.OFF), "; ".join([COMPARABLE, *known])
+    return Line(text=NOT_TESTED, tone=Tone.OFF), "; ".join([who, *known])
+
+
+def _matched(key: str, rows: list[Mapping[str, Any]] | None) -> str:
+    """The noise-matched score beside the raw one, pooled; it has no interval of its own that would not be too narrow."""
+    for row in rows or ():
+        if row["target"] == key:
+            e = estimate_of(row["matched"])
+            value = (
+                f"{SCALE * e.value:.1f} (no interval: it would be too narrow)"
+                if e.present
+                else f"none ({e.why_absent})"
+            )
+            return f"pooled, noise-matched at the last look: {value}; {row['words']}"
+    return ""
 
 
 def _state(t: TargetView | None, wanted: int | None, current: bool, phase: str) -> str:
@@ -186,7 +240,7 @@ def _words(
     if ranking is not None:
         of = "" if band == POOLED else f" Of the pooled band, not of {band.replace('_', ' ')}."
         meaning += f" P(lowest), P(highest): {ranking.get('label', '')}.{of}"
-    lines = [Line(text=f"{meaning} {COMPARABLE}", tone=Tone.OFF)]
+    lines = [Line(text=f"{meaning} {comparing(started)}", tone=Tone.OFF)]
     if started.get("kind") == "probe":
         for key in _order(started, targets):
             lmfp, itc = (_estimate(targets.get(key), None, n) for n in ("lmfp_uv", "itc_local:pooled"))
@@ -201,7 +255,7 @@ def _words(
 
 def _masked_words(view: View) -> tuple[Line, ...]:
     """Enough or undecided, and nothing that tells the arm or the order."""
-    lines = [Line(text=f"{WHY_MASKED}. {COMPARABLE}", tone=Tone.OFF)]
+    lines = [Line(text=f"{WHY_MASKED}. {comparing(view.started)}", tone=Tone.OFF)]
     d = view.decision
     if d is not None:
         if d.get("kind") == "undecided":
@@ -227,7 +281,15 @@ def head_shown(view: View, live: Live, block: str | None, band: str, role: str) 
     """Electrodes, what is wrong with which, and whose connections are drawn."""
     key = block if block and block in view.targets else block_now(view)
     why = masked(view, role)
-    return _head(key, view.targets, view.started, bad_now(view), band if band in BANDS else POOLED, why)
+    return _head(
+        key,
+        view.targets,
+        view.started,
+        bad_now(view),
+        view.held_channels,
+        band if band in BANDS else POOLED,
+        why,
+    )
 
 
 @kept
@@ -236,12 +298,15 @@ def _head(
     targets: Mapping[str, TargetView],
     started: Mapping[str, Any],
     bad: tuple[str, ...],
+    held: tuple[str, ...],
     band: str,
     why: str,
 ) -> Head:
     name = split_key(key)[0]
     t = targets.get(key)
     reasons = dict.fromkeys(bad, "the stream watch calls it bad")
+    for n in held:
+        reasons.setdefault(n, "left out over trials")
     for n in () if t is None else t.bad_channels:
         reasons.setdefault(str(n), "left out of the newest trial")
     words = (

@@ -117,6 +117,7 @@ class TrialRow:
     block: str  # "M1", "M1/preview"
     accepted: bool
     words: str
+    light: Tone = Tone.PLAIN  # of its numbers; PLAIN: only accepted or rejected is known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +285,9 @@ class Session:
     seat: Line = field(default_factory=Line)  # who may say words to the engine
     ended: bool = False
     report: str = ""  # path of the report once it is there
+    quality: tuple[
+        Line, ...
+    ] = ()  # the lights of the block that is looked at, the worst first, and the held channels
 
 
 @dataclass(frozen=True, kw_only=True)

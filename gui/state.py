@@ -15,12 +15,13 @@ from gui.early import early_shown
 from gui.heading import banner, seat_line, title
 from gui.health import stream_shown, unit_shown
 from gui.kept import kept
+from gui.lights import quality_shown
 from gui.live import Live
 from gui.logged import log_shown
 from gui.progress import progress_shown
 from gui.scores import head_shown, scores_shown
 from gui.shown import Session, Tick, Tone
-from gui.trials import evoked_shown, trial_shown, trials_shown
+from gui.trials import evoked_shown, judged_trial, trial_shown, trials_shown
 from gui.words import status_shown, stop_shown
 from rtloop.model.estimate import POOLED
 from rtloop.model.view import View
@@ -38,17 +39,18 @@ class Choice:
 
 def session_shown(view: View, live: Live, choice: Choice) -> Session:
     """Everything on the mapping, probe, listen-only and review screens."""
+    evoked = evoked_shown(view, choice.block)
     return Session(
         title=title(view), kind=str(view.started.get("kind", "map")), banner=banner(view, live),
         status=status_shown(view, live), stop=stop_shown(view, live), unit=unit_shown(view, live),
         stream=stream_shown(view, live),
         question=question_shown(view, live), always=always_shown(view, live),
-        trial=trial_shown(view, live, choice.trial_id), trials=trials_shown(view.pulses), evoked=evoked_shown(view, choice.block),
+        trial=trial_shown(view, live, choice.trial_id), trials=trials_shown(view.pulses, view.started), evoked=evoked,
         early=early_shown(view, live), scores=scores_shown(view, choice.band, choice.role),
         head=head_shown(view, live, choice.block, choice.band, choice.role), progress=progress_shown(view, live),
         pulses=pulses_shown(view), latency=latency_shown(view), log=log_shown(view.history),
         preflight=_preflight(view.preflight), seat=seat_line(view, live), ended=view.ended is not None,
-        report=live.report,
+        report=live.report, quality=quality_shown(view, evoked.block, judged_trial(view.pulses, view.started, choice.trial_id)),
     )  # fmt: skip
 
 

@@ -8,32 +8,33 @@ from typing import Any
 
 from gui.asking import PULSING, asked_step, move_button
 from gui.kept import kept, kept_each
+from gui.lights import TONES, light_tone, light_words, trial_findings, with_unit
 from gui.live import Live
 from gui.local import local_of
 from gui.numbers import block_words, power_words, share, split_key
 from gui.shown import Evoked, Fact, Line, Tone, Trial, TrialRow
-from rtloop.dsp.spec import ChainSpec
 from rtloop.model.view import TargetView, View, key_of
 
-#: number of a verdict -> (name, unit, limit of the chain, what it is); defined in rtloop.dsp.quality
+#: number of a verdict -> (name, unit, what it is); defined in rtloop.dsp.quality, judged in rtloop.quality
 NUMBERS = {
-    "early_local_pp_uv": ("early response", "µV", "",
+    "early_local_pp_uv": ("early response", "µV",
         "peak to peak of the mean of the LOCAL electrodes, end of the gap (8 ms at the earliest) to 50 ms, this one trial"),
-    "residual_decay_uv": ("residual decay", "µV", "max_residual_decay_uv",
+    "residual_decay_uv": ("residual decay", "µV",
         "amplitude at the end of the gap that a power-law fit still finds after the decay was removed; worst good channel"),
-    "removed_decay_uv": ("removed decay", "µV", "",
+    "removed_decay_uv": ("removed decay", "µV",
         "amplitude at the end of the gap of the decay that was fitted and removed; worst good channel (the map shows all)"),
-    "muscle_post_uv": ("muscle after", "µV", "max_muscle_post_uv",
+    "decay_back_ms": ("artifact over after", "ms",
+        "instant after the pulse from which nine tenths of the good channels are back among what they do before it"),
+    "muscle_post_uv": ("muscle after", "µV",
         "fast activity 12 to 60 ms after the pulse (second difference, read as if at 150 Hz)"),
-    "muscle_pre_uv": ("muscle before", "µV", "max_muscle_pre_uv",
+    "muscle_pre_uv": ("muscle before", "µV",
         "fast activity before the pulse (second difference, read as if at 150 Hz)"),
-    "post_pp_uv": ("peak to peak after", "µV", "max_post_pp_uv", "largest swing of a good channel after the pulse"),
-    "pre_pp_uv": ("peak to peak before", "µV", "max_pre_pp_uv", "largest swing of a good channel before the pulse"),
-    "blink_uv": ("blink-like", "µV", "max_blink_uv", "largest slow deflection at the three electrodes nearest Fpz"),
-    "bad_channels_pct": ("bad channels", "%", "max_bad_channels_pct", "share of the electrodes left out of this trial"),
+    "post_pp_uv": ("peak to peak after", "µV", "largest swing of a good channel after the pulse"),
+    "pre_pp_uv": ("peak to peak before", "µV", "largest swing of a good channel before the pulse"),
+    "line_noise_uv": ("line noise", "µV", "amplitude at the mains frequency before the pulse, worst good channel"),
+    "blink_uv": ("blink-like", "µV", "largest slow deflection at the three electrodes nearest Fpz"),
+    "bad_channels_pct": ("bad channels", "%", "share of the electrodes left out of this trial"),
 }  # fmt: skip
-#: from this share of a limit on a number is marked
-NEAR = 0.8
 #: rules of a verdict in the operator's words
 RULES = {
     "bad channels": "too many bad channels", "good channels": "too few good channels",
@@ -53,25 +54,31 @@ def gap_ms(view: View) -> tuple[float, float]:
 
 
 @kept_each
-def _trial_row(pulse_id: int, p: Mapping[str, Any]) -> TrialRow | None:
+def _trial_row(pulse_id: int, p: Mapping[str, Any], started: Mapping[str, Any]) -> TrialRow | None:
     if "trial_id" not in p:
         return None
+    accepted, light = bool(p["accepted"]), str(p.get("light") or "")
+    words = (str(p.get("verdict") or "good"), light_words(p, started))
     return TrialRow(
         trial_id=int(p["trial_id"]), pulse_id=pulse_id, block=key_of(str(p["target"]), str(p["block"])),
-        accepted=bool(p["accepted"]), words=str(p.get("verdict") or "good"),
+        accepted=accepted, words=", ".join(x for x in words if x), light=light_tone(light, accepted),
     )  # fmt: skip
 
 
 @kept
-def trials_shown(pulses: Mapping[int, Mapping[str, Any]]) -> tuple[TrialRow, ...]:
+def trials_shown(pulses: Mapping[int, Mapping[str, Any]], started: Mapping[str, Any]) -> tuple[TrialRow, ...]:
     """Every judged trial, in order."""
-    return tuple(sorted([r for r in _trial_row(pulses) if r is not None], key=attrgetter("trial_id")))
+    return tuple(
+        sorted([r for r in _trial_row(pulses, started) if r is not None], key=attrgetter("trial_id"))
+    )
 
 
 @kept
-def _judged(pulses: Mapping[int, Mapping[str, Any]], trial_id: int | None) -> Mapping[str, Any] | None:
+def judged_trial(
+    pulses: Mapping[int, Mapping[str, Any]], started: Mapping[str, Any], trial_id: int | None
+) -> Mapping[str, Any] | None:
     """The pulse of a trial; of the newest trial where none (or none that is there) is chosen."""
-    rows = trials_shown(pulses)
+    rows = trials_shown(pulses, started)
     found = next((r for r in rows if r.trial_id == trial_id), None) if trial_id is not None else None
     row = found or (rows[-1] if rows else None)
     return None if row is None else pulses[row.pulse_id]
@@ -80,7 +87,7 @@ def _judged(pulses: Mapping[int, Mapping[str, Any]], trial_id: int | None) -> Ma
 def trial_shown(view: View, live: Live, trial_id: int | None) -> Trial:
     """The chosen trial, or the newest."""
     gap = gap_ms(view)
-    p = _judged(view.pulses, trial_id)
+    p = judged_trial(view.pulses, view.started, trial_id)
     if p is None:
         return Trial(trial_id=None, title="no trial yet", verdict=Line(), gap_ms=gap)
     accepted, i = bool(p["accepted"]), int(p["trial_id"])
@@ -96,29 +103,33 @@ def trial_shown(view: View, live: Live, trial_id: int | None) -> Trial:
         if accepted
         else f"rejected: {words or 'no reason given'}"
     )
+    light = str(p.get("light") or "")
+    verdict += f", {more}" if (more := light_words(p, view.started)) else ""
     return Trial(
         trial_id=i, title=" · ".join(x for x in parts if x),
-        verdict=Line(text=verdict, tone=Tone.GOOD if accepted else Tone.BAD),
+        verdict=Line(text=verdict, tone=light_tone(light, accepted)),
         facts=_facts(p, view.started), move=move_button(i, accepted, view, live), gap_ms=gap,
     )  # fmt: skip
 
 
 @kept
 def _facts(p: Mapping[str, Any], started: Mapping[str, Any]) -> tuple[Fact, ...]:
-    numbers, chain = p.get("numbers") or {}, started.get("chain") or {}
-    facts = []
-    for key, (name, unit, limit_name, meaning) in NUMBERS.items():
-        value = numbers.get(key)
+    numbers, facts = p.get("numbers") or {}, []
+    judged = {f["name"]: f for f in trial_findings(p, started)}
+    for key, (name, unit, meaning) in NUMBERS.items():
+        value, found = numbers.get(key), judged.get(key)
         if value is None:
             continue
-        limit = chain.get(limit_name, getattr(ChainSpec, limit_name, None)) if limit_name else None
-        digits = 0 if unit == "%" else 1
-        text = f"{float(value):.{digits}f} {unit}"
-        tone = Tone.PLAIN
-        if limit is not None:
-            text += f" (limit {float(limit):g})"
-            tone = Tone.BAD if not value <= limit else Tone.ATTENTION if value > NEAR * limit else Tone.PLAIN
-        facts.append(Fact(name=name, value=text, tone=tone, meaning=meaning))
+        if found is None:
+            facts.append(Fact(name=name, value=with_unit(float(value), unit), meaning=meaning))
+            continue
+        limit = found["yellow"] if found["red"] is None else found["red"]
+        tone = TONES[found["light"]]
+        told = "RED beyond" if found["red"] is not None else "YELLOW beyond"
+        facts.append(
+            Fact(name=name, value=f"{float(value):.3g} / {limit:.4g} {unit}", tone=Tone.PLAIN if tone is Tone.GOOD else tone,
+                 meaning=f"{meaning}; value / limit ({told} it)" + (f". {found['todo']}" if found["todo"] else ""))
+        )  # fmt: skip
     if p.get("source"):
         checked = p.get("checked_by")
         off = p.get("disagreement_samples")
@@ -142,7 +153,7 @@ def block_now(view: View) -> str:
     block = view.phase if view.phase in PULSING else asked if step is None else step[1]
     if block and view.target and key_of(view.target, block) in view.targets:
         return key_of(view.target, block)
-    newest = _judged(view.pulses, None)
+    newest = judged_trial(view.pulses, view.started, None)
     if newest is not None:
         return key_of(str(newest["target"]), str(newest["block"]))
     return key_of(view.target, block) if block and view.target else ""

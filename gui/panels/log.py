@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QListView, QWidget
 
 from gui.panels.parts import LineList, Panel
 from gui.shown import Line
@@ -12,10 +12,12 @@ from gui.theme import Theme
 class LogPanel(Panel):
     """Lamps, faults, words said and notes; given oldest first and shown with the newest on top, unless told otherwise."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None, *, newest_first: bool = True) -> None:
-        super().__init__("Log", theme, parent)
+    def __init__(
+        self, theme: Theme, parent: QWidget | None = None, *, title: str = "Log", newest_first: bool = True
+    ) -> None:
+        super().__init__(title, theme, parent)
         self.list = LineList(theme)
-        self.list.setAccessibleName("Log")
+        self.list.setAccessibleName(title)
         self.body.addWidget(self.list, 1)
         self._newest_first = newest_first
 
@@ -27,3 +29,13 @@ class LogPanel(Panel):
         """Show these lines."""
         if self.changed("lines", lines):
             self.list.show_it(lines[::-1] if self._newest_first else lines)
+
+
+class QualityPanel(LogPanel):
+    """The lights of a block and the held channels, in the order given; few lines whose end matters: shown whole."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(theme, parent, title="Quality of the recording", newest_first=False)
+        self.list.setWordWrap(True)
+        self.list.setUniformItemSizes(False)
+        self.list.setResizeMode(QListView.ResizeMode.Adjust)

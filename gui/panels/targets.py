@@ -26,7 +26,10 @@ COLUMNS = (
     ("SNR", "power after the pulse over power before it, less one"),
     ("P(lowest)", "probability that this target's GLOBAL score is the lowest of those compared"),
     ("P(highest)", "probability that this target's GLOBAL score is the highest of those compared"),
-    ("Comparable", "whether it was measured alike enough to be compared"),
+    (
+        "Comparable",
+        "whether it was measured alike enough to be compared, as the last look at the map found it",
+    ),
     ("State", "where this target stands in the plan"),
 )
 _MASKED = range(3, 8)

@@ -82,6 +82,6 @@ def _newest_first(rows: tuple[TrialRow, ...]) -> tuple[TrialRow, ...]:
 
 
 def _line(row: TrialRow) -> Line:
-    tone = Tone.GOOD if row.accepted else Tone.BAD
+    tone = row.light if row.light is not Tone.PLAIN else Tone.GOOD if row.accepted else Tone.BAD
     verdict = row.words or ("accepted" if row.accepted else "rejected")
     return Line(text=f"{row.trial_id}  {row.block}  {verdict}", tone=tone)

@@ -25,10 +25,10 @@ from gui.panels.early import EarlyPanel
 from gui.panels.evoked import EvokedPanel
 from gui.panels.head import HeadPanel
 from gui.panels.latency import LatencyPanel
-from gui.panels.log import LogPanel
+from gui.panels.log import LogPanel, QualityPanel
 from gui.panels.progress import ProgressPanel
 from gui.panels.pulses import PulsesPanel
-from gui.panels.question import OneLine, QuestionPanel, typing
+from gui.panels.question import OneLine, QuestionPanel
 from gui.panels.scores import ScoresPanel
 from gui.panels.stream import StreamPanel
 from gui.panels.targets import TargetTable
@@ -36,7 +36,8 @@ from gui.panels.traces import TracesPanel
 from gui.panels.trial import TrialPanel
 from gui.panels.trials import TrialList
 from gui.panels.unit import UnitPanel
-from gui.screens.column import Column, Rest
+from gui.screens.bound import BoundKeys
+from gui.screens.column import Column, Either, Rest
 from gui.screens.copies import Copies
 from gui.screens.simulated import SimulatedSheet
 from gui.screens.told import answered, checked, decided
@@ -45,7 +46,8 @@ from gui.theme import Theme
 
 #: share of the width of each column, and of the height within each
 COLUMNS = {"a": 20, "b": 29, "c": 25, "d": 26}
-LEAST_HEIGHT_PX = {"trial": 270, "tabs": 160, "evoked": 320, "early": 200, "scores": 190, "head": 180}
+EARLY = "Early response"
+LEAST_HEIGHT_PX = {"trial": 250, "tabs": 140, "evoked": 320, "early": 200, "scores": 190, "head": 180}
 #: height of what is asked and of the table beside it: fixed, so that nothing jumps when words change
 BAND_PX = (80, 140)  # frames and paddings, and letters at scale 1
 
@@ -64,6 +66,7 @@ class SessionScreen(QWidget):
         self._copies = Copies()
         self._broken: dict[str, str] = {}
         self._ring: Any = None
+        self._phase = ""
         self.unit, self.stream = UnitPanel(theme), StreamPanel(theme)
         self.progress, self.pulses = ProgressPanel(theme), PulsesPanel(theme)
         self.trial, self.trials, self.traces = TrialPanel(theme), TrialList(theme), TracesPanel(theme)
@@ -71,7 +74,7 @@ class SessionScreen(QWidget):
         self.scores, self.targets, self.head = ScoresPanel(theme), TargetTable(theme), HeadPanel(theme)
         self.latency, self.log, self.checks = LatencyPanel(theme), LogPanel(theme), LogPanel(theme)
         self.checks.set_title("Pre-flight")
-        self.question = QuestionPanel(theme)
+        self.question, self.quality = QuestionPanel(theme), QualityPanel(theme)
         self.sheet = SimulatedSheet()
         self._arrange()
         self._wire()
@@ -82,8 +85,8 @@ class SessionScreen(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for name, panel in (
-            ("Live traces", self.traces), ("Trials", self.trials), ("Log", self.log), ("Pulses", self.pulses.rows),
-            ("Pre-flight", self.checks), ("Simulated", self.sheet),
+            ("Live traces", self.traces), ("Trials", self.trials), ("Quality", self.quality), ("Log", self.log),
+            ("Pulses", self.pulses.rows), ("Pre-flight", self.checks), ("Simulated", self.sheet),
         ):  # fmt: skip
             self.tabs.addTab(panel, name)
         self._offer(self.sheet, False)
@@ -93,6 +96,7 @@ class SessionScreen(QWidget):
         self._before_bedside: QWidget = self.tabs.currentWidget()
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.splitters = {"columns": self.columns}
+        self.eithers: dict[str, Either] = {}
         for panel, least_px in LEAST_HEIGHT_PX.items():
             getattr(self, panel).setMinimumHeight(least_px)
         for field in (
@@ -101,8 +105,12 @@ class SessionScreen(QWidget):
             field.setMinimumWidth(52)
         self._column("a", (self.unit, 0), (self.stream, 0), (self.progress, 1), (self.pulses, 0))
         self._column("b", (self.trial, 5), (self.tabs, 4))
-        self._column("c", (self.evoked, 6), (self.early, 4))
-        self._column("d", (self.scores, 5), (self.head, 4), (self.latency, 2))
+        self._column(
+            "c", (self.evoked, 6), (self.early, 4), either={"Average": self.evoked, EARLY: self.early}
+        )
+        self._column(
+            "d", (self.scores, 5), (self.head, 4), (self.latency, 2), either={"Head": self.head, "Latency": self.latency}
+        )  # fmt: skip
         self.columns.setSizes([19 * share for share in COLUMNS.values()])
         self.columns.setChildrenCollapsible(False)
         wide = QScrollArea()  # only where even the narrowest columns are wider than the window
@@ -136,8 +144,10 @@ class SessionScreen(QWidget):
         """Show or hide a page of the tabs."""
         self.tabs.setTabVisible(self.tabs.indexOf(page), there)
 
-    def _column(self, name: str, *panels: tuple[QWidget, int]) -> None:
-        """One column of panels that scrolls when the window is too low for it."""
+    def _column(
+        self, name: str, *panels: tuple[QWidget, int], either: dict[str, QWidget] | None = None
+    ) -> None:
+        """One column of panels; when the window is too low for it one of ``either`` is seen at a time, and it scrolls."""
         if name == "a":  # words only: their height follows from their width, which a splitter does not know
             content = QWidget()
             box = QVBoxLayout(content)
@@ -150,6 +160,8 @@ class SessionScreen(QWidget):
             for place, (panel, stretch) in enumerate(panels):
                 content.addWidget(panel)
                 content.setStretchFactor(place, stretch)
+            if either is not None:
+                content = self.eithers[name] = Either(content, either)
         words = tuple(panel for panel, stretch in panels if name == "a" and not stretch)
         mixed = tuple(panel for panel, _ in panels if panel in (self.trial, self.early))
         self.columns.addWidget(Column(content, words, mixed))
@@ -216,7 +228,7 @@ class SessionScreen(QWidget):
         self.again.clicked.connect(lambda: self.wanted.emit("start"))
         self.look_back.clicked.connect(lambda: self.wanted.emit("look_back"))
         self.report.clicked.connect(self._open_report)
-        self._keys: dict[str, tuple[QShortcut, Any]] = {}
+        self._bound = BoundKeys(self, self._say, self.answer)
         self._report = ""
         QShortcut(QKeySequence("Ctrl+B"), self).activated.connect(self._toggle_bedside)
 
@@ -252,27 +264,6 @@ class SessionScreen(QWidget):
         if self._report and not QDesktopServices.openUrl(QUrl.fromLocalFile(self._report)):
             self.answer.say(f"no browser could be opened; the report is {self._report}", Tone.ATTENTION)
 
-    def _bind(self, buttons: tuple[Any, ...]) -> None:
-        """Keys of buttons whose panels have none of their own (the trial's and the intensities')."""
-        wanted = {b.key: b for b in buttons if b is not None and b.key}
-        for key in [k for k in self._keys if k not in wanted]:
-            self._keys.pop(key)[0].deleteLater()
-        for key, button in wanted.items():
-            if key not in self._keys:
-                shortcut = QShortcut(QKeySequence(key), self)
-                shortcut.activated.connect(lambda key=key: self._key_pressed(key))
-                self._keys[key] = (shortcut, button)
-            self._keys[key] = (self._keys[key][0], button)
-
-    def _key_pressed(self, key: str) -> None:
-        button = self._keys[key][1]
-        if typing():
-            return
-        if button.enabled:
-            self._say(button.word, button.args)
-        else:
-            self.answer.say(f"{button.text}: {button.why_not}", Tone.ATTENTION)
-
     # ---- drawing ----
 
     def restart(self) -> None:
@@ -286,7 +277,7 @@ class SessionScreen(QWidget):
         self._theme = theme
         for panel in (
             self.unit, self.stream, self.progress, self.pulses, self.trial, self.trials, self.traces, self.evoked, self.early,
-            self.scores, self.targets, self.head, self.latency, self.log, self.checks, self.question,
+            self.scores, self.targets, self.head, self.latency, self.log, self.checks, self.quality, self.question,
         ):  # fmt: skip
             panel.set_theme(theme)
         scale = self._window.scale
@@ -304,8 +295,7 @@ class SessionScreen(QWidget):
         """
         pages = source.pages
         spec = pages.spec if pages is not None else None
-        local = shown.evoked.local
-        draw = self._draw
+        local, draw = shown.evoked.local, self._draw
         draw("question", lambda: self._show_question(shown))
         draw("unit", lambda: self.unit.show_it(shown.unit, shown.stop))
         draw("stream", lambda: self.stream.show_it(shown.stream))
@@ -324,6 +314,7 @@ class SessionScreen(QWidget):
             if draw(name, drawn_anew):
                 break
         draw("trials", lambda: self.trials.show_it(shown.trials, self._chosen_trial()))
+        draw("quality", lambda: self.quality.show_it(shown.quality))
         draw("log", lambda: self.log.show_it(shown.log))
         draw("checks", lambda: self.checks.show_it(tuple(checked(t) for t in shown.preflight)))
         if self.traces.isVisible():
@@ -373,7 +364,10 @@ class SessionScreen(QWidget):
 
     def _show_edges(self, shown: Session, numbers: Any) -> None:
         """Notes, answers, what is offered when nothing runs, the simulated bedside."""
-        self.early.setVisible(shown.kind != "watch")
+        self.eithers["c"].offer(EARLY, shown.kind != "watch")
+        if shown.question.phase != self._phase:  # where only one is seen: the one that this step is about
+            self._phase = shown.question.phase
+            self.eithers["c"].choose(EARLY if self._phase in ("preview", "go") else "Average")
         simulated = "SIMULATED" in shown.banner.text.upper() and not self._review
         gone = getattr(numbers, "board_seen", False) and not getattr(numbers, "engine_lives", True)
         over = shown.ended or gone
@@ -391,7 +385,7 @@ class SessionScreen(QWidget):
         line = answered(answers[-1], getattr(numbers, "now_s", 0.0)) if answers else Line()
         if line.text or not over:
             self.answer.show_it(line if line.text else shown.seat)
-        self._bind((shown.trial.move, *shown.early.buttons))
+        self._bound.bind((shown.trial.move, *shown.early.buttons))
         if shown.question.phase == "started" and any(t.tone is Tone.BAD for t in shown.preflight):
             self.tabs.setCurrentWidget(self.checks)
 

@@ -12,6 +12,8 @@ from rtloop.model.estimate import BANDS_HZ, MEASURES, POOLED, Estimate, Scores
 from rtloop.record.report_input import ReportInput
 
 ABSENT = "–"
+#: letters of an answer that are still set large
+LEAD = 160
 RANK_LABEL = "sampling error only, not a decision"
 SENSORY = (
     "Sensory responses cannot be separated from direct ones without a control condition. That holds above all for "
@@ -23,6 +25,8 @@ BAND_NAMES = {
     POOLED: "pooled 8–30 Hz",
 }
 _ABBREVIATIONS = {w: w.upper() for w in ("gmfp", "lmfp", "itc", "ersp", "snr", "plf")} | {"pcist": "PCIst"}
+#: a light as a sign and a word: never a colour alone
+LIGHTS = {"red": "✖ RED", "yellow": "▲ YELLOW", "absent": "○ ABSENT", "green": "✓ GREEN"}
 MODE_WORDS = {
     "SIMULATED": "Simulated unit and simulated amplifier. No person, no coil.",
     "BENCH": "Real unit, coil on a phantom. No person.",
@@ -38,6 +42,19 @@ def number(value: float | int | None, digits: int = 4) -> str:
     if isinstance(value, int):
         return str(value)
     return f"{value:.{digits}g}"
+
+
+def limit(worse: str, at: float | None) -> str:
+    """Where a light begins; a dash where it never does."""
+    return ABSENT if at is None else f"{'>' if worse == 'above' else '<'} {number(at)}"
+
+
+def lead_of(words: str) -> tuple[str, str]:
+    """The answer in its first sentence, and the rest; whole where it is short."""
+    if len(words) <= LEAD:
+        return words, ""
+    first, end, rest = words.partition(". ")
+    return first + end.strip(), rest
 
 
 def estimate(e: Estimate | None) -> str:
@@ -126,6 +143,9 @@ def render_report(given: ReportInput) -> str:
         estimate=estimate,
         with_error=with_error,
         number=number,
+        limit=limit,
+        lead_of=lead_of,
+        lights=LIGHTS,
         evoked_name=evoked_name,
         measure_names=MEASURE_NAMES,
         band_names=BAND_NAMES,

@@ -53,6 +53,21 @@ class ContrastRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LightRow:
+    """One judged number of a block (rtloop.quality): its light in words, value and limits; None where there is none."""
+
+    what: str
+    light: str  # green, yellow, red, absent
+    value: float | None
+    unit: str
+    worse: str  # above or below the limits
+    yellow: float | None
+    red: float | None
+    words: str
+    todo: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EqualRow:
     """One number of all targets at equal numbers of trials: target -> estimate."""
 
@@ -72,6 +87,7 @@ class TargetReport:
         default_factory=dict
     )  # shift predictor, evoked-subtracted, ...
     words: tuple[str, ...] = ()  # remarks, e.g. why the target is not comparable
+    lights: tuple[LightRow, ...] = ()  # the worst first
     beside: tuple[BesideRow, ...] = ()
     asks_control: bool = True  # False: it is a control block itself
     contrast: tuple[ContrastRow, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rtloop.decide.comparability import Check
 from rtloop.decide.look import Outcome
 from rtloop.model.estimate import Estimate
 from rtloop.model.view import View
@@ -16,6 +17,9 @@ from rtloop.session.display import MASKED, blinded, number
 
 #: rows of a table, its head first
 Table = tuple[tuple[str, ...], ...]
+#: checks whose number must not be less than its limit (the others: not more), and the one that has no number
+AT_LEAST = (Check.ACCEPTED, Check.SNR_PRESENT, Check.SNR_RATIO)
+SAME = Check.SETUP
 _NAMING = (Outcome.NAMED, Outcome.UNDECIDED)
 
 
@@ -28,7 +32,8 @@ def look_words(d: Mapping[str, Any], view: View) -> str:
 
 def matched_words(d: Mapping[str, Any], view: View) -> list[str]:
     """Both scores of every target and what the matching did, one line each."""
-    return [f"{' | '.join(row[1:4])} | {row[4]}" for row in _scores(d["scores"], blinded(view))[1:]]
+    rows = _scores(d["scores"], blinded(view))[1:]
+    return [f"raw {raw} | matched {matched} | SNR {snr} | {words}" for _, raw, matched, snr, words in rows]
 
 
 def decision_tables(view: View) -> tuple[tuple[str, Table], ...]:
@@ -59,7 +64,10 @@ def decision_lines(view: View) -> list[str]:
 
 
 def _scores(rows: list[Mapping[str, Any]], hidden: bool) -> Table:
-    table = [("Target", "Raw [95 %]", "Matched", "SNR (power)", "What was added")]
+    table = [
+        ("Target", "Raw [95 % interval]", "Matched (no interval: it would be too narrow)",
+         "SNR (power ratio) [95 % interval]", "What was added (alpha, low beta, high beta)")
+    ]  # fmt: skip
     for row in rows:
         raw, matched, snr = (Estimate.from_dict(row[k]) for k in ("raw", "matched", "snr"))
         value = f"{1e3 * matched.value:.1f}" if matched.present else matched.why_absent
@@ -67,9 +75,9 @@ def _scores(rows: list[Mapping[str, Any]], hidden: bool) -> Table:
         table.append(
             (
                 row["target"],
-                f"raw {shown[0]}",
-                f"matched {shown[1]}",
-                f"SNR {number(snr, 1, 2)}",
+                shown[0],
+                shown[1],
+                number(snr, 1, 2),
                 row["words"],
             )
         )
@@ -77,11 +85,28 @@ def _scores(rows: list[Mapping[str, Any]], hidden: bool) -> Table:
 
 
 def _findings(rows: list[Mapping[str, Any]]) -> Table:
-    table = [("Check", "Target", "Passed", "Found", "Limit", "What to do")]
+    """What failed first, each with its words and remedy; what passed after it, one row for each check."""
+    table = [("Check", "Targets", "Passed", "Found", "Wanted", "What to do")]
     for f in rows:
-        found = "not known" if f["found"] is None else f"{f['found']:.3g}"
-        remedy = "" if f["passed"] else f"{f['words']} {f['remedy']}"
-        table.append(
-            (f["check"], f["target"], "yes" if f["passed"] else "NO", found, f"{f['limit']:.3g}", remedy)
-        )
+        if not f["passed"]:
+            remedy = f"{f['words']} What to do: {f['remedy']}."
+            table.append((f["check"], f["target"], "✖ NO", _found(f), _wanted(f), remedy))
+    passed = [f for f in rows if f["passed"]]
+    for check in dict.fromkeys(f["check"] for f in passed):
+        of = [f for f in passed if f["check"] == check]
+        name, found, wanted = check, ", ".join(_found(f) for f in of), _wanted(of[0])
+        if check == SAME:  # what of it each row is about stands before "differs"
+            name = f"{check}: {', '.join(dict.fromkeys(f['words'].partition(' differs')[0] for f in of))}"
+            found, wanted = "equal", "equal"
+        table.append((name, ", ".join(dict.fromkeys(f["target"] for f in of)), "✓ yes", found, wanted, ""))
     return tuple(table)
+
+
+def _found(f: Mapping[str, Any]) -> str:
+    return "not known" if f["found"] is None else f"{f['found']:.3g}"
+
+
+def _wanted(f: Mapping[str, Any]) -> str:
+    if f["check"] == SAME:
+        return "equal"
+    return f"{'at least' if f['check'] in AT_LEAST else 'at most'} {f['limit']:.3g}"

@@ -20,6 +20,7 @@ from rtloop.record.report import write_report as render
 from rtloop.record.report_input import (
     Evoked,
     HistoryRow,
+    LightRow,
     PulseRow,
     RankRow,
     ReportInput,
@@ -165,7 +166,8 @@ def _target(t: TargetView, view: View, line: SignalLine, earlier: tuple[Visit, .
         scores=scores,
         evoked=evoked,
         rejected_for=t.reasons,
-        facts=facts | quality_facts(t),
+        facts=facts,
+        lights=light_rows(t),
         words=(*quality_words(t), *contrast_words(view, t), *(() if blinded(view) else beside_words(t))),
         beside=beside_rows(t),
         asks_control=t.block == "run",
@@ -175,10 +177,28 @@ def _target(t: TargetView, view: View, line: SignalLine, earlier: tuple[Visit, .
     )
 
 
-def quality_facts(t: TargetView) -> dict[str, str]:
-    """Every judged number of a block for the report's table: its light and its words; those that are absent too."""
-    rows = [] if t.quality is None else t.quality["findings"]
-    return {f"quality: {f['what']}": f"{f['light']}: {f['words']}" for f in rows}
+def light_rows(t: TargetView) -> tuple[LightRow, ...]:
+    """Every judged number of a block for the report's table, the worst first; those that are absent too."""
+    found = [] if t.quality is None else t.quality["findings"]
+    rows = [
+        LightRow(
+            what=f["what"], light=f["light"], value=f["value"], unit=f["unit"], worse=f["worse"], yellow=f["yellow"],
+            red=f["red"], words=_reason(f), todo=f["todo"],
+        )
+        for f in found
+    ]  # fmt: skip
+    order = ("red", "yellow", "absent", "green")
+    return tuple(sorted(rows, key=lambda row: order.index(row.light)))
+
+
+def _reason(f: Mapping[str, Any]) -> str:
+    """What there is to say beside a number and its limits: why it is not GREEN or not there, or its details."""
+    words = str(f["words"])
+    if f["light"] == "absent":
+        return words.removeprefix(f"{f['what']}: ")
+    if f["light"] == "green":
+        return words.partition("); ")[2] if "(limit " in words else words
+    return words.removeprefix(f"{f['what']} ").replace("(yellow light; ", "(").replace("(red light; ", "(")
 
 
 def quality_words(t: TargetView) -> tuple[str, ...]:

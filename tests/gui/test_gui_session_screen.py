@@ -251,11 +251,40 @@ def test_a_failed_preflight_comes_to_the_front(window: Window, source: FakeSourc
     assert "restart the amplifier's PC" in screen.checks.list.lines.lines[0].text
 
 
+def test_a_low_window_shows_one_of_two_panels_and_scrolls_no_picture(
+    window: Window, source: FakeSource
+) -> None:
+    from gui.panels.early import EarlyPanel
+    from gui.panels.evoked import EvokedPanel
+
+    screen = window.screen("session")
+    right = screen.eithers["c"]
+    seen = {}
+    for size, phase in (((1366, 768), "run"), ((1366, 768), "go"), ((1920, 1080), "go")):
+        window.resize(*size)
+        source.view = a_session(question=Question(phase=phase, words="", buttons=()))
+        for _ in range(4):
+            QApplication.processEvents()
+            window.tick()
+        seen[size, phase] = [p for p in (EvokedPanel, EarlyPanel) if screen.findChild(p).isVisibleTo(window)]
+        for place in (1, 2, 3):
+            column = screen.columns.widget(place)
+            assert column.verticalScrollBar().maximum() == 0, (size, place)
+        assert right.low == (size[1] < 800)
+        assert screen.scores.isVisibleTo(window)
+    assert list(seen.values()) == [[EvokedPanel], [EarlyPanel], [EvokedPanel, EarlyPanel]]
+    for narrow in (0, 1, 2, 3):  # never narrower than its words and pictures
+        column = screen.columns.widget(narrow)
+        assert column.width() >= column.minimumSizeHint().width()
+
+
 def test_listening_has_no_early_response(window: Window, source: FakeSource) -> None:
-    assert window.screen("session").early.isVisibleTo(window)
+    screen = window.screen("session")
+    assert screen.eithers["c"].bar.isTabVisible(1)
     source.view = a_session(kind="watch")
     window.tick()
-    assert not window.screen("session").early.isVisibleTo(window)
+    assert not screen.early.isVisibleTo(window)
+    assert not screen.eithers["c"].bar.isTabVisible(1)
 
 
 @pytest.mark.parametrize("size", [(1366, 768), (1920, 1080)])
@@ -288,7 +317,7 @@ def test_what_matters_is_never_scrolled_away(window: Window, size: tuple[int, in
 
 def test_the_arrangement_is_remembered(window: Window, desk: FakeDesk) -> None:
     screen = window.screen("session")
-    screen.tabs.setCurrentIndex(2)
+    screen.tabs.setCurrentWidget(screen.log)
     screen.columns.moveSplitter(400, 1)
     screen.evoked.latencies.emit((15.0, 30.0, 45.0, 100.0, 200.0))
     window.leave()

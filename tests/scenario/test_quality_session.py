@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
+import re
 
 import pytest
 from session_tools import Held, hold_tiny, tiny
@@ -119,8 +121,21 @@ def test_the_report_and_the_result_hold_every_judged_number(held: Held) -> None:
     assert "never reviewed" not in text
     for name in (
         "line noise at the worst good channel, median",
-        "coil away from its place: none (no navigation system",
+        "coil away from its place",
+        "none (no navigation system",
     ):
         assert name in text
+    signs = {"red": "✖ RED", "yellow": "▲ YELLOW", "absent": "○ ABSENT", "green": "✓ GREEN"}
+    run = next(d for d in reversed(held.kinds("quality_judged")) if d["block"] == "run")
+    table = text.split('<table class="small lights">')[-1].split("</table>")[0]
+    assert [sign for sign in re.findall("<b>(.*?)</b>", table) if sign] == sorted(
+        (signs[f["light"]] for f in run["findings"]), key=list(signs.values()).index
+    )  # the worst first
+    for f in run["findings"]:
+        assert f["what"] in html.unescape(table)
+        assert f["todo"] in html.unescape(table)
+        if f["light"] != "green":  # its reason in words
+            reason = f["words"].removeprefix(f["what"]).lstrip(": ")
+            assert re.sub(r"(red|yellow) light; ", "", reason) in html.unescape(table)
     result = json.loads((held.folder.path / "result.json").read_text())
     assert result["targets"]["M1"]["quality"] == last

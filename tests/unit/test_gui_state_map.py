@@ -10,6 +10,7 @@ import pytest
 from gui_state_tools import LOCAL, TARGETS, at, buttons, journal, live, shown, told, views
 
 from gui.asking import ALWAYS, WORDS
+from gui.lights import trial_findings
 from gui.shown import Tone
 from rtloop.model.view import View
 from rtloop.session import outcome
@@ -112,7 +113,9 @@ def test_the_trial_is_told_with_units_and_limits() -> None:
     pulse = next(p for p in view.pulses.values() if p.get("trial_id") == newest)
     assert screen.trial.title == f"trial {newest} · pulse {pulse['pulse_id']} · M1 run · 45 % MSO"
     facts = {f.name: f for f in screen.trial.facts}
-    assert facts["muscle after"].value == f"{pulse['numbers']['muscle_post_uv']:.1f} µV (limit 150)"
+    assert facts["muscle after"].value == f"{pulse['numbers']['muscle_post_uv']:.3g} / 150 µV"
+    assert "RED beyond" in facts["muscle after"].meaning
+    assert "YELLOW beyond" in facts["line noise"].meaning  # a number that only warns
     assert all(f.meaning for f in screen.trial.facts)
     move = screen.trial.move
     assert move is not None
@@ -143,6 +146,143 @@ def test_a_rejected_trial_says_every_reason_and_can_be_reinstated() -> None:
     assert screen.trials[-1].words == words
 
 
+def test_each_trial_has_its_light_with_the_reason_in_words_too() -> None:
+    view, look = at("trial_judged", 2, block="run", target="M1")
+    good = {"line_noise_uv": 3.0, "blink_uv": 10.0, "bad_channels_pct": 0.0}
+    noisy = {**good, "line_noise_uv": 12.34, "blink_uv": 70.0}
+    for i, (light, numbers) in enumerate(
+        (("green", good), ("yellow", noisy), ("red", {**good, "blink_uv": 90.0}), ("", {}))
+    ):
+        view = told(
+            view, "trial_judged", look.now_s, trial_id=90 + i, pulse_id=90 + i, target="M1", block="run", sample=1,
+            accepted=light != "red", reasons=["blink-like frontal amplitude"] if light == "red" else [],
+            words="" if light != "red" else "blink", bad_channels=[], numbers=numbers,
+            **({"quality": {"light": light}} if light else {}),
+        )  # fmt: skip
+    rows = {r.trial_id: r for r in shown(view, look).trials}
+    assert [rows[90 + i].light for i in range(4)] == [Tone.GOOD, Tone.ATTENTION, Tone.BAD, Tone.GOOD]
+    assert rows[91].words == "good, yellow: blink-like 70 µV (limit 60) and 1 more"
+    looked_at = shown(view, look, trial_id=91)
+    assert looked_at.trial.verdict.text == "accepted, yellow: blink-like 70 µV (limit 60) and 1 more"
+    assert looked_at.trial.verdict.tone is Tone.ATTENTION
+    assert {f.name for f in looked_at.trial.facts if f.tone is Tone.ATTENTION} == {"blink-like", "line noise"}
+    lines = [line.text for line in looked_at.quality]
+    assert lines[1] == "trial 91 of M1 run: accepted, YELLOW: blink-like 70 µV (limit 60) and 1 more"
+    assert any(
+        x.startswith("yellow: line noise at the worst good channel 12.3 µV (at most 10 µV wanted). Lower")
+        for x in lines
+    )
+    red = [line for line in shown(view, look, trial_id=92).quality if line.tone is Tone.BAD]
+    assert [line.text for line in red] == [
+        "trial 92 of M1 run: rejected, RED: blink",
+        "red: blink-like frontal amplitude 90 µV (at most 80 µV). Ask the person to fix a point and to blink between pulses.",
+    ]
+    over = told(
+        view,
+        "trial_reinstated",
+        look.now_s,
+        trial_id=92,
+        pulse_id=92,
+        target="M1",
+        block="run",
+        words="reinstated",
+    )
+    assert (
+        shown(over, look, trial_id=92).trial.verdict.tone is Tone.ATTENTION
+    )  # a person's word does not make it green
+    assert "red: blink-like 90 µV (limit 80)" in shown(over, look, trial_id=92).trial.verdict.text
+
+
+def test_the_lights_on_the_screen_are_those_that_the_engine_judged() -> None:
+    view = views()[-1]
+    trials = [e.data for e in journal()[0] if e.kind == "trial_judged"]
+    assert len(trials) >= 10
+    for d in trials:
+        assert list(trial_findings(view.pulses[d["pulse_id"]], view.started)) == d["quality"]["findings"]
+    pulse = {
+        **view.pulses[trials[-1]["pulse_id"]],
+        "numbers": {**trials[-1]["numbers"], "line_noise_uv": 7.0},
+    }
+    strict = {**view.started, "quality": {"trial": {"line_noise_uv": [5.0]}, "yellow_share": 0.5}}
+    found = {f["name"]: f for f in trial_findings(pulse, strict)}
+    assert (found["line_noise_uv"]["light"], found["line_noise_uv"]["yellow"]) == (
+        "yellow",
+        5.0,
+    )  # the plan's own
+    assert found["pre_pp_uv"]["yellow"] == 0.5 * found["pre_pp_uv"]["red"]
+
+
+def test_the_lights_of_a_block_stand_with_the_worst_first_and_the_absent_with_their_reason() -> None:
+    view, look = at("quality_judged", block="run", target="M1")
+    judged = view.targets["M1"].quality
+    assert judged is not None
+    lines = shown(view, look, block="M1").quality
+    assert lines[0].text.startswith(f"M1 run, as reviewed: {judged['light'].upper()}: ")
+    channels = lines[2]
+    assert channels.text == "channels bad now: none; left out over trials: none"
+    assert channels.tone is Tone.PLAIN
+    rows = lines[-len(judged["findings"]) :]
+    assert lines[-len(rows) - 1].text == "M1 run, as reviewed: each of 19 numbers, the worst first"
+    order = [r.text.split(":")[0] for r in rows]
+    assert order == sorted(order, key=["red", "yellow", "absent", "green"].index)
+    tones = {"red": Tone.BAD, "yellow": Tone.ATTENTION, "absent": Tone.OFF, "green": Tone.GOOD}
+    assert all(r.tone is tones[light] for r, light in zip(rows, order, strict=True))
+    for f in judged["findings"]:  # the words with the number, and what to do
+        words = f["words"].replace("yellow light; ", "").replace("red light; ", "")
+        assert any(words in r.text and f["todo"][1:] in r.text for r in rows)
+    assert any(r.text.startswith("absent: ") and "none (" in r.text for r in rows)
+
+    view = told(view, "channels_held", look.now_s, held=["T7", "C3"], words="T7 and C3 are left out")
+    screen = shown(view, look, block="M1")
+    assert "left out over trials: T7, C3 (left out until good again" in screen.quality[2].text
+    assert screen.quality[2].tone is Tone.ATTENTION
+    assert next(f for f in screen.stream if f.name == "held channels").value == "T7, C3"
+    assert ("T7", "left out over trials") in screen.head.bad
+    back = told(view, "channels_held", look.now_s, held=[], words="T7 and C3 are taken back")
+    assert shown(back, look, block="M1").quality[2].tone is Tone.PLAIN
+    assert "taken back" in shown(back, look).log[-1].text
+    early, look = at("trial_judged")
+    assert "not judged yet" in shown(early, look).quality[0].text
+
+
+def test_whether_targets_may_be_compared_is_told_as_the_last_look_found_it() -> None:
+    view, look = at("scores_updated", 2, block="run", target="M1")
+    finding = {"check": "accepted trials", "found": 4.0, "limit": 60, "words": "M1 has 4 accepted trials, 60 are needed.",
+               "remedy": "record 56 more"}  # fmt: skip
+    findings = [{**finding, "target": "M1", "passed": False}, {**finding, "target": "DLPFC", "passed": True}]
+    asked = replace(
+        view,
+        started={**view.started, "blinded": True},
+        map_look={"words": "", "comparability": {"findings": findings}},
+    )
+    asked = replace(asked, started={**asked.started, "decision": {"looks": 2}})
+    for v in (
+        asked,
+        replace(asked, map_look=None, decision={"words": "", "kind": "not_comparable", "findings": findings}),
+    ):
+        first, second = shown(v, look).scores.table
+        assert (first.comparable.text, first.comparable.tone) == ("NO (1 of 1)", Tone.BAD)
+        assert "60 are needed. What to do: record 56 more." in dict(first.tips)["Comparable"]
+        assert (second.comparable.text, second.comparable.tone) == ("yes", Tone.GOOD)
+    before = shown(replace(asked, map_look=None), look).scores
+    assert {r.comparable.text for r in before.table} == {"not tested"}
+    assert any("tested at each look" in line.text for line in before.words)
+
+
+def test_the_noise_matched_score_stands_behind_the_raw_one_unless_masked() -> None:
+    view, look = at("scores_updated", 2, block="run", target="M1")
+    e = {"value": 0.0389, "se": 0.01, "low": 0.018, "high": 0.06, "n": 16, "unit": "", "why_absent": ""}
+    d = {
+        "words": "",
+        "kind": "undecided",
+        "scores": [{"target": "M1", "matched": e, "words": "M1: matched to PSI"}],
+    }
+    tip = dict(shown(replace(view, decision=d), look).scores.table[0].tips)["GLOBAL"]
+    assert tip.startswith("pooled, noise-matched at the last look: 38.9 (no interval")
+    hidden = replace(view, decision=d, started={**view.started, "blinded": True})
+    assert not [t for row in shown(hidden, look).scores.table for t in row.tips if "38.9" in t[1]]
+
+
 def test_the_review_shows_the_run() -> None:
     view, look = at("phase_entered", phase="review")
     screen = shown(view, look)
@@ -169,7 +309,7 @@ def test_scores_come_with_interval_and_p() -> None:
     assert any("sampling error only" in line.text for line in scores.words)
     assert any("no benefit over classic M1" in line.text for line in scores.words)
     assert {r.comparable.text for r in scores.table} == {"not tested"}
-    assert any("not tested in this version" in line.text for line in scores.words)
+    assert any("not tested, the plan has no [decision]" in line.text for line in scores.words)
     assert "SNR" in dict(row.tips)["Comparable"]
     assert scores.wanted == view.started["steps"][-1]["pulses_wanted"]
     alpha = shown(view, look, band="alpha").scores
