@@ -117,7 +117,7 @@ class EarlyLearning:
         mean = (mean - mean.mean(axis=1, keepdims=True)) @ rest
         error = np.empty((mean.shape[1], len(mean), len(mean)))
         for spread, (a, b) in zip(self._spread, self._pairs, strict=True):
-            square = np.einsum("ij,jk,ik->i", rest, spread.of(wide), rest)
+            square = np.sum((rest @ spread.of(wide)) * rest, axis=1)
             error[:, a, b] = error[:, b, a] = (square - mean[a] * mean[b]) / np.maximum(weights - 1.0, 1.0)
         return mean, error
 
