@@ -81,9 +81,7 @@ class Pace:
     def recharged_s(self, facts: UnitFacts, now_s: float) -> float:
         """Until then the unit may recharge after what it gave last; ``now_s`` when it does no more."""
         last = self._last
-        return (
-            max(now_s, last.end_s + facts.min_interval_s(last.power_pct_mso)) if last.power_pct_mso else now_s
-        )
+        return max(now_s, last.end_s + facts.min_interval_s(last.power_pct_mso))
 
     def refusal(self, facts: UnitFacts, now_s: float, power_pct_mso: int, train: Train | None) -> str:
         """Why the next may not go out now at this power; "" when it may. Written so that NaN is refused."""

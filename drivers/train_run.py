@@ -110,7 +110,7 @@ class TrainRun:
     @property
     def _ran_out(self) -> bool:
         """The unit's "train running" went off when it should: seen on shortly before, or too short to be seen."""
-        in_time = self._off and self._off_s >= self.natural_end_s
+        in_time = self._off_s >= self.natural_end_s
         recent = self._last_on_s >= self.natural_end_s - 2 * NEAR_END_S - self._took_s
         if (
             self._standby or self._cut_s < self.ends_s
@@ -136,7 +136,8 @@ class TrainRun:
                 self.untold and not self._off and self._last_on_s > -math.inf
             )
             if self._wrong or endless:  # another train than was permitted, or one whose end was never seen
-                most = MOST_PULSES if self.untold else max(self._most, self._goes_on() if endless else 0)
+                most = max(self._most, self._goes_on()) if endless else self._most
+                most = MOST_PULSES if self.untold else most
                 least = 0 if self._wrong else least
         return FireReceipt(
             delivery=Delivery.DELIVERED if ran_out else Delivery.UNCERTAIN, t_sent_s=self.t_sent_s,

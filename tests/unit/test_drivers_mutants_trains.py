@@ -7,9 +7,10 @@ import random
 
 import pytest
 
+from drivers.magstim.magpy_port import Held, Reply
 from drivers.magstim.units import MOST_PULSES, facts_of
 from drivers.pacing import Pace
-from drivers.train_run import TrainRun
+from drivers.train_run import NEAR_END_S, TrainRun, hear
 from rtloop.model.pulse import Delivery, FireReceipt, Train
 
 #: the last of 17 pulses after 2 s, a length of 2.125 s: both without a rounding error
@@ -17,6 +18,7 @@ TRAIN = Train(frequency_hz=8, n_pulses=17)
 ENDS_S, NATURAL_END_S = 2.175, 2.0
 LAST_S = NATURAL_END_S + 0.05  # surely given by then
 JUST_S = 1e-9
+RUNS = 0x02
 
 
 def run_of(
@@ -375,6 +377,101 @@ def test_a_long_session_keeps_no_more_than_its_last_minute() -> None:
         assert pace.joules_a_minute(10.0 * k, 40, SECOND) <= 7 * 403.2 + 1e-6
         pace.given(10.0 * k, 40, SECOND)
         assert len(pace._trains) <= 7
+
+
+# ---- by answers that may be late, or take long
+
+
+@pytest.mark.req("R-UNCERTAIN")
+def test_what_a_late_answer_says_is_as_old_as_its_question() -> None:
+    run = run_of()
+    run.seen(running=True, t_asked_s=1.0, t_reply_s=1.01, late_s=0.5)
+    run.seen(running=False, t_asked_s=1.2, t_reply_s=1.21)
+    assert run.receipt(None).pulses_min == 4  # by 0.5 s, at 8 Hz, the first by 0.05 s
+    for late_s, all_given in ((0.0, True), (0.2, False)):
+        run = run_of()
+        on(run, 1.9)
+        run.seen(running=False, t_asked_s=2.0, t_reply_s=2.1, late_s=late_s)
+        assert run.ended_s == 2.1
+        assert whole(run.receipt(None)) == all_given
+
+
+@pytest.mark.req("R-UNCERTAIN")
+def test_a_train_that_still_runs_may_go_on_for_a_second_from_when_it_was_seen() -> None:
+    run = TrainRun(TRAIN, t_sent_s=100.0, t_reply_s=100.01, stops=False)
+    run.told(17, "")
+    run.seen(running=True, t_asked_s=100.0 + ENDS_S, t_reply_s=100.0 + ENDS_S)
+    assert run.over(102.5)
+    assert run.receipt(None).pulses_max == 29  # 3.5 s at 8 Hz, and the first
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(("more_s", "all_given"), [(0.0, True), (-JUST_S, False)])
+def test_the_longest_that_the_unit_took_to_answer_is_allowed_for(more_s: float, all_given: bool) -> None:
+    run = run_of()
+    run.seen(running=True, t_asked_s=0.0, t_reply_s=0.25)
+    on_s = run.natural_end_s - 2 * NEAR_END_S - 0.25 + more_s
+    run.seen(running=True, t_asked_s=on_s, t_reply_s=on_s)
+    assert whole(off(run, 2.0)) == all_given
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(("t_reply_s", "all_given"), [(0.13, False), (0.13 + JUST_S, True)])
+def test_a_train_that_is_over_before_a_look_can_see_it(t_reply_s: float, all_given: bool) -> None:
+    run = run_of(Train(frequency_hz=4, n_pulses=2), t_reply_s=t_reply_s)
+    run.seen(running=False, t_asked_s=0.3, t_reply_s=0.3)
+    assert whole(run.receipt(None), 2) == all_given
+
+
+def said(t_sent_s: float, *, late_s: float = 0.0, rapid: int | None = None, n: int | None = None) -> Reply:
+    held = None if n is None else Held(frequency_hz=8.0, n_pulses=n, duration_s=0.0)
+    return Reply(instr=0x8C, t_sent_s=t_sent_s, t_s=t_sent_s + 0.01, late_s=late_s, rapid=rapid, held=held)
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(("late_s", "believed"), [(0.0, True), (0.25, True), (0.25 + JUST_S, False)])
+def test_numbers_of_before_the_command_say_nothing_of_the_train(late_s: float, believed: bool) -> None:
+    run = TrainRun(TRAIN, t_sent_s=1.0, t_reply_s=1.01, stops=False)
+    hear(run, said(1.25), wrong="", standby=False, t_asked_s=1.25)  # neither numbers nor mode
+    assert run.untold
+    hear(run, said(1.25, late_s=late_s, n=40), wrong="40 pulses", standby=False, t_asked_s=1.25)
+    assert run.untold is not believed
+    if believed:
+        run.seen(running=False, t_asked_s=3.1, t_reply_s=3.11)
+        assert (run.receipt(None).pulses_max, run.receipt(None).reason) == (
+            40,
+            "the unit gives another train: 40 pulses",
+        )
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(
+    ("standby", "late_s", "all_given"), [(False, 0.0, True), (True, 0.0, False), (False, 0.2, False)]
+)
+def test_what_is_heard_of_a_train_is_seen(standby: bool, late_s: float, all_given: bool) -> None:
+    run = run_of()
+    hear(run, said(1.9, rapid=RUNS), wrong="", standby=False, t_asked_s=1.9)
+    assert not run.over(1.95)
+    hear(run, said(2.05, rapid=0, late_s=late_s), wrong="", standby=standby, t_asked_s=2.05)
+    assert run.over(2.06)
+    assert run.ended_s == pytest.approx(2.06)
+    assert whole(run.receipt(None)) == all_given
+
+
+# ---- the time to recharge
+
+
+@pytest.mark.parametrize("train", [None, Train(frequency_hz=10, n_pulses=5)])
+def test_until_when_a_unit_may_recharge(train: Train | None) -> None:
+    facts = facts_of("rapid")
+    pace = Pace()
+    assert pace.recharged_s(facts, 5.0) == 5.0
+    pace.given(10.0, 40, train)
+    end_s = 10.0 if train is None else 10.0 + train.duration_s
+    gap_s = facts.min_interval_s(40)
+    assert gap_s > 0.0
+    assert pace.recharged_s(facts, 10.1) == end_s + gap_s
+    assert pace.recharged_s(facts, 20.0) == 20.0
 
 
 # ---- by the unit's own numbers
