@@ -8,23 +8,13 @@ from typing import Any
 from gui.kept import kept
 from gui.numbers import block_words, split_key
 from gui.shown import Line, Tone
-from rtloop.dsp.spec import ChainSpec
-from rtloop.model.estimate import Verdict
 from rtloop.model.view import View, key_of
-from rtloop.quality.limits import REJECTING, QualityLimits
-from rtloop.quality.trial import judge_trial
+from rtloop.session.lit import findings_of, lit_words
 
 #: light of rtloop.quality -> tone; "absent" is no green
 TONES = {"green": Tone.GOOD, "yellow": Tone.ATTENTION, "red": Tone.BAD, "absent": Tone.OFF}
 _WORST_FIRST = ("red", "yellow", "absent", "green")
 HELD = "left out until good again: they failed in several of the last trials; drawn from their neighbours, they count in no score"
-#: number of a verdict -> its short name
-SHORT = {
-    "bad_channels_pct": "bad channels", "good_channels": "good channels", "pre_pp_uv": "peak to peak before",
-    "post_pp_uv": "peak to peak after", "blink_uv": "blink-like", "residual_decay_uv": "residual decay",
-    "muscle_pre_uv": "muscle before", "muscle_post_uv": "muscle after", "line_noise_uv": "line noise",
-    "decay_back_ms": "artifact over after",
-}  # fmt: skip
 Found = Mapping[str, Any]
 
 
@@ -36,49 +26,12 @@ def light_tone(light: str, accepted: bool) -> Tone:
     return Tone.ATTENTION if light in ("yellow", "red") else Tone.GOOD
 
 
+trial_findings = kept(findings_of)
+
+
 def light_words(p: Found, started: Found) -> str:
     """Light and reason of an accepted trial where it is not GREEN: "yellow: line noise 12 µV (limit 10)"."""
-    light = str(p.get("light") or "")
-    if not p["accepted"] or light not in ("yellow", "red"):
-        return ""
-    worst = [f for f in trial_findings(p, started) if f["light"] == light and f["value"] is not None]
-    if not worst:
-        return f"{light} light"
-    more = f" and {len(worst) - 1} more" if len(worst) > 1 else ""
-    return f"{light}: {told(worst[0])}{more}"
-
-
-def told(f: Found) -> str:
-    """A judged number with unit and the limit that it passed: "line noise 12.3 µV (limit 10)"."""
-    at = f["red"] if f["light"] == "red" else f["yellow"]
-    return f"{SHORT.get(f['name'], f['what'])} {with_unit(f['value'], f['unit'])} (limit {at:.3g})"
-
-
-def with_unit(value: float, unit: str) -> str:
-    """Three digits and the unit."""
-    return f"{value:.3g} {unit}".strip() if abs(value) < 1000 else f"{value:.0f} {unit}".strip()
-
-
-@kept
-def trial_findings(p: Found, started: Found) -> tuple[Found, ...]:
-    """Every judged number of a trial, as the engine judged it: from the numbers and limits of the record, by the same rule."""
-    numbers: Mapping[str, float] = {k: float(v) for k, v in (p.get("numbers") or {}).items() if v is not None}
-    if not numbers:
-        return ()
-    chain, plans = started.get("chain") or {}, started.get("quality") or {}
-    reject = {name: float(chain.get(name, getattr(ChainSpec, name))) for _, name, _ in REJECTING.values()}
-    limits = QualityLimits(
-        trial={k: tuple(v) for k, v in (plans.get("trial") or {}).items()},
-        **({"yellow_share": float(plans["yellow_share"])} if "yellow_share" in plans else {}),
-    )
-    broken = []
-    for name, (rule, limit_name, row) in REJECTING.items():
-        value, limit = numbers.get(name), reject[limit_name]
-        sign = 1.0 if row.worse == "above" else -1.0
-        if value is not None and not sign * value <= sign * limit:
-            broken.append((rule, value, limit, row.unit))
-    judged = judge_trial(Verdict(accepted=not broken, reasons=tuple(broken), numbers=numbers), reject, limits)
-    return tuple(f.to_dict() for f in judged.findings)
+    return lit_words(p, trial_findings(p, started))
 
 
 def quality_shown(view: View, block: str, p: Found | None = None) -> tuple[Line, ...]:

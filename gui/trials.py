@@ -8,12 +8,13 @@ from typing import Any
 
 from gui.asking import PULSING, asked_step, move_button
 from gui.kept import kept, kept_each
-from gui.lights import TONES, light_tone, light_words, trial_findings, with_unit
+from gui.lights import TONES, light_tone, light_words, trial_findings
 from gui.live import Live
 from gui.local import local_of
 from gui.numbers import block_words, power_words, share, split_key
 from gui.shown import Evoked, Fact, Line, Tone, Trial, TrialRow
 from rtloop.model.view import TargetView, View, key_of
+from rtloop.quality.lights import spoken
 
 #: number of a verdict -> (name, unit, what it is); defined in rtloop.dsp.quality, judged in rtloop.quality
 NUMBERS = {
@@ -121,7 +122,7 @@ def _facts(p: Mapping[str, Any], started: Mapping[str, Any]) -> tuple[Fact, ...]
         if value is None:
             continue
         if found is None:
-            facts.append(Fact(name=name, value=with_unit(float(value), unit), meaning=meaning))
+            facts.append(Fact(name=name, value=spoken(float(value), unit), meaning=meaning))
             continue
         limit = found["yellow"] if found["red"] is None else found["red"]
         tone = TONES[found["light"]]

@@ -43,6 +43,7 @@ from rtloop.session.deciding import decision_tables
 from rtloop.session.display import blinded, decision_words, number, scores_of
 from rtloop.session.earlier import Visit
 from rtloop.session.line import SignalLine
+from rtloop.session.lit import findings_of, lit_words
 from rtloop.session.loopback import band_words
 
 #: stages of a trial shown in the report, with their budget in ms (design note PERFORMANCE)
@@ -120,7 +121,7 @@ def report_input(
         decision_words=tuple(decision_words(view)[:1]),
         decision_tables=decision_tables(view),
         trial_note=TRIAL_NOTE if is_map else "",
-        pulses=tuple(_pulse(p) for p in view.pulses.values()),
+        pulses=tuple(_pulse(p, started) for p in view.pulses.values()),
         timings=tuple(_timings(_with_loopback(view))),
         history=tuple(
             HistoryRow(t_s=h["t_s"] - first_s, what=h["kind"].replace("_", " "), words=_history_words(h))
@@ -209,8 +210,14 @@ def quality_words(t: TargetView) -> tuple[str, ...]:
     return (f"Quality of the recording: {t.quality['light'].upper()}{when}: {t.quality['words']}",)
 
 
-def _pulse(p: Mapping[str, Any]) -> PulseRow:
+def _pulse(p: Mapping[str, Any], started: Mapping[str, Any]) -> PulseRow:
     accepted = p.get("accepted")
+    why = (
+        p.get("verdict", ""),
+        lit_words(p, findings_of(p, started)),
+        p.get("alarm", ""),
+        "; ".join(p.get("refusals", [])),
+    )
     return PulseRow(
         pulse_id=int(p["pulse_id"]), target=str(p.get("target", "")),
         purpose=str(p.get("purpose") or p.get("block") or "not commanded"),
@@ -220,7 +227,7 @@ def _pulse(p: Mapping[str, Any]) -> PulseRow:
         seen_source=_seen_by(p), sample=p.get("sample"),
         disagreement_samples=p.get("disagreement_samples"),
         verdict="not judged" if accepted is None else "accepted" if accepted else "rejected",
-        reasons="; ".join(x for x in (str(p.get("verdict", "")), str(p.get("alarm", "")), "; ".join(p.get("refusals", []))) if x),
+        reasons="; ".join(str(x) for x in why if x),
     )  # fmt: skip
 
 

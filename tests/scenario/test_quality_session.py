@@ -137,5 +137,8 @@ def test_the_report_and_the_result_hold_every_judged_number(held: Held) -> None:
         if f["light"] != "green":  # its reason in words
             reason = f["words"].removeprefix(f["what"]).lstrip(": ")
             assert re.sub(r"(red|yellow) light; ", "", reason) in html.unescape(table)
+    pulses = html.unescape(text.split("<h2>Pulse accounting</h2>")[1].split("</table>")[0])
+    lit = [d for d in held.kinds("trial_judged") if d["accepted"] and d["quality"]["light"] == "yellow"]
+    assert pulses.count("accepted: yellow: ") == len(lit)  # each with its number and limit
     result = json.loads((held.folder.path / "result.json").read_text())
     assert result["targets"]["M1"]["quality"] == last
