@@ -161,7 +161,7 @@ class PortWorker:
     def _do(self, request: Request, *, forgive: bool) -> UnitStatus:
         watch = self._watch
         if request.ask in ON_THE_WAY:
-            if watch.armed and watch.trip is None:  # what it did until now, before what is set explains it
+            if watch.armed:  # what it did until now, before what is set explains it
                 self._discharged_unasked(watch.look())
             self._unasked.forget()
         if forgive and request.ask in ON_THE_WAY:  # only asked of a disarmed unit, on the way to arming anew

@@ -11,6 +11,8 @@ _CLIENT = ("tests/unit/test_drivers_mutants_client.py",)
 _OPENING = ("tests/unit/test_drivers_mutants_opening.py",)
 _FOUND = "tests/unit/test_drivers_found_setting.py"
 _REOPENED = "tests/unit/test_drivers_reopened.py"
+_LATE, _SLOW = "tests/unit/test_drivers_late_replies.py", "tests/unit/test_drivers_slow_units.py"
+_GIVEN = "tests/unit/test_drivers_given_otherwise.py"
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _RULES = "tests/unit/test_safety_mutants_rules.py"
 _GATE = "tests/unit/test_safety_gate.py"
@@ -24,13 +26,14 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/pause.py": _OPENING,
     "drivers/permits.py": ("tests/unit/test_drivers_mutants.py",),
     "drivers/pacing.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py", _REOPENED),
-    "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py"),
-    "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py", _FOUND),
+    "drivers/train_run.py": (_TRAIN_RUNS, "tests/unit/test_drivers_trains.py", _LATE),
+    "drivers/firing.py": ("tests/unit/test_drivers_mutants_firing.py", _FOUND, _LATE, _GIVEN),
     "drivers/single.py": ("tests/unit/test_drivers_mutants_single.py",),
     "drivers/worker.py": (
         "tests/unit/test_drivers_worker.py",
         "tests/unit/test_drivers_worker_states.py",
         "tests/unit/test_drivers_unasked.py",
+        _SLOW,
     ),
     "drivers/unasked.py": ("tests/unit/test_drivers_unasked.py",),
     "drivers/reading.py": (_SETTINGS,),
@@ -46,7 +49,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drivers/trigger.py": _TRIGGER,
     "drivers/client.py": _CLIENT,
     "drivers/magstim/magpy_port.py": _LINE,
-    "drivers/magstim/exchange.py": (*_LINE, "tests/unit/test_drivers_late_replies.py"),
+    "drivers/magstim/exchange.py": (*_LINE, _LATE, _SLOW),
     "drivers/magstim/rapid_port.py": ("tests/unit/test_drivers_rapid_port.py",),
     "drivers/magstim/units.py": ("tests/unit/test_drivers_units.py",),
     "drivers/magstim/bistim_port.py": ("tests/unit/test_drivers_bistim_port.py",),

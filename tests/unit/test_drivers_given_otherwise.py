@@ -172,6 +172,20 @@ def test_a_pulse_is_due_at_an_instant_and_nothing_else(b: Bench, due: Any) -> No
     assert b.unit.trouble() is None
 
 
+@pytest.mark.req("R-BELIEF")
+def test_a_pulse_of_unknown_outcome_at_another_power_is_told_too(tmp_path: Path) -> None:
+    with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40) as b:
+        b.ready(40)
+        b.sleep(2.1)
+        unseen(b, b"@045")
+        b.inject(FaultKind.BAD_CRC, only="EH", times=1)
+        assert b.unit.fire(b.permit(40)).delivery is Delivery.UNCERTAIN
+        watch = b.unit._worker._watch
+        b.sleep(0.2)
+        assert watch.power_pct_mso == 45
+        assert watch.numbers_s > watch.fired_s
+
+
 @pytest.mark.req("R-UNCERTAIN")
 def test_a_second_pulse_set_right_before_a_single_one_counts(tmp_path: Path) -> None:
     with bench("stepped", tmp_path, model="bistim", arming_s=0.1, power_pct_mso=40) as b:

@@ -99,6 +99,17 @@ def test_somebody_elses_discharge_disarms_and_trips_for_good(
             b.unit.arm()
 
 
+@pytest.mark.req("R-BELIEF")
+def test_a_pulse_that_was_refused_explains_no_discharge(tmp_path: Path) -> None:
+    with bench("stepped", tmp_path, arming_s=0.1, power_pct_mso=40) as b:
+        b.ready(40)
+        b.sleep(1.0)
+        assert b.unit.fire(b.permit(41)).delivery is Delivery.NOT_DELIVERED
+        at_its_panel(b)
+        b.until(lambda: not b.armed(), within_s=0.6)
+        assert b.unit.told().fault is Fault.PULSE_UNCOMMANDED
+
+
 @pytest.mark.parametrize("model", ["200", "bistim", "super-rapid"])
 def test_nothing_of_our_own_is_taken_for_somebody_elses(tmp_path: Path, model: str) -> None:
     with bench("stepped", tmp_path, model=model, arming_s=0.1, power_pct_mso=40) as b:

@@ -148,6 +148,35 @@ def test_a_setting_after_ea_waits_for_the_units_own_standby(b: Bench) -> None:
     assert b.unit._worker._watch.confirm_tries == 0
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"kind": FaultKind.BAD_CRC, "times": 2},  # of EA, and of the look after it
+        {"kind": FaultKind.DELAYED_REPLY, "delay_s": 0.2},  # slow, and nothing missing
+    ],
+)
+def test_a_setting_after_ea_is_not_given_up_for_one_damaged_or_slow_word(
+    b: Bench, trouble: dict[str, Any]
+) -> None:
+    b.ready(40)
+    b.inject(**trouble)
+    ask_disarm(b)
+    assert b.unit.set_power(41).power_pct_mso == 41
+    assert b.unit.trouble() is None
+
+
+@pytest.mark.req("R-DISARM")
+def test_a_setting_after_ea_of_a_silent_unit_is_told_within_half_a_second(b: Bench) -> None:
+    b.ready(40)
+    b.inject(FaultKind.MUTE)
+    ask_disarm(b)
+    start_s = b.clock.now_s()
+    told = problem(lambda: b.unit.set_power(41))
+    assert told.fault is Fault.UNIT_SILENT
+    assert "after EA" in str(told)
+    assert b.clock.now_s() - start_s <= 0.5
+
+
 def test_after_a_trip_the_reply_to_ea_is_not_taken_for_another(b: Bench) -> None:
     b.ready(40)
     b.board.ask_stop()
