@@ -24,7 +24,9 @@ BAND_NAMES = {
     **{b: f"{b.replace('_', ' ')} {lo:g}–{hi:g} Hz" for b, (lo, hi) in BANDS_HZ.items()},
     POOLED: "pooled 8–30 Hz",
 }
-_ABBREVIATIONS = {w: w.upper() for w in ("gmfp", "lmfp", "itc", "ersp", "snr", "plf")} | {"pcist": "PCIst"}
+_ABBREVIATIONS = {w: w.upper() for w in ("gmfp", "lmfp", "itc", "ersp", "snr", "plf")} | {
+    "pcist": "PCIst", "pp": "peak to peak",
+}  # fmt: skip
 #: a light as a sign and a word: never a colour alone
 LIGHTS = {"red": "✖ RED", "yellow": "▲ YELLOW", "absent": "○ ABSENT", "green": "✓ GREEN"}
 MODE_WORDS = {
@@ -86,8 +88,9 @@ def with_error(e: Estimate | None) -> str:
 def evoked_name(name: str) -> str:
     """A key of ``Scores.evoked`` for reading: "itc_local:alpha" -> "ITC local, alpha"."""
     what, _, band = name.partition(":")
-    words = [_ABBREVIATIONS.get(w, w) for w in what.split("_") if w != "uv"]
-    return " ".join(words) + (f", {band.replace('_', ' ')}" if band else "")
+    words = [_ABBREVIATIONS.get(w, w) for w in what.split("_") if w not in ("uv", "db", "hz")]
+    unit = " ms" if band[:1].isdigit() else ""
+    return " ".join(words) + (f", {band.replace('_', ' ')}{unit}" if band else "")
 
 
 def _bands(scores: Scores) -> list[str]:
