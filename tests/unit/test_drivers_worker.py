@@ -177,6 +177,21 @@ def test_a_setting_after_ea_of_a_silent_unit_is_told_within_half_a_second(b: Ben
     assert b.clock.now_s() - start_s <= 0.5
 
 
+@pytest.mark.req("R-DISARM")
+def test_a_unit_that_falls_silent_while_ea_is_confirmed_is_told_within_half_a_second(b: Bench) -> None:
+    for after_s in (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.3):
+        b.ready(40)
+        b.sleep(0.3)
+        ask_disarm(b)
+        b.sleep(after_s)
+        b.inject(FaultKind.MUTE)
+        start_s = b.clock.now_s()
+        assert problem(lambda: b.unit.set_power(41)).fault is Fault.UNIT_SILENT
+        assert b.clock.now_s() - start_s <= 0.5
+        b.sim.clear()
+        b.sleep(1.5)
+
+
 def test_after_a_trip_the_reply_to_ea_is_not_taken_for_another(b: Bench) -> None:
     b.ready(40)
     b.board.ask_stop()
