@@ -14,7 +14,7 @@ from watch_tools import ARMED, READY, STANDBY, Desk, desk
 from drivers.magstim.magpy_port import Held
 from drivers.magstim.units import UNITS, facts_of
 from drivers.reading import firmware_of, status_on, wrong_with
-from drivers.refusals import refuse_pair, refuse_power, refuse_train, wrong_options
+from drivers.refusals import refuse_due, refuse_pair, refuse_power, refuse_train, wrong_options
 from drivers.requests import Options
 from drivers.settings import set_setting
 from drivers.trigger import OutputSetting
@@ -375,3 +375,11 @@ def test_a_setting_that_does_not_come_back_stays_unknown(tmp_path: Path) -> None
         with pytest.raises(UnitProblem) as problem:
             set_on(d, None)
         assert problem.value.expected == "single pulses"
+
+
+@pytest.mark.parametrize("due", ["soon", None, True, math.nan, math.inf])
+def test_a_pulse_is_due_at_a_number_of_seconds(due: Any) -> None:
+    with pytest.raises(UnitProblem, match=r"no such instant.*a pulse is due at a number of seconds, not"):
+        refuse_due(due)
+    refuse_due(5)
+    refuse_due(-1.5)
