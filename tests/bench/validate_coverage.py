@@ -45,7 +45,7 @@ from validate_ranking import (
 
 from hardware_sim.head import generate_trials
 from hardware_sim.scene import Scene, load_scene
-from rtloop.model.estimate import Scores
+from rtloop.model.estimate import BANDS_HZ, Scores
 from rtloop.model.montage import Montage, names_for
 from rtloop.model.samples import Epoch
 from rtloop.session.scorer import TargetScorer
@@ -154,7 +154,7 @@ def tables(summary: dict[str, dict[str, Any]]) -> str:
                 n, name, told(s["covered"]), f"{100 * s['worst_target']:.0f}-{100 * s['best_target']:.0f}",
                 f"{of[0]:.1f} / {of[1]:.1f}", f"{of[2]:.1f}", f"{s['se_sd']:.2f}", f"{s['bias_sd']:+.2f}", f"{s['width']:.4g}",
             ]  # fmt: skip
-            banded = any(f" {b}" in f" {name}" for b in (" alpha", " low_beta", " high_beta"))
+            banded = bool(set(name.split()) & set(BANDS_HZ))
             if not banded:
                 rows.append(row)
             elif not LEAST <= s["covered"]["hits"] / s["covered"]["n"] <= MOST:
