@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -334,7 +335,7 @@ def test_each_fault_ends_in_its_words_and_the_unit_safe(
 def test_a_silent_unit_ends_permission_one_pass_after_the_driver_has_acted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The driver gives a reply 0.4 s, sends EA, and says why: the interlock has its words, not the age of a status."""
+    """A reply of an armed unit has 0.25 s, then EA: the interlock has the driver's words, not the age of a status."""
     monkeypatch.setattr("rtloop.app.leaving.write_report", lambda *_: None)
     at: list[float] = []
     tripped: list[tuple[float, Fault, str]] = []
@@ -352,10 +353,13 @@ def test_a_silent_unit_ends_permission_one_pass_after_the_driver_has_acted(
 
     held = hold_tiny(tmp_path, plan=tiny(wanted=3), each=after_pulses(2, mute), limit_s=10.0)
     sent = [(t_s, packet) for t_s, packet in held.bench.unit.packets if t_s >= at[0]]
-    asked_s, ea_s = (next(t for t, packet in sent if packet.startswith(c)) for c in (b"J", b"EA"))
+    ea_s = next(t for t, packet in sent if packet.startswith(b"EA"))
+    asked_s = next(
+        (t for t, packet in sent if packet[:1] in b"QJ" and t < ea_s), at[0]
+    )  # or it was on its way
     t_s, fault, words = tripped[0]
     assert fault is Fault.UNIT_SILENT
-    assert "the unit is disarmed: 0 of 12 bytes in reply" in words
+    assert re.search("the unit is disarmed: 0 of (3|12) bytes in reply", words)
     assert abs(t_s - ea_s) <= 2 * STEP_S  # EA is whole at the unit some ms after it was written
     assert t_s - asked_s <= 0.5
     told = next(e for e in held.events if e.kind == "fault_raised")
