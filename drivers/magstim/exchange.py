@@ -40,13 +40,14 @@ class Exchange:
         self.late_s = 0.0  # of the last reply: see ``Reply``
         self._owed: list[tuple[bytes, float]] = []  # first letter and instant of commands without a reply
         self._cuts = 0  # EA written since the line was quiet last
+        self._part = b""  # what had come of a reply that EA interrupted
 
     def put(self, item: tuple[bytes | int | None, str | None, int | None]) -> None:
         """Write the command and read its reply within the deadline; raises LineTrouble."""
         message, receipt, n_bytes = item
         if not isinstance(message, bytes) or receipt is None or (n_bytes is None and message[:1] != b"N"):
             raise Refused(f"{item!r} is not a command with a receipt", written=False)
-        self._reply, self.last = None, b""
+        self._reply, self.last, self._part = None, b"", b""
         try:
             waiting = self._line.in_waiting
             if waiting:
@@ -101,7 +102,8 @@ class Exchange:
 
         False: EA is on the line, and nothing came.
         """
-        start_s, got = self._clock.now_s(), b""
+        start_s, came = self._clock.now_s(), False
+        got, self._part = self._part, b""
         cuts, self._cuts = self._cuts, 0
         asked = cuts > 0
         quiet_at_s, end_s = start_s + quiet_s, start_s + at_most_s + (answer_s if asked else 0.0)
@@ -111,12 +113,14 @@ class Exchange:
             if not now_s < (start_s + answer_s if waits else min(end_s, quiet_at_s)):
                 break
             if byte := self._byte():
-                got += byte
+                got, came = got + byte, True
                 quiet_at_s = self._clock.now_s() + quiet_s
-                if got[-3:-2] == _EA[:1] and bytes(calcCRC(got[-3:-1])) == got[-1:]:
+                if got[-3:-2] == _EA[:1] and _whole(got[-3:]):
+                    if _whole(got[:-3]):  # of the command that EA interrupted
+                        self._answered(got[:1])
                     self._answered(_EA[:1])
-                    cuts -= 1
-        return bool(got) or not asked
+                    cuts, got = cuts - 1, b""
+        return came or not asked
 
     def _write(self, message: bytes) -> None:
         try:
@@ -144,6 +148,8 @@ class Exchange:
         reply = bytearray()
         while len(reply) < _length(reply, n_bytes):
             if self._urgent():
+                self._part = bytes(reply)
+                self._cuts += message[:1] == _EA[:1]  # its reply looks like EA's, and comes first
                 self.cut()
                 raise Cut(f"the wait for the reply to {message!r} was cut short", written=True)
             late = not self._clock.now_s() < end_s
@@ -162,6 +168,11 @@ class Exchange:
         elif bytes(calcCRC(reply[:-1])) != bytes(reply[-1:]):
             raise Garbled(f"wrong check byte in {bytes(reply)!r}, the reply to {message!r}", written=True)
         return reply
+
+
+def _whole(reply: bytes) -> bool:
+    """Whether it ends with its own check byte."""
+    return len(reply) > 1 and bytes(calcCRC(reply[:-1])) == reply[-1:]
 
 
 def _length(reply: bytearray, n_bytes: int | None) -> int:

@@ -120,7 +120,7 @@ def _await(board: Board) -> tuple[str, bool, bool]:
         if not board["stop_served"]:
             return _not_served(board)
         served_ms = (board["stop_served"] - board["stop_asked"]) * 1e-6
-        while not board["stop_confirmed"] and WALL.now_s() - t0_s < CONFIRMED_WITHIN_S:
+        while board["stop_confirmed"] != 1 and WALL.now_s() - t0_s < CONFIRMED_WITHIN_S:
             WALL.sleep_until(WALL.now_s() + 0.005)
         if board["stop_confirmed"] != 1:
             return (

@@ -15,7 +15,7 @@ from watch_tools import READY, STANDBY, desk
 from drivers.magstim.exchange import LATE_S, REPLY_DEADLINE_S
 from drivers.magstim.magpy_port import Reply
 from drivers.magstim.rapid_port import RapidPort
-from drivers.trouble import Garbled, Silent
+from drivers.trouble import Cut, Garbled, Silent
 from hardware_sim.faults import FaultKind
 from rtloop.model.pulse import Delivery, Train
 from rtloop.model.status import Fault
@@ -211,3 +211,40 @@ def test_another_power_is_told_though_a_disarm_and_another_setting_follow_the_pu
         assert "may have been given so" in str(b.unit.trouble())
         b.unit.set_power(40)
         assert [one.power_pct_mso for one in b.sim.discharges] == [41]
+
+
+@pytest.mark.req("R-STOP")
+@pytest.mark.parametrize("read", [0, 1, 2])
+@pytest.mark.parametrize("command", [b"Q@", b"EB"])
+def test_the_reply_of_an_interrupted_command_that_was_dropped_is_owed_no_more(
+    read: int, command: bytes
+) -> None:
+    reply = sealed(command[:1] + b"\x8c")
+    ex, wire = exchange([(0.0, reply[:read]), (0.05, reply[read:])], [(0.06, sealed(b"E\x8c"))], reply)
+    wire.urgent_at_s = 1000.02
+    with pytest.raises(Cut):
+        put(ex, command)
+    wire.urgent_at_s = 2000.0
+    assert ex.swallow()
+    put(ex, command)
+    assert ex.late_s == 0.0
+
+
+@pytest.mark.req("R-STOP")
+@pytest.mark.parametrize("after_s", [0.001 * ms for ms in range(0, 24, 2)])
+def test_a_stop_in_the_middle_of_a_keep_alive_is_confirmed_by_the_first_word_after_it(
+    tmp_path: Path, after_s: float
+) -> None:
+    with bench("stepped", tmp_path, arming_s=0.1) as b:
+        b.ready(40)
+        b.sleep(1.0)
+        asked_s = b.stop_while_a_reply_is_awaited() if after_s == 0.0 else b.clock.now_s()
+        if after_s:
+            with b.meanwhile(b.keep, b.board.ask_stop, after_s=after_s):
+                b.sleep(0.4)
+        confirmed = []
+        b.clock.listen(lambda _: confirmed.append(b.board["stop_confirmed"]))
+        b.sleep(0.3)
+        assert b.board["stop_confirmed"] == 1
+        assert -1 not in confirmed
+        assert len(b.sent(EA, since_s=asked_s)) == 1

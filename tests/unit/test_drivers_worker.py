@@ -177,6 +177,15 @@ def test_a_setting_after_ea_of_a_silent_unit_is_told_within_half_a_second(b: Ben
     assert b.clock.now_s() - start_s <= 0.5
 
 
+@pytest.mark.req("R-BELIEF")
+def test_what_trips_while_a_request_waits_is_told_by_it_and_not_forgiven(b: Bench) -> None:
+    watch = b.unit._worker._watch
+    watch.before_request = lambda: watch.trip_with(Fault.UNIT_UNEXPECTED, "just now")
+    assert "just now" in str(problem(lambda: b.unit.set_power(41)))
+    del watch.before_request
+    assert b.unit.set_power(41).power_pct_mso == 41
+
+
 @pytest.mark.req("R-DISARM")
 def test_a_unit_that_falls_silent_while_ea_is_confirmed_is_told_within_half_a_second(b: Bench) -> None:
     for after_s in (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.3):
