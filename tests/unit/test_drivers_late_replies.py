@@ -10,7 +10,7 @@ import pytest
 from contract_tools import EA, bench
 from test_drivers_given_otherwise import unseen
 from test_drivers_mutants_line import exchange, put, sealed, trouble, unit
-from watch_tools import READY, STANDBY, desk
+from watch_tools import ARMED, READY, STANDBY, desk
 
 from drivers.magstim.exchange import LATE_S, REPLY_DEADLINE_S
 from drivers.magstim.magpy_port import Reply
@@ -248,3 +248,17 @@ def test_a_stop_in_the_middle_of_a_keep_alive_is_confirmed_by_the_first_word_aft
         assert b.board["stop_confirmed"] == 1
         assert -1 not in confirmed
         assert len(b.sent(EA, since_s=asked_s)) == 1
+
+
+@pytest.mark.req("R-UNCERTAIN")
+@pytest.mark.parametrize(
+    ("instr", "words"), [(STANDBY, "standby: whether"), (READY, "still ready"), (ARMED, "")]
+)
+def test_what_a_status_after_a_trigger_edge_says(tmp_path: Path, instr: int, words: str) -> None:
+    with bench("stepped", tmp_path, arming_s=0.1) as b:
+        firing = b.unit._worker._firing
+        firing.trigger = object()
+        said = firing._wrong_with(Reply(instr=instr, t_sent_s=1.0, t_s=1.0))
+        assert said.startswith(words)
+        assert bool(said) == bool(words)
+        firing.trigger = None
