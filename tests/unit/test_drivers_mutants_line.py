@@ -510,3 +510,41 @@ def test_a_command_of_our_own_is_sealed_and_its_reply_is_whole() -> None:
     assert (reply.instr, reply.rapid) == (0x89, 0x0A)
     assert reply.t_sent_s == pytest.approx(1000.004, abs=1e-6)
     assert reply.t_s == pytest.approx(1000.024, abs=0.0015)
+
+
+# ---- after EA
+
+
+def after_ea(*reply: Any) -> tuple[bool, float, Wire]:
+    """EA, answered so: whether something came, how long the line was waited for."""
+    ex, wire = exchange([*reply])
+    ex.cut()
+    start_s = wire.clock.now_s()
+    return ex.swallow(), wire.clock.now_s() - start_s, wire
+
+
+@pytest.mark.parametrize("data", [sealed(b"E\x8c"), b"E\x8c\x00"])
+def test_the_line_is_free_20_ms_after_the_answer_to_ea_whole_or_damaged(data: bytes) -> None:
+    came, took_s, _ = after_ea((0.05, data))
+    assert came
+    assert took_s == pytest.approx(0.072, abs=0.003)
+
+
+def test_what_comes_within_20_ms_after_the_answer_to_ea_is_dropped() -> None:
+    came, took_s, wire = after_ea((0.005, sealed(b"E\x8c")), (0.020, b"x"), (0.045, b"y"))
+    assert came
+    assert took_s == pytest.approx(0.041, abs=0.003)
+    wire.clock.advance(0.1)
+    assert wire.in_waiting == 1
+
+
+def test_without_an_answer_to_ea_its_time_is_waited_for() -> None:
+    came, took_s, _ = after_ea()
+    assert not came
+    assert took_s == pytest.approx(ARMED_REPLY_S, abs=0.003)
+
+
+def test_what_a_reply_tells_of_and_the_most_that_one_command_gives() -> None:
+    reply = Reply(instr=0, t_sent_s=5.0, t_s=5.5, late_s=2.0)
+    assert (reply.about_s, reply.said_s) == (3.0, 3.5)
+    assert (Held().most_pulses, Held(power_b_pct_mso=1).most_pulses) == (1, 2)

@@ -12,6 +12,7 @@ from watch_tools import ARMED, NO_COIL, NOTHING, READY, REPLY_S, STANDBY, Desk, 
 
 from drivers.keeping import QUIET_S
 from drivers.magstim.bistim_port import BistimPort
+from drivers.magstim.exchange import ARMED_REPLY_S, REPLY_DEADLINE_S
 from drivers.magstim.magpy_port import Held, MagpyPort
 from drivers.magstim.rapid_port import RapidPort
 from drivers.requests import Trip
@@ -728,3 +729,14 @@ def test_a_train_that_ends_after_the_line_was_closed_writes_nothing(d: Desk) -> 
     d.watch.follow_train()
     assert d.unit.names == before
     assert d.watch.trip is None
+
+
+@pytest.mark.req("R-DISARM")
+def test_an_armed_unit_has_less_time_for_an_answer(d: Desk) -> None:
+    d.watch.look()
+    assert d.unit.reply_s == REPLY_DEADLINE_S
+    d.armed()
+    d.watch.look()
+    assert d.unit.reply_s == ARMED_REPLY_S
+    d.watch.ea()
+    assert d.unit.reply_s == REPLY_DEADLINE_S
