@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from drivers.magstim.line import PortLock
 from drivers.stop_line import StopLine
 from drivers.trigger import OutputSetting, TriggerLine
 from rtloop.clock import SteppedClock
@@ -128,3 +132,12 @@ class Desk:
 
     def rises(self) -> int:
         return self.story.count("rts up")
+
+
+@contextmanager
+def output_desk(folder: Path) -> Iterator[Desk]:
+    """A desk on a port of its own, whose lock does not stay."""
+    made = Desk(str(folder / "ttyOUT"))
+    yield made
+    made.close()
+    PortLock(made.name).path.unlink(missing_ok=True)

@@ -104,6 +104,32 @@ SCENES = {
 }
 
 
+def drawn_home(rng: np.random.Generator) -> np.ndarray:
+    """A place on the upper half of the head: its direction, not of length 1."""
+    home = rng.standard_normal(3)
+    home[2] = abs(home[2]) + 0.5
+    return home
+
+
+def drawn_far(home: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Unit directions of six distant sources that answer with the place."""
+    far: list[np.ndarray] = []
+    while len(far) < 6:
+        d = rng.standard_normal(3)
+        d /= np.linalg.norm(d)
+        if d[2] > -0.1 and d @ home / np.linalg.norm(home) < 0.7:
+            far.append(d)
+    return far
+
+
+def drawn_phases(n_bands: int, rng: np.random.Generator) -> np.ndarray:
+    """Phases mu [7, n_bands] behind the place's own, which is 0."""
+    side = rng.choice([-1.0, 1.0], (7, n_bands))
+    mu = side * rng.uniform(0.25 * np.pi, 0.75 * np.pi, side.shape)
+    mu[0] = 0.0
+    return mu
+
+
 @dataclass
 class Person:
     """The head of one draw: where the sources are and what the noise looks like."""
@@ -161,19 +187,13 @@ class Person:
 
     def _response_fields(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Fields [n_channels, 7] scaled for SNR 1 (mean over trials, channels, instants), phases mu [7, n_bands]."""
-        home = rng.standard_normal(3)
-        home[2] = abs(home[2]) + 0.5
-        far = []
-        while len(far) < 6:
-            d = rng.standard_normal(3)
-            d /= np.linalg.norm(d)
-            if d[2] > -0.1 and d @ home / np.linalg.norm(home) < 0.7:
-                far.append(d)
-        fields = self._fields_of(np.stack([home, *far]), SOURCE_M) * np.array([1.0] + [0.8] * 6)
-        side = rng.choice([-1.0, 1.0], (7, len(POINTS)))
-        mu = side * rng.uniform(0.25 * np.pi, 0.75 * np.pi, side.shape)
-        mu[0] = 0.0
-        return fields, mu
+        home = drawn_home(rng)
+        fields = self.fields_from(home, drawn_far(home, rng))
+        return fields, drawn_phases(len(POINTS), rng)
+
+    def fields_from(self, home: np.ndarray, far: list[np.ndarray]) -> np.ndarray:
+        """Fields [n_channels, 7] of the place itself and of its weaker distant sources."""
+        return self._fields_of(np.stack([home, *far]), SOURCE_M) * np.array([1.0] + [0.8] * 6)
 
     def noise(self, n: int, band: int, rng: np.random.Generator, alpha: float = 1.0) -> np.ndarray:
         """complex64[n_trials, n_channels, n_points] of one band; ``alpha`` scales the posterior rhythm."""

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from decision_scenes import GAIN_CV, SCENES, SHARE, SOURCE_M, Person
+from decision_scenes import GAIN_CV, SCENES, SHARE, Person, drawn_far, drawn_home, drawn_phases
+from kept_lines import each_kept, lines_of
 from ranking_statistics import table
-from validate_coverage import each_kept, lines_of
 
 from rtloop.model.estimate import BANDS_HZ
 
@@ -99,20 +99,11 @@ def parts(
     person, rng = Person(SCENES["equal, own lead fields"].drawn(seed), seed), np.random.default_rng(9)
     found = np.empty((homes, others, lags))
     for i in range(homes):
-        home = rng.standard_normal(3)
-        home[2] = abs(home[2]) + 0.5
+        home = drawn_home(rng)
         for j in range(others):
-            far: list[np.ndarray] = []
-            while len(far) < 6:
-                d = rng.standard_normal(3)
-                d /= np.linalg.norm(d)
-                if d[2] > -0.1 and d @ home / np.linalg.norm(home) < 0.7:
-                    far.append(d)
-            f = person._fields_of(np.stack([home, *far]), SOURCE_M) * np.array([1.0] + [0.8] * 6)
+            f = person.fields_from(home, drawn_far(home, rng))
             for k in range(lags):
-                side = rng.choice([-1.0, 1.0], (7, len(BANDS_HZ)))
-                mu = side * rng.uniform(0.25 * np.pi, 0.75 * np.pi, side.shape)
-                mu[0] = 0.0
+                mu = drawn_phases(len(BANDS_HZ), rng)
                 found[i, j, k] = np.log(score(person, (f, mu), 2.0))
     lag = found.var(axis=2, ddof=1).mean()
     of_far = found.mean(axis=2).var(axis=1, ddof=1).mean()

@@ -19,7 +19,6 @@ for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUM
 
 import argparse
 import json
-import multiprocessing
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +27,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from decision_scenes import SCENES, TARGETS, Person, cut, joined
+from kept_lines import each_kept, lines_of
 from ranking_statistics import share, table, told
 
 from rtloop.decide.comparability import Comparability, compare, facts_of
@@ -247,22 +247,10 @@ def run(
 ) -> list[dict[str, Any]]:
     """All draws of all scenes, seed by seed; with ``out`` each is kept as a line as soon as it is there, and what is there
     already is not drawn again."""
-    found: list[dict[str, Any]] = []
-    if out is not None and out.exists():
-        found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    found = lines_of(out)
     done = {(d["scene"], d["seed"]) for d in found}
     tasks = [(source, s, k, spec, rules) for k in seeds for s in scenes if (s, k) not in done]
-    pool = multiprocessing.get_context("spawn").Pool(jobs) if jobs > 1 else None
-    try:
-        for result in (pool.imap if pool else map)(draw, tasks):
-            found.append(result)
-            if out is not None:
-                with out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(result) + "\n")
-    finally:
-        if pool:
-            pool.terminate()
-            pool.join()
+    found += each_kept(draw, tasks, jobs, out)
     return [d for d in found if d["scene"] in scenes]
 
 

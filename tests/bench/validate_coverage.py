@@ -23,14 +23,14 @@ for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUM
 import argparse
 import json
 import math
-import multiprocessing
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_lines import each_kept, lines_of
 from ranking_statistics import share, table, told
 from validate_ranking import (
     BATCH,
@@ -184,29 +184,6 @@ def run(
     ]
     tasks = [t for t in tasks if (t[1], t[2]) not in done]
     return summarised(found + each_kept(work, tasks, jobs, out), pulses, truth)
-
-
-def each_kept(
-    do: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], jobs: int, out: Path
-) -> list[dict[str, Any]]:
-    """The results of all tasks, in order; each is a line of ``out`` as soon as it is there."""
-    found = []
-    pool = multiprocessing.get_context("spawn").Pool(jobs) if jobs > 1 and tasks else None
-    try:
-        for result in (pool.imap if pool else map)(do, tasks):
-            found.append(result)
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
-    finally:
-        if pool:
-            pool.terminate()
-            pool.join()
-    return found
-
-
-def lines_of(out: Path) -> list[dict[str, Any]]:
-    """What a broken-off run left."""
-    return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.exists() else []
 
 
 def summarised(found: Sequence[dict[str, Any]], pulses: Sequence[int], truth: int) -> dict[str, Any]:

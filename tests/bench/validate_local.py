@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_lines import each_kept, lines_of
 from ranking_statistics import table, told
-from validate_coverage import each_kept, lines_of, recorded
+from validate_coverage import recorded
 from validate_signal_scores import SECOND, agreement, person, spearman
 
 from hardware_sim.scene import load_scene

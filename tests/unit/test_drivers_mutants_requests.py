@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trigger_tools import Desk
+from trigger_tools import Desk, output_desk
 
 from drivers import stop_line
 from drivers.magstim.exchange import ARMED_REPLY_S, REPLY_DEADLINE_S
-from drivers.magstim.line import PortLock
 from drivers.requests import FIRE_S, RE_ARM, Ask, Options, Request, Trip, unanswered
 from drivers.single import SOON_S, TRIES_S
 from rtloop.model.pulse import Delivery, Train
@@ -82,10 +81,8 @@ def test_what_arming_anew_clears_is_told_so_and_the_rest_ends_the_run(fault: Fau
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(str(tmp_path / "ttyOUT"))
-    yield made
-    made.close()
-    PortLock(made.name).path.unlink(missing_ok=True)
+    with output_desk(tmp_path) as made:
+        yield made
 
 
 @pytest.mark.req("R-STOP")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from trigger_tools import Desk, FakePort
+from trigger_tools import Desk, FakePort, output_desk
 
 from drivers import trigger as module
 from drivers.magstim.line import PortLock
@@ -20,10 +20,8 @@ from rtloop.errors import NotReady, ValidationProblem
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(str(tmp_path / "ttyOUT"))
-    yield made
-    made.close()
-    PortLock(made.name).path.unlink(missing_ok=True)
+    with output_desk(tmp_path) as made:
+        yield made
 
 
 # ---- settings

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from contract_tools import EA, EB, EH, KEY, RUN, bench, open_unit
-from trigger_tools import Desk, FakePort
+from trigger_tools import Desk, FakePort, output_desk
 
-from drivers.magstim.line import READ_TIMEOUT_S, PortLock
+from drivers.magstim.line import READ_TIMEOUT_S
 from drivers.magstim.units import facts_of
 from drivers.pause import pause_until
 from drivers.requests import Options
@@ -178,10 +178,8 @@ def test_stop_ends_an_opening_through_the_port_process_too(tmp_path: Path) -> No
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(str(tmp_path / "ttyOUT"))
-    yield made
-    made.close()
-    PortLock(made.name).path.unlink(missing_ok=True)
+    with output_desk(tmp_path) as made:
+        yield made
 
 
 def trigger_of(desk: Desk, clock: SteppedClock, port: Any, **more: Any) -> Callable[..., TriggerLine]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_dsp_spatial_stage import MONTAGE, PULSE, RATE, TIMES, N, agreement, brain, noisy
+from test_dsp_spatial_stage import MONTAGE, TIMES, N, agreement, brain, noisy
+from test_dsp_spatial_stage import run as run_stage
 
-from rtloop.dsp.chain import Chain
 from rtloop.dsp.electrode import EarlySamples, answer_sd_uv, functionals_of, shrunk
 from rtloop.dsp.spec import ChainSpec
 from rtloop.errors import ValidationProblem
-from rtloop.model.samples import Epoch
 from rtloop.sphere import leadfield
 
 LATE = ChainSpec(muscle=True, spatial_first=6, spatial_every=5, quality=False, decay=False)
@@ -40,14 +39,8 @@ def answer(at_s=0.025, width_s=0.005):
 DATA = noisy(COUNT) + electrodes(COUNT)
 
 
-def run(data, spec=SPEC, between=False, chain=None):
-    chain = chain or Chain(spec, rate_hz=RATE, montage=MONTAGE)
-    out = []
-    for i, x in enumerate(data):
-        out.append(chain.process(Epoch(data=x, rate_hz=RATE, pulse_sample=PULSE), trial_id=i))
-        if between:
-            chain.spatial.prepare()
-    return out
+def run(data, spec=SPEC, **how):
+    return run_stage(data, spec, **how)
 
 
 USUAL, BEHIND = run(DATA), run(DATA, LATE)

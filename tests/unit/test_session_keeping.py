@@ -27,6 +27,7 @@ from rtloop.plan.load import parse_plan
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import Journal, read_journal
 from rtloop.record.kept import read_kept, write_kept
+from rtloop.record.verify import Findings
 from rtloop.record.verify_map import check_map
 from rtloop.session.course import course_of
 from rtloop.session.keeping import Earlier, Keeper, waited
@@ -395,31 +396,17 @@ def test_a_disk_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_verify_holds_each_file_against_its_record(first: _Session, tmp_path: Path) -> None:
-    class Out:
-        def __init__(self) -> None:
-            self.lines: list[str] = []
-            self.counts: dict[str, int] = {}
-
-        def fact(self, words: str) -> None:
-            self.lines.append(words)
-
-        def note(self, words: str) -> None:
-            self.lines.append(f"note: {words}")
-
-        def problem(self, words: str) -> None:
-            self.lines.append(f"PROBLEM: {words}")
-
     second = _Session(tmp_path / "data", "aaaa0002", 2)
     second.resume(first)
     for session in (first, second):
-        out = Out()
+        out = Findings()
         check_map(session.folder, session.events, out)
         assert out.lines == [f"trials of the map: 2 of 2 file(s) whole, {out.lines[0].split()[-2]} MB"]
     path = second.folder.path / "map-01.npz"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     (second.folder.path / "map-02.npz").unlink()
     (second.folder.path / "map-03.npz.part").write_bytes(b"")
-    out = Out()
+    out = Findings()
     check_map(second.folder, second.events, out)
     assert out.lines[0].startswith("PROBLEM: the trials of M1 (map-01.npz) are not those that record")
     assert "PROBLEM: the trials of PSI (map-02.npz" in out.lines[1]
