@@ -28,9 +28,12 @@ def z_needed(looks: int) -> float:
     return Z_BY_LOOKS[looks]
 
 
-def variance(score: Estimate, *, visits: int, placement_sd: float) -> float:
-    """SE² + placement_sd² / visits: what is not known of a target's score."""
-    return score.se**2 + placement_sd**2 / visits
+def variance(score: Estimate, *, visits: int, placement_sd: float, place_spread: float = 0.0) -> float:
+    """SE² + placement_sd² / visits + (place_spread score)²: what is not known of a target's score.
+
+    The last is the same however many pulses and visits there are; of a score below 0 it is 0.
+    """
+    return score.se**2 + placement_sd**2 / visits + (place_spread * max(score.value, 0.0)) ** 2
 
 
 def separation(gap: float, first: float, second: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rtloop.decide import boundary
@@ -39,13 +39,15 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class LookSpec:
     """What the study fixed beforehand. ``placement_sd`` (unit of the score) is unknown for this measure: 0 says
-    that placing the coil anew adds nothing, an assumption."""
+    that placing the coil anew adds nothing, an assumption. ``place_spread`` (share of the score): by how much places of
+    equal coupling differ in score, because they differ in phase lags; no pulse lessens it, 0 says not at all."""
 
     question: Question
     n0: int = 60  # accepted pulses each target needs before anything is computed
     block: int = 100  # accepted pulses of a return visit
     looks: int = 2
     placement_sd: float = 0.0
+    place_spread: float = 0.0
     agree: tuple[Scale, ...] = (Scale.RAW, Scale.MATCHED)
 
     def __post_init__(self) -> None:
@@ -54,7 +56,8 @@ class LookSpec:
             raise ValidationProblem(
                 "there is nothing to look for", expected="the question low or high", found=self.question.value
             )
-        if self.n0 < 3 or self.block < 1 or not 0 <= self.placement_sd < math.inf or not self.agree:
+        spreads = (self.placement_sd, self.place_spread)
+        if self.n0 < 3 or self.block < 1 or not all(0 <= sd < math.inf for sd in spreads) or not self.agree:
             raise ValidationProblem("the settings of the looks make no sense", found=str(self))
 
 
@@ -138,7 +141,8 @@ def look(candidates: Sequence[Candidate], comparability: Comparability, spec: Lo
     if closest.won:
         outcome, words = Outcome.NAMED, (
             f"{leader.target} has the {told} GLOBAL score: at {place} it beats every other target on the {scales} "
-            f"score, the closest ({closest.target}) by z = {min(closest.z):.2f}; {needed:.2f} was needed."
+            f"score, the closest ({closest.target}) by z = {min(closest.z):.2f}; {needed:.2f} was needed. "
+            f"{_assumed(spec)}"
         )  # fmt: skip
     elif last or (closest.hope is not None and closest.hope < needed):
         outcome = Outcome.UNDECIDED
@@ -186,6 +190,15 @@ def decision_of(found: Look, candidates: Sequence[Candidate]) -> Decision:
     )  # fmt: skip
 
 
+def _assumed(spec: LookSpec) -> str:
+    """What a name assumes beyond the scores it compares."""
+    within = f"within {100 * spec.place_spread:g} %" if spec.place_spread else "exactly"
+    return (
+        f"It is the place of the {_told(spec.question)} score; that its coupling is the {_told(spec.question)} assumes that "
+        f"equal coupling gives equal scores at these places {within}."
+    )
+
+
 def _told(question: Question) -> str:
     return "lowest" if question is Question.LOW else "highest"
 
@@ -227,7 +240,9 @@ def _leader(candidates: Sequence[Candidate], spec: LookSpec) -> tuple[Candidate,
 
 
 def _variance(c: Candidate, scale: Scale, spec: LookSpec) -> float:
-    return boundary.variance(c.score(scale), visits=c.visits, placement_sd=spec.placement_sd)
+    return boundary.variance(
+        c.score(scale), visits=c.visits, placement_sd=spec.placement_sd, place_spread=spec.place_spread
+    )
 
 
 def _z(leader: Candidate, other: Candidate, scale: Scale, spec: LookSpec) -> float:
@@ -241,5 +256,8 @@ def _hope(leader: Candidate, other: Candidate, scale: Scale, spec: LookSpec, lef
     for c in (leader, other):
         now += _variance(c, scale, spec)
         e = c.score(scale)
-        cap += e.se**2 * e.n / (e.n + left * spec.block) + spec.placement_sd**2 / (c.visits + left)
+        pulses = replace(e, se=e.se * math.sqrt(e.n / (e.n + left * spec.block)))
+        cap += boundary.variance(
+            pulses, visits=c.visits + left, placement_sd=spec.placement_sd, place_spread=spec.place_spread
+        )
     return boundary.chance_left(gap, now, cap)

@@ -42,7 +42,7 @@ def _prescription(
             targets=tuple(t.name for t in targets), first=min(t.pulses_wanted for t in targets), question=question,
             look=LookSpec(
                 question=question, n0=decision.n0, block=decision.block, looks=decision.looks,
-                placement_sd=decision.placement_sd,
+                placement_sd=decision.placement_sd, place_spread=decision.place_spread,
             ),
             comparability=ComparabilitySpec(**{} if comparability is None else comparability.model_dump()),
             repairs=decision.repairs,

@@ -282,7 +282,8 @@ class Decision(_Table):
 
     ``looks`` declared, ``n0`` accepted pulses each target needs at a look; a return visit wants ``block`` accepted pulses
     and gives ``block_max`` at most; ``repairs`` visits a target may get for missing pulses only. The first visit is that of
-    the targets. ``placement_sd`` (unit of the score) what placing the coil anew adds: 0, an assumption. ``shifts`` noise
+    the targets. ``placement_sd`` (unit of the score) what placing the coil anew adds: 0, an assumption. ``place_spread``
+    (share of the score) by how much places of equal coupling differ in score: 0.15, an assumption (ADR 0018). ``shifts`` noise
     draws of the matched score, by ``seed``. ``return_filter``: where the coil is placed anew a return visit learns its own
     artifact filter ("fresh", as a first visit does), or goes on with the first visit's ("kept"). The defaults are assumptions
     of this project.
@@ -294,6 +295,7 @@ class Decision(_Table):
     n0: Annotated[int, Field(ge=3, le=6000)] = 60
     repairs: Annotated[int, Field(ge=0, le=5)] = 0
     placement_sd: Annotated[float, Field(ge=0, le=10)] = 0.0
+    place_spread: Annotated[float, Field(ge=0, le=1)] = 0.15
     shifts: Annotated[int, Field(ge=1, le=64)] = 4
     seed: Seed = 20260
     return_filter: Literal["fresh", "kept"] = "fresh"

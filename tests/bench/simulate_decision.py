@@ -50,10 +50,13 @@ class Rule:
     looks: int = 2
     agree: tuple[Scale, ...] = (Scale.RAW, Scale.MATCHED)
     test: bool = True
+    place_spread: float = 0.0
 
 
 RULES = {
     "100 + 100, agreed": Rule(),
+    "100 + 100, agreed, place spread .15": Rule(place_spread=0.15),
+    "100 + 100, agreed, place spread .23": Rule(place_spread=0.23),
     "60 + 90, agreed": Rule(first=60, block=90),
     "fixed 100, agreed": Rule(looks=1),
     "100 + 100, agreed, no test": Rule(test=False),
@@ -98,7 +101,12 @@ def hold(mapping: Mapping, rule: Rule, question: Question, seed: int) -> dict[st
     """A whole mapping by one rule, step by step as a session would go."""
     order = np.random.default_rng([seed, 5]).permutation(len(TARGETS))  # of the visits: randomised
     looks = LookSpec(
-        question=question, n0=min(60, rule.first), block=rule.block, looks=rule.looks, agree=rule.agree
+        question=question,
+        n0=min(60, rule.first),
+        block=rule.block,
+        looks=rule.looks,
+        agree=rule.agree,
+        place_spread=rule.place_spread,
     )
     spec = CourseSpec(
         targets=tuple(TARGETS[i] for i in order), first=rule.first, look=looks, question=question

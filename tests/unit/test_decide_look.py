@@ -103,6 +103,34 @@ def test_placement_variance_widens_and_more_visits_narrow() -> None:
     assert look(often, FINE, wide, 2).outcome is Outcome.NAMED
 
 
+def test_a_spread_of_places_widens_and_no_pulse_or_visit_narrows_it() -> None:
+    """Equal coupling gives unequal scores at unlike places; a part of the score that no pulse takes away."""
+    near = (candidate("ACC", 0.05), candidate("M1", 0.09))
+    assert look(near, FINE, LOW, 2).outcome is Outcome.NAMED
+    wide = replace(LOW, place_spread=0.15)
+    variance = 2e-4 + 0.15**2 * (0.05**2 + 0.09**2)
+    assert look(near, FINE, wide, 2).contests[0].z[0] == pytest.approx(0.04 / math.sqrt(variance))
+    often = [replace(c, visits=40) for c in near]
+    assert look(often, FINE, wide, 2).contests == look(near, FINE, wide, 2).contests
+    tie = (candidate("ACC", 0.05), candidate("M1", 0.06), candidate("PSI", 0.5))
+    hopes = [look(tie, FINE, replace(spec, block=10**6), 1).contests[0].hope for spec in (LOW, wide)]
+    assert hopes[0] > 100  # where the places are alike so many pulses part them
+    assert hopes[1] < 1.90 * 2
+    below = (candidate("ACC", -0.05), candidate("M1", 0.0))
+    assert look(below, FINE, wide, 2).contests == look(below, FINE, LOW, 2).contests  # a share of nothing
+
+
+@pytest.mark.parametrize("question", [Question.LOW, Question.HIGH])
+def test_a_name_says_what_it_assumes(question: Question) -> None:
+    told = "lowest" if question is Question.LOW else "highest"
+    clear = (*CLEAR[:3], candidate("PSI", 0.3))
+    for spread, within in ((0.0, "exactly"), (0.15, "within 15 %")):
+        found = look(clear, FINE, replace(LOW, question=question, place_spread=spread), 1)
+        assert found.outcome is Outcome.NAMED
+        assert f"place of the {told} score" in found.words
+        assert f"equal coupling gives equal scores at these places {within}" in found.words
+
+
 def test_nothing_is_decided_below_n0_or_without_numbers() -> None:
     few = (*CLEAR[:3], candidate("PSI", 0.07, n=59))
     found = look(few, FINE, LOW, 1)
@@ -140,3 +168,5 @@ def test_refused() -> None:
         LookSpec(question=Question.LOW, looks=6)
     with pytest.raises(ValidationProblem, match="make no sense"):
         LookSpec(question=Question.LOW, placement_sd=math.nan)
+    with pytest.raises(ValidationProblem, match="make no sense"):
+        LookSpec(question=Question.LOW, place_spread=-0.1)

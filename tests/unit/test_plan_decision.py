@@ -20,7 +20,7 @@ def test_a_plan_says_what_the_course_is_fixed_to_and_it_survives_the_record() ->
     assert found is not None
     assert found.course.targets == ("M1", "PSI")
     assert (found.course.first, found.course.repairs) == (12, 1)
-    assert found.look == LookSpec(question=Question.LOW, n0=12, block=8, looks=2)
+    assert found.look == LookSpec(question=Question.LOW, n0=12, block=8, looks=2, place_spread=0.15)
     assert found.course.comparability.accepted_min == 12
     assert found.course.places_m["M1"][0] < 0  # left
     assert found.most(8) == 10
