@@ -26,9 +26,8 @@ from rtloop.model.status import Fault
 from rtloop.ports import Permit
 
 STATUS_FRESH_S = 1.0
-NUMBERS_FRESH_S = (
-    1.0  # of power, train and pair as the unit holds them; an announced pulse has them of 0.1 s before
-)
+#: of power, train and pair as the unit holds them; an announced pulse has them of 0.1 s before
+NUMBERS_FRESH_S = 1.0
 LOOK_AFTER_S = 0.05
 TRIGGER_TAKES_S = 0.005  # from the edge to a status byte that shows it
 

@@ -209,8 +209,7 @@ class UnitWatch:
         """Read the status byte after an EA; EA again while it does not say standby."""
         self.confirm_tries -= 1
         try:
-            if not self.unit.exchange.swallow():
-                raise Silent("no word from the unit after EA", written=True)
+            self.unit.exchange.hear()
             asked_s, run = self.clock.now_s(), self.run
             reply = self.unit.take_control() if run is None else self.unit.look(mode=True)
             status = self._publish(reply)

@@ -173,8 +173,8 @@ class PortWorker:
                 raise Silent("no word from the unit after EA", written=True)
         if watch.trip is not None and (watch.lost or request.ask is not Ask.STATUS):
             raise watch.trip.problem()
-        if watch.confirm_tries and not watch.unit.exchange.swallow():  # a reply to EA is still on its way
-            raise Silent("no word from the unit after EA", written=True)
+        if watch.confirm_tries:
+            watch.unit.exchange.hear()  # a reply to EA is still on its way
         if request.ask is not Ask.STATUS and watch.run is not None:
             raise UnitProblem(Fault.UNIT_UNEXPECTED, f"{request.ask} refused: a train is under way")
         if request.ask is Ask.SET_POWER:

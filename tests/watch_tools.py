@@ -11,7 +11,7 @@ from typing import Any
 
 from drivers.magstim.magpy_port import Held, Reply
 from drivers.magstim.units import UnitFacts, facts_of
-from drivers.trouble import Lost
+from drivers.trouble import Lost, Silent
 from drivers.watch import UnitWatch
 from rtloop.board import Board
 from rtloop.clock import SteppedClock
@@ -71,9 +71,10 @@ class Said:
         if self.obeys:
             self.instr = STANDBY
 
-    def swallow(self) -> bool:
+    def hear(self) -> None:
         self.quiet += 1
-        return self.answers_ea
+        if not self.answers_ea:
+            raise Silent("no word from the unit after EA", written=True)
 
     def look(self, *, mode: bool = False, numbers: bool = False) -> Reply:
         self.modes.append(mode)

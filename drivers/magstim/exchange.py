@@ -122,6 +122,11 @@ class Exchange:
                     cuts, got = cuts - 1, b""
         return came or not asked
 
+    def hear(self) -> None:
+        """``swallow``, and Silent where nothing came after EA."""
+        if not self.swallow():
+            raise Silent("no word from the unit after EA", written=True)
+
     def _write(self, message: bytes) -> None:
         try:
             self._line.write(message)
@@ -165,12 +170,12 @@ class Exchange:
             while self._clock.now_s() < end_s:
                 if self._byte():
                     raise Garbled(f"a reply to {message!r} that begins with '?' and goes on", written=True)
-        elif bytes(calcCRC(reply[:-1])) != bytes(reply[-1:]):
+        elif not _whole(reply):
             raise Garbled(f"wrong check byte in {bytes(reply)!r}, the reply to {message!r}", written=True)
         return reply
 
 
-def _whole(reply: bytes) -> bool:
+def _whole(reply: bytes | bytearray) -> bool:
     """Whether it ends with its own check byte."""
     return len(reply) > 1 and bytes(calcCRC(reply[:-1])) == reply[-1:]
 

@@ -69,6 +69,18 @@ def test_a_reply_of_ea_that_was_seen_is_owed_no_more(before: bytes) -> None:
     assert ex.late_s == 0.0
 
 
+def test_no_word_after_ea_is_said_so_and_counts_as_written() -> None:
+    ex, _ = exchange(b"")
+    ex.hear()  # nothing was asked
+    ex.cut()
+    with pytest.raises(Silent, match="no word from the unit after EA") as told:
+        ex.hear()
+    assert told.value.written
+    ex, _ = exchange(sealed(b"E\x8c"))
+    ex.cut()
+    ex.hear()
+
+
 def test_a_process_that_stood_still_in_the_middle_of_a_reply_goes_on() -> None:
     ex, wire = exchange(b"")
     wire.jumps[1] = 1000.0 + LATE_S + 0.5
