@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -67,11 +67,23 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     return _Unopened.from_parent(parent, path=path) if WITHOUT_QT and path == WINDOW_TESTS else None
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``-n 2`` all tests in real time run one after the other in one worker, the others beside them (tests/turns.py).
+
+    ``--dist loadgroup`` would do, but pytest-xdist 3.8 loses its groups under pytest 9.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Turns(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return turns.group_of(config.rootpath / nodeid.partition("::")[0])
+
+    return Turns(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n 2 --dist loadgroup`` all tests in real time run one after the other in one worker (tests/turns.py)."""
     for item in items if WORKER else ():
-        item.add_marker(pytest.mark.xdist_group(turns.group_of(item.path)))
         if turns.beside(item.path):
             item.add_marker(pytest.mark.timeout(600))  # it gives way: a busy computer may leave it little
 

@@ -1,7 +1,7 @@
 """Owns which test modules may run while another test runs: those that start nothing and in which no real time passes.
 
-All others run one after the other, in one worker of pytest-xdist (``-n 2 --dist loadgroup``). What cannot be told from the
-source counts as one of these.
+All others run one after the other, in one worker of pytest-xdist (``-n 2``). What cannot be told from the source counts as one
+of these.
 """
 
 from __future__ import annotations

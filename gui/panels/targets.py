@@ -22,7 +22,7 @@ COLUMNS = (
     ("Pulses", "accepted of wanted"),
     ("Rejected", "trials that do not count"),
     ("GLOBAL", "dwPLI² over all good pairs × 1000, with 95 % interval"),
-    ("LOCAL", "dwPLI² from the electrodes near the coil to all others × 1000, with 95 % interval"),
+    ("LOCAL", "dwPLI² of the pairs among the electrodes nearest the coil × 1000, with 95 % interval"),
     ("SNR", "power after the pulse over power before it, less one"),
     ("P(lowest)", "probability that this target's GLOBAL score is the lowest of those compared"),
     ("P(highest)", "probability that this target's GLOBAL score is the highest of those compared"),
