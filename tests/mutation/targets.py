@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-_WATCH = ("tests/unit/test_drivers_mutants_watch.py", "tests/unit/test_drivers_mutants_look.py")
 _TRAIN_RUNS = "tests/unit/test_drivers_mutants_trains.py"
 _SETTINGS = "tests/unit/test_drivers_mutants_settings.py"
 _TRIGGER = ("tests/unit/test_drivers_mutants_trigger.py", "tests/unit/test_drivers_trigger.py")
@@ -13,6 +12,12 @@ _FOUND = "tests/unit/test_drivers_found_setting.py"
 _REOPENED = "tests/unit/test_drivers_reopened.py"
 _LATE, _SLOW = "tests/unit/test_drivers_late_replies.py", "tests/unit/test_drivers_slow_units.py"
 _GIVEN = "tests/unit/test_drivers_given_otherwise.py"
+_WATCH = (
+    "tests/unit/test_drivers_mutants_watch.py",
+    "tests/unit/test_drivers_mutants_look.py",
+    _LATE,
+    _GIVEN,
+)
 _SAFETY = "tests/unit/test_safety_mutants.py"
 _RULES = "tests/unit/test_safety_mutants_rules.py"
 _GATE = "tests/unit/test_safety_gate.py"

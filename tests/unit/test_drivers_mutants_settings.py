@@ -13,7 +13,7 @@ from watch_tools import ARMED, READY, STANDBY, Desk, desk
 
 from drivers.magstim.magpy_port import Held
 from drivers.magstim.units import UNITS, facts_of
-from drivers.reading import firmware_of, status_on, wrong_with
+from drivers.reading import firmware_of, publish, status_on, wrong_with
 from drivers.refusals import refuse_due, refuse_pair, refuse_power, refuse_train, wrong_options
 from drivers.requests import Options
 from drivers.settings import set_setting
@@ -52,6 +52,21 @@ def test_what_the_board_says_of_the_unit(
     if instr < 0:
         assert not any((found.standby, found.may_discharge, found.remote))  # nothing is known of it
         assert not found.age_s(1e9) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("power", "temp_c", "slots"), [(40, 22.5, (40, 22500)), (None, None, (-1, -1)), (0, 0.0, (0, 0))]
+)
+def test_what_is_published_is_what_is_read(
+    tmp_path: Path, power: int | None, temp_c: float | None, slots: tuple[int, int]
+) -> None:
+    said = UnitStatus.from_instr(0x89, t_s=2.5, power_pct_mso=power, coil_temp_c=temp_c)
+    with Board.create(tmp_path / "board") as board:
+        board["unit_power"] = board["unit_temp_mc"] = 77
+        publish(board, 0x89, said)
+        assert (board["unit_instr"], board["unit_t"]) == (0x89, 2_500_000_000)
+        assert (board["unit_power"], board["unit_temp_mc"]) == slots
+        assert status_on(board) == said
 
 
 def test_a_version_in_words() -> None:
