@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from rtloop.plan.checks import contradictions
-from rtloop.plan.problems import (
-    FileProblem,
-    Problem,
-    as_tuples,
-    from_pydantic,
-    parse_toml,
-    read_toml,
-    refuse,
-    shown,
-)
+from rtloop.plan.problems import FileProblem, from_pydantic, parse_toml, refuse
 from rtloop.plan.schema import REQUIRED, SECTIONS, Plan, Target
+from rtloop.plan.sections import read_tables, shelf, text_of
 
 #: keys whose wrong value deserves more than the general words: what, expected, what to do
 _SPECIAL = {
@@ -31,13 +22,14 @@ _SPECIAL = {
     ),
     "unit.model": ("the unit is not supported", 'model = "200" (Magstim 200²)', "use a supported unit"),
 }  # fmt: skip
+#: kinds of files that no session of single pulses runs: what each is, and where it is read
+_OTHER_KINDS = {"treat": "a treatment plan", "course": "the calendar of a course"}
 __all__ = ["library", "load_plan", "parse_plan"]
 
 
 def library() -> tuple[str, ...]:
-    """Names of the plans that ship, sorted."""
-    folder = resources.files("rtloop.plan") / "library"
-    return tuple(sorted(f.name[: -len(".toml")] for f in folder.iterdir() if f.name.endswith(".toml")))
+    """Names of the plans of sessions (map, probe, watch) that ship, sorted."""
+    return shelf()
 
 
 def load_plan(path_or_library_name: str | Path) -> Plan:
@@ -45,19 +37,7 @@ def load_plan(path_or_library_name: str | Path) -> Plan:
 
     ``FileProblem`` (a ``ValidationProblem``) tells all problems at once.
     """
-    name = str(path_or_library_name)
-    path = Path(path_or_library_name)
-    if not isinstance(path_or_library_name, Path) and path.suffix != ".toml" and path.name == name:
-        if name not in library():
-            raise FileProblem(
-                f"no plan is called {name}",
-                expected=f"one of {', '.join(library())}, or the path of a .toml file",
-                found=name, todo="give a name of the library or a path",
-            )  # fmt: skip
-        text = (resources.files("rtloop.plan") / "library" / f"{name}.toml").read_bytes()
-        return _build(parse_toml("plan", name, text), text, name)
-    raw, text = read_toml("plan", path)
-    return _build(raw, text, str(path))
+    return _build(*text_of(path_or_library_name, "plan"))
 
 
 def parse_plan(text: str, source: str = "text") -> Plan:
@@ -67,34 +47,16 @@ def parse_plan(text: str, source: str = "text") -> Plan:
 
 
 def _build(raw: dict[str, Any], text: bytes, source: str) -> Plan:
-    problems: list[Problem] = []
-    tables: dict[str, Any] = {}
-    for key in raw:
-        if key not in (*SECTIONS, "targets"):
-            problems.append(
-                Problem(
-                    where=key,
-                    what="the table is not known",
-                    expected=f"{', '.join(SECTIONS)} or targets",
-                    found=shown(raw[key]),
-                    todo="remove the table or correct its name",
-                )
-            )
-    for key, shape in SECTIONS.items():
-        if key not in raw:
-            if key in REQUIRED:
-                problems.append(_missing(key))
-            else:
-                tables[key] = None
-            continue
-        try:
-            tables[key] = shape.model_validate(as_tuples(raw[key]))
-        except ValidationError as wrong:
-            problems += from_pydantic(wrong, (key,), _SPECIAL)
-            rest = _known_rest(shape, raw[key], wrong)
-            if rest is not None:
-                tables[key] = rest
-    problems += _targets(raw, tables)
+    head = raw.get("plan")
+    kind = str(head.get("kind")) if isinstance(head, dict) else ""
+    if kind in _OTHER_KINDS:
+        raise FileProblem(
+            f"the plan {source} is {_OTHER_KINDS[kind]}", expected='kind = "map", "probe" or "watch"',
+            found=f'kind = "{kind}"', todo=f"give a plan of single pulses here; rtloop check {source} reads this one",
+        )  # fmt: skip
+    tables, problems = read_tables(
+        raw, SECTIONS, required=REQUIRED, lists={"targets": (Target, 32)}, special=_SPECIAL
+    )
     problems += contradictions(tables)
     if problems:
         raise refuse("plan", source, problems)
@@ -104,52 +66,3 @@ def _build(raw: dict[str, Any], text: bytes, source: str) -> Plan:
         raise refuse("plan", source, from_pydantic(wrong)) from wrong
     plan._sha256, plan._source = hashlib.sha256(text).hexdigest(), text
     return plan
-
-
-def _targets(raw: dict[str, Any], tables: dict[str, Any]) -> list[Problem]:
-    """Each target on its own, so that one bad one does not hide the others; a bad one leaves None in its
-    place."""
-    listed = raw.get("targets")
-    if listed is None:
-        return [_missing("targets")]
-    if not isinstance(listed, list) or not listed or len(listed) > 32:
-        return [
-            Problem(
-                where="targets",
-                what="not a list of targets",
-                expected="1 to 32 tables written as [[targets]]",
-                found=shown(listed),
-                todo="write each target under [[targets]]",
-            )
-        ]
-    out: list[Problem] = []
-    good: list[Target | None] = []
-    for i, one in enumerate(listed):
-        try:
-            good.append(Target.model_validate(as_tuples(one)))
-        except ValidationError as wrong:
-            out += from_pydantic(wrong, ("targets", i))
-            good.append(_known_rest(Target, one, wrong))
-    tables["targets"] = tuple(good)
-    return out
-
-
-_Shape = TypeVar("_Shape", bound=BaseModel)
-
-
-def _known_rest(shape: type[_Shape], raw: Any, wrong: ValidationError) -> _Shape | None:
-    """What is left without the unknown keys, so that they hide no other fault; None if that is malformed."""
-    if not isinstance(raw, dict) or any(e["type"] != "extra_forbidden" for e in wrong.errors()):
-        return None
-    unknown = {e["loc"][0] for e in wrong.errors() if len(e["loc"]) == 1}
-    try:
-        return shape.model_validate(as_tuples({k: v for k, v in raw.items() if k not in unknown}))
-    except ValidationError:
-        return None
-
-
-def _missing(key: str) -> Problem:
-    return Problem(
-        where=key, what="the table is missing", expected=f"a table [{key}]", found="nothing",
-        todo="add the table; it has no default",
-    )  # fmt: skip

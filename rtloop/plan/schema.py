@@ -28,7 +28,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Range = tuple[float, float]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
     )
@@ -51,7 +51,7 @@ class Question(StrEnum):
     HIGH = "high"
 
 
-class Head(_Table):
+class Head(Table):
     """``[plan]``"""
 
     name: Name
@@ -60,7 +60,7 @@ class Head(_Table):
     notes: Annotated[str, Field(max_length=4000)] = ""
 
 
-class Unit(_Table):
+class Unit(Table):
     """``[unit]``: what must stand at the end of the line."""
 
     model: Literal["200"]
@@ -68,7 +68,7 @@ class Unit(_Table):
     waveform: Text
 
 
-class Threshold(_Table):
+class Threshold(Table):
     """``[threshold]``: a resting motor threshold. It holds for one person, unit model, coil and waveform."""
 
     pct_mso: PctMso
@@ -79,7 +79,7 @@ class Threshold(_Table):
     participant: Name | None = None
 
 
-class Point(_Table):
+class Point(Table):
     """A place on the head, in metres (x to the right ear, y to the nose, z to the vertex)."""
 
     x_m: float
@@ -87,7 +87,7 @@ class Point(_Table):
     z_m: float
 
 
-class Preview(_Table):
+class Preview(Table):
     """``[targets.preview]``: single pulses to look at before the run, ``pulses`` at each step of
     intensity."""
 
@@ -100,14 +100,14 @@ class Preview(_Table):
         return len(self.steps_pct_mso or self.steps_pct_rmt or ())
 
 
-class Accept(_Table):
+class Accept(Table):
     """``[targets.accept]``: what the operator holds the preview and the run against."""
 
     early_response_uv_min: Annotated[float, Field(ge=0, le=1000)]
     rejected_share_max: Annotated[float, Field(ge=0, le=1)]
 
 
-class Control(_Table):
+class Control(Table):
     """``[targets.control]``: a control block after the run, at the intensity of the run.
 
     ``subtract``: show the average of the run minus that of this block, too. That assumes that what was heard and felt
@@ -119,7 +119,7 @@ class Control(_Table):
     subtract: bool = False
 
 
-class Target(_Table):
+class Target(Table):
     """One of ``[[targets]]``."""
 
     name: Name
@@ -166,7 +166,7 @@ class Target(_Table):
         return self.pulses_preview + (self.pulses_max or 0) + (self.control.pulses if self.control else 0)
 
 
-class Timing(_Table):
+class Timing(Table):
     """``[timing]``: the interval between two pulses is drawn uniformly from ``isi_s``; ``lead_s`` is from
     ready to the first pulse of a block."""
 
@@ -175,7 +175,7 @@ class Timing(_Table):
     isi_seed: Seed | None = None
 
 
-class Caps(_Table):
+class Caps(Table):
     """``[caps]``: the plan's own limits; the tightest of plan, site, published and device limits wins."""
 
     power_pct_mso_max: PctMso
@@ -186,13 +186,13 @@ Setting = str | bool | float
 Stage = str | bool | dict[str, Setting]
 
 
-class Sound(_Table):
+class Sound(Table):
     """``sound = { lambda0 = 0.1 }``: SOUND with another regularisation."""
 
     lambda0: Annotated[float, Field(gt=0, le=10)] | None = None
 
 
-class Muscle(_Table):
+class Muscle(Table):
     """``muscle = { most = 8, ... }``: what ``rtloop.dsp.spec`` calls muscle_most, muscle_ratio, muscle_allowance,
     muscle_until_s, muscle_early (on unless false), spatial_first, spatial_every, spatial_memory, spatial_channels."""
 
@@ -207,7 +207,7 @@ class Muscle(_Table):
     channels: Annotated[int, Field(ge=4, le=256)] | None = None
 
 
-class Stages(_Table):
+class Stages(Table):
     """``[signal.stages]``: switches of the cleaning chain; what each may be is checked by the chain
     itself.
 
@@ -230,7 +230,7 @@ class Stages(_Table):
     earlier_trials: Literal["keep", "reclean"] = "keep"
 
 
-class Signal(_Table):
+class Signal(Table):
     """``[signal]``: score window and gap (missing data around the pulse), ms from the pulse.
 
     ``limits``: "fixed" rejection limits, or raised "to_recording" where the ongoing EEG itself exceeds them.
@@ -246,7 +246,7 @@ class Signal(_Table):
     stages: Stages = Stages()
 
 
-class Quality(_Table):
+class Quality(Table):
     """``[quality]``: what a trial and a recording are held against; names and units are checked with the chain's.
 
     ``limits``: name of a number of the recording -> where YELLOW and (if there is a second) RED begin; ``trial``: the same
@@ -270,14 +270,14 @@ class Quality(_Table):
     rebuild: bool = True
 
 
-class Arm(_Table):
+class Arm(Table):
     """``[arm]``: what is asked of the map. ``blinded``: scores and ranking are masked wherever people look."""
 
     question: Annotated[Question, Field(strict=False)]
     blinded: bool = False
 
 
-class Decision(_Table):
+class Decision(Table):
     """``[decision]``: lets a mapping of the low or the high arm name a target; without it none is named.
 
     ``looks`` declared, ``n0`` accepted pulses each target needs at a look; a return visit wants ``block`` accepted pulses
@@ -301,7 +301,7 @@ class Decision(_Table):
     return_filter: Literal["fresh", "kept"] = "fresh"
 
 
-class Comparability(_Table):
+class Comparability(Table):
     """``[comparability]``: limits of the test before every look (``rtloop.decide.comparability`` says what of)."""
 
     accepted_min: Annotated[int, Field(ge=3, le=6000)] = 60
@@ -313,14 +313,14 @@ class Comparability(_Table):
     rhythm_ratio_max: Annotated[float, Field(ge=1)] = 1.25
 
 
-class Order(_Table):
+class Order(Table):
     """``[order]``: of the targets."""
 
     kind: Literal["as_listed", "random"]
     seed: Seed | None = None
 
 
-class Plan(_Table):
+class Plan(Table):
     """A whole plan. Making one runs every check between keys, so a ``Plan`` that exists is free of
     contradictions."""
 
@@ -382,7 +382,7 @@ class Plan(_Table):
 
 
 #: the tables, in the order of a file
-SECTIONS: dict[str, type[_Table]] = {
+SECTIONS: dict[str, type[Table]] = {
     "plan": Head,
     "unit": Unit,
     "threshold": Threshold,
