@@ -23,9 +23,8 @@ from rtloop.model.samples import F64
 from rtloop.model.threshold import Answer, counted
 
 DROP = 1.920729  # half the 0.95 quantile of chi-squared, one degree of freedom
-GRID_PCT_MSO: F64 = (
-    np.arange(10, 1201) * _STEP
-)  # 1 to 120 %: a threshold may lie above what the unit can give
+#: 1 to 120 % in tenths: a threshold may lie above what the unit can give
+GRID_PCT_MSO: F64 = np.linspace(1.0, 120.0, 1191)
 GRID_PCT_MSO.setflags(write=False)
 _TIE = 1e-9
 
