@@ -1,25 +1,21 @@
-"""Owns the shape of a course file, pure data: its phases, its planned visits, their windows and gaps; owns no calendar.
+"""Owns the shape of a course file, pure data, and the way from it to the ``Course`` that a study holds; owns no calendar.
 
-Days are whole numbers, counted from the day on which session 1 is held: that day is 0. Dates come in when somebody
-enrols (``rtloop.study``); nothing here knows today. ``load_course`` reads a file, of the library or of a path.
+Days are whole numbers, counted from the day of the first treatment: that day is 0. Nothing here knows today.
+``rtloop.plan.course_load`` reads a file, of the library or of a path.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
+from rtloop.model.course import Assessment, Course, Visit
 from rtloop.plan.schema import Name, Table, Text
 
-Days = Annotated[int, Field(ge=0, le=400)]
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-WEEKDAYS: tuple[Weekday, ...] = (
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
-)  # fmt: skip
+DaysBefore = Annotated[int, Field(ge=-365, le=3650)]
+Days = Annotated[int, Field(ge=0, le=365)]
 
 
 class Grade(StrEnum):
@@ -41,26 +37,25 @@ class CourseHead(Table):
     notes: Annotated[str, Field(max_length=4000)] = ""
 
 
-class Calendar(Table):
-    """``[calendar]``: what holds for all sessions.
+class CourseTable(Table):
+    """``[course]``: what holds for all of it.
 
-    ``treatment``: the treatment plan of every session, a name of the library or a path beside the course file.
-    ``last_day``: no session is held later than on this day. ``closed``: weekdays on which no session is held.
-    ``made_up_max``: how many missed sessions (not held within their window) may be held later all the same, each with
-    the gap of its own phase and none after ``last_day``; 0: a missed session is dropped.
+    ``treatment``: the treatment plan of every session, a name of the library, or a path as seen from the course file.
+    ``baseline`` and ``primary``: the assessments that the responder flag compares. ``start_within_days`` of the enrolment
+    the first treatment is due; without it there is no limit.
     """
 
     treatment: Text
-    last_day: Days
-    closed: Annotated[tuple[Weekday, ...], Field(max_length=6)]
-    made_up_max: Annotated[int, Field(ge=0, le=100)]
+    baseline: Text
+    primary: Text
+    start_within_days: Annotated[int, Field(ge=0, le=3650)] | None = None
 
 
 class Phase(Table):
     """One of ``[[phases]]``: sessions on day ``first_day``, then every ``every_days``.
 
-    Each has the window from ``early_days`` before its planned day to ``late_days`` after it, both included.
-    ``gap_days_min``: least number of days since the session held last, whichever it was (1: the next day at the earliest).
+    Each may be held from ``early_days`` before its day to ``late_days`` after it, both included, and at least
+    ``min_gap_days`` after the session before it (1: the next day).
     """
 
     name: Name
@@ -69,29 +64,28 @@ class Phase(Table):
     every_days: Days
     early_days: Days
     late_days: Days
-    gap_days_min: Days
+    min_gap_days: Annotated[int, Field(ge=1, le=365)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Visit:
-    """One planned session: ``number`` from 1, days counted from session 1; the window has both its ends."""
+class AssessmentRow(Table):
+    """One of ``[[assessments]]``: a visit at which outcomes are taken; ``day`` is negative before the first treatment."""
 
-    number: int
-    phase: str
-    day: int
-    earliest_day: int
-    latest_day: int
-    gap_days_min: int
+    name: Text
+    day: DaysBefore
+    early_days: Days
+    late_days: Days
 
 
-class Course(Table):
-    """A whole course file. ``load_course`` also checks that its days do not contradict each other."""
+class CourseFile(Table):
+    """A whole course file, as ``load_course`` makes it."""
 
     plan: CourseHead
-    calendar: Calendar
+    course: CourseTable
     phases: Annotated[tuple[Phase, ...], Field(min_length=1, max_length=20)]
+    assessments: Annotated[tuple[AssessmentRow, ...], Field(min_length=1, max_length=40)]
     _sha256: str = PrivateAttr(default="")
     _source: bytes = PrivateAttr(default=b"")
+    _path: str = PrivateAttr(default="")
 
     @property
     def name(self) -> str:
@@ -99,41 +93,44 @@ class Course(Table):
 
     @property
     def sha256(self) -> str:
-        """Of the text the course was loaded from, hexadecimal; empty for one made in code."""
+        """Of the text it was loaded from, hexadecimal."""
         return self._sha256
 
     @property
     def source(self) -> bytes:
-        """The text the course was loaded from."""
+        """The text it was loaded from."""
         return self._source
 
     @property
-    def sessions(self) -> int:
-        """How many are planned."""
-        return sum(p.sessions for p in self.phases)
+    def path(self) -> str:
+        """Where it was loaded from; a bare name is of the library."""
+        return self._path
 
-    def visits(self) -> tuple[Visit, ...]:
-        """Every planned session in order. Session 1 is day 0 by definition: its window is that day alone."""
-        out: list[Visit] = []
+    def value(self) -> Course:
+        """The course that a study holds; ``ValidationProblem`` with every contradiction between its days."""
+        visits: list[Visit] = []
         for phase in self.phases:
             for k in range(phase.sessions):
-                day = phase.first_day + k * phase.every_days
-                first = not out
-                out.append(
+                first = not visits  # its day is what all others are counted from: it has no window
+                visits.append(
                     Visit(
-                        number=len(out) + 1, phase=phase.name, day=day,
-                        earliest_day=day if first else max(0, day - phase.early_days),
-                        latest_day=day if first else min(self.calendar.last_day, day + phase.late_days),
-                        gap_days_min=phase.gap_days_min,
+                        number=len(visits) + 1, day=phase.first_day + k * phase.every_days,
+                        early_days=0 if first else phase.early_days, late_days=0 if first else phase.late_days,
+                        min_gap_days=phase.min_gap_days,
                     )
                 )  # fmt: skip
-        return tuple(out)
+        return Course(
+            name=self.plan.name, label=str(self.plan.label), sha256=self._sha256, visits=tuple(visits),
+            assessments=tuple(Assessment(**a.model_dump()) for a in self.assessments),
+            baseline=self.course.baseline, primary=self.course.primary,
+            start_within_days=self.course.start_within_days,
+        )  # fmt: skip
 
-    def open_on(self, day: date) -> bool:
-        """Whether sessions are held on this weekday."""
-        return WEEKDAYS[day.weekday()] not in self.calendar.closed
-
-    def dates(self, visit: Visit, first: date) -> tuple[date, ...]:
-        """The open days of a visit's window, in order, when session 1 is held on ``first``; may be empty."""
-        days = (first + timedelta(days=d) for d in range(visit.earliest_day, visit.latest_day + 1))
-        return tuple(d for d in days if self.open_on(d))
+    def phase_of(self, number: int) -> Phase:
+        """The phase of a visit by its number, from 1; ``KeyError`` if there is none."""
+        last = 0
+        for phase in self.phases:
+            last += phase.sessions
+            if 1 <= number <= last:
+                return phase
+        raise KeyError(number)
