@@ -20,6 +20,7 @@ from rtloop.errors import ValidationProblem
 TREATMENT_BEGUN = "treatment_begun"
 TREATMENT_GIVEN = "treatment_given"
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CODE = re.compile(r"(?:[A-Z]{1,4}[0-9]{1,3}-)?[A-Z]{1,4}[0-9]{2,5}")
 _SHA = re.compile(r"[0-9a-f]{64}")
 _MODES = ("simulated", "bench", "human")
@@ -123,7 +124,9 @@ class Course:
     """Treatments and assessments of everybody in a study. ``label`` says where it is from ("derived", ...); ``sha256`` names
     the file it was read from; ``start_within_days`` of the enrolment the first treatment is due (None: no limit).
 
-    ``baseline`` and ``primary`` name the assessments that the responder flag compares. ``ValidationProblem`` tells all faults.
+    ``closed``: weekdays on which nobody is treated. ``last_day``: of any treatment, None: no limit. ``made_up_max``: how many
+    treatments may be moved out of their window. ``baseline`` and ``primary`` name the assessments that the responder flag
+    compares. ``ValidationProblem`` tells all faults.
     """
 
     name: str
@@ -133,6 +136,9 @@ class Course:
     assessments: tuple[Assessment, ...]
     baseline: str
     primary: str
+    closed: tuple[str, ...] = ()
+    last_day: int | None = None
+    made_up_max: int = 0
     start_within_days: int | None = None
 
     def __post_init__(self) -> None:
@@ -158,6 +164,13 @@ class Course:
                 )
         if not (self.start_within_days is None or whole(self.start_within_days, 0, 3650)):
             bad.append(f"start_within_days = {self.start_within_days!r}")
+        if not (self.last_day is None or whole(self.last_day, 0, 3650)):
+            bad.append(f"last_day = {self.last_day!r}")
+        elif not bad and self.last_day is not None and self.visits[-1].day > self.last_day:
+            bad.append(f"visit {self.visits[-1].number} is planned after last_day = {self.last_day}")
+        bad += [f"closed: {d!r} is no weekday" for d in self.closed if d not in WEEKDAYS]
+        bad += ["every weekday is closed"] if set(self.closed) == set(WEEKDAYS) else []
+        bad += [] if whole(self.made_up_max, 0, 1000) else [f"made_up_max = {self.made_up_max!r}"]
         if not _SHA.fullmatch(self.sha256 or ""):
             bad.append(f"sha256 = {self.sha256!r} is not 64 hexadecimal digits")
         bad += [f"{k} is empty" for k in ("name", "label") if not getattr(self, k)]
@@ -167,10 +180,14 @@ class Course:
         """The treatment with this number, or None."""
         return self.visits[number - 1] if whole(number, 1, len(self.visits)) else None
 
+    def open_on(self, day: str) -> bool:
+        """Whether anybody is treated on this weekday."""
+        return WEEKDAYS[date.fromisoformat(day).weekday()] not in self.closed
+
     def data(self) -> dict[str, Any]:
         """JSON values; inverse of ``of``."""
         made = asdict(self)
-        return made | {"visits": list(made["visits"]), "assessments": list(made["assessments"])}
+        return made | {k: list(made[k]) for k in ("visits", "assessments", "closed")}
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Course:
@@ -178,7 +195,7 @@ class Course:
         try:
             visits = tuple(Visit(**v) for v in data["visits"])
             rows = tuple(Assessment(**a) for a in data["assessments"])
-            return cls(**{**data, "visits": visits, "assessments": rows})
+            return cls(**{**data, "visits": visits, "assessments": rows, "closed": tuple(data["closed"])})
         except (KeyError, TypeError) as err:
             raise ValidationProblem("a kept course cannot be read", found=str(err)) from err
 
