@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from rtloop import __version__
+from rtloop.app.study_cli import app as study_app
 from rtloop.errors import OperatorAbort, RtloopError, UsageProblem
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )  # fmt: skip
 config_app = typer.Typer(help="The settings of this site.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(study_app, name="study")
 
 # one BLAS thread in every process of a session: fork-join stalls would reach the loop (design note PERFORMANCE)
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -175,13 +177,20 @@ def gui(
 
 @app.command()
 def check(
-    plan: Annotated[str, typer.Argument(help="A TOML plan, or the name of one in the library.")],
-    site: Site = None, waivers: Waivers = None, json_: Json = False,
+    plan: Annotated[str, typer.Argument(help="A TOML plan, or the name of one in the library.")], site: Site = None,
+    waivers: Waivers = None,
+    target: Annotated[str | None, typer.Option("--target", help="Of a treatment: this target only.")] = None,
+    rmt: Annotated[int | None, typer.Option("--rmt", help="Of a treatment: with this motor threshold, % MSO.")] = None,
+    rmt_date: Annotated[str, typer.Option("--rmt-date", help="The day it was taken, YYYY-MM-DD; else today.")] = "",
+    mode: Annotated[str, typer.Option("--mode", help="Of a treatment: simulated, bench or human.")] = "simulated",
+    json_: Json = False,
 ) -> None:  # fmt: skip
-    """Rehearse a plan: duration, pulses, every rule it breaks with its step, what waivers lift. Exit 3 if it breaks any."""
+    """Rehearse a plan, treatment or course: duration, dose, every rule it breaks with its step, waivers. Exit 3 if it breaks any."""
     from rtloop.app.look import check_plan
 
-    _tell(check_plan(plan, site, waivers), json_)
+    _tell(
+        check_plan(plan, site, waivers, target=target, rmt_pct_mso=rmt, rmt_date=rmt_date, mode=mode), json_
+    )
 
 
 @app.command()

@@ -13,8 +13,34 @@ from rtloop.errors import UsageProblem, ValidationProblem
 Told = tuple[str, Any, int]
 
 
-def check_plan(plan: str, site: Path | None, waivers: Path | None = None) -> Told:
-    """Rehearse, and say what each waiver lifts; exit 3 when any rule is broken or a waiver is not valid."""
+def check_plan(
+    plan: str, site: Path | None, waivers: Path | None = None, *, target: str | None = None, rmt_pct_mso: int | None = None,
+    rmt_date: str = "", mode: str = "simulated",
+) -> Told:  # fmt: skip
+    """Rehearse, and say what each waiver lifts; exit 3 when any rule is broken or a waiver is not valid.
+
+    A treatment plan and a course are checked as such; what follows ``waivers`` is for them (``CheckAsked``).
+    """
+    from rtloop.app.treatment_check import CheckAsked, check_course, check_treatment
+    from rtloop.plan.sections import kind_of
+
+    today, kind = WALL.utc()[:10], kind_of(plan)
+    asked = CheckAsked(
+        site=site, waivers=waivers, target=target, rmt_pct_mso=rmt_pct_mso, rmt_date=rmt_date, mode=mode
+    )
+    if kind == "treat":
+        return check_treatment(plan, asked, today)
+    if kind == "course":
+        return check_course(plan, asked, today)
+    if asked.only_of_treatments:
+        raise UsageProblem(
+            f"{', '.join(asked.only_of_treatments)}: of treatments only", expected='a plan of kind = "treat" or "course"',
+            found=f"a {kind or 'plan without a kind'}", todo="write the threshold into the plan's own [threshold]",
+        )  # fmt: skip
+    return _check_session(plan, site, waivers, today)
+
+
+def _check_session(plan: str, site: Path | None, waivers: Path | None, today: str) -> Told:
     from rtloop.app.config import load_site
     from rtloop.app.setting import chain_of
     from rtloop.plan.load import load_plan
@@ -23,7 +49,7 @@ def check_plan(plan: str, site: Path | None, waivers: Path | None = None) -> Tol
 
     loaded = load_plan(plan)
     chain_of(loaded)
-    limits, today = load_site(site).limits(), WALL.utc()[:10]
+    limits = load_site(site).limits()
     signed = () if waivers is None else load_waivers(waivers, plan_sha256=loaded.sha256, today=today)
     rehearsal = rehearse(loaded, limits=limits, today=today, waivers=signed)
     needs = rehearse(loaded, limits=limits, today=today).breaches if signed else ()

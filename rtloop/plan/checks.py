@@ -5,8 +5,8 @@ Every check runs on whatever tables are well formed, so that a file's problems a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,6 +36,13 @@ AUTO_DISARM_S = (
 )
 
 
+class Named(Protocol):
+    """A target of any kind of plan."""
+
+    @property
+    def name(self) -> str: ...
+
+
 def contradictions(tables: Mapping[str, Any]) -> list[Problem]:
     """Everything wrong between keys. ``tables`` maps table name -> its value; malformed ones are left out,
     and
@@ -44,7 +51,7 @@ def contradictions(tables: Mapping[str, Any]) -> list[Problem]:
     kind: Kind | None = head.kind if head else None
     targets = [(f"targets[{i}]", t) for i, t in enumerate(tables.get("targets") or ()) if t is not None]
     out: list[Problem] = []
-    out += _names(targets)
+    out += names_twice(targets)
     for where, target in targets:
         out += _places(where, target)
         out += _doses(where, target, kind)
@@ -61,7 +68,8 @@ def contradictions(tables: Mapping[str, Any]) -> list[Problem]:
     return out
 
 
-def _names(targets: list[tuple[str, Target]]) -> Iterator[Problem]:
+def names_twice(targets: Iterable[tuple[str, Named]]) -> Iterator[Problem]:
+    """Targets of one name, however it is written."""
     first: dict[str, str] = {}
     for where, target in targets:
         key = target.name.casefold()
@@ -91,9 +99,10 @@ def _electrode(where: str, name: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _places(where: str, target: Target) -> Iterator[Problem]:
-    if isinstance(target.coil_at, Point):
-        distance_m = float(np.hypot(np.hypot(target.coil_at.x_m, target.coil_at.y_m), target.coil_at.z_m))
+def coil_misplaced(where: str, coil_at: str | Point) -> Iterator[Problem]:
+    """A coil that is not on a head, or at an electrode that nobody knows."""
+    if isinstance(coil_at, Point):
+        distance_m = float(np.hypot(np.hypot(coil_at.x_m, coil_at.y_m), coil_at.z_m))
         if not 0.5 * HEAD_RADIUS_M <= distance_m <= 2 * HEAD_RADIUS_M:
             yield Problem(
                 where=f"{where}.coil_at", what="the place is not on a head",
@@ -102,7 +111,11 @@ def _places(where: str, target: Target) -> Iterator[Problem]:
                 todo="write metres from the centre of the head, not millimetres",
             )  # fmt: skip
     else:
-        yield from _electrode(f"{where}.coil_at", target.coil_at)
+        yield from _electrode(f"{where}.coil_at", coil_at)
+
+
+def _places(where: str, target: Target) -> Iterator[Problem]:
+    yield from coil_misplaced(where, target.coil_at)
     local = target.local_electrodes or ()
     for i, name in enumerate(local):
         yield from _electrode(f"{where}.local_electrodes[{i}]", name)

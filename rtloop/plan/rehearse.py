@@ -12,6 +12,7 @@ from datetime import date
 from rtloop.model.pulse import Purpose
 from rtloop.model.status import Mode
 from rtloop.model.waiver import Waiver
+from rtloop.plan.breach import CITED, Breach, citation_of
 from rtloop.plan.dose import unit_gap_s
 from rtloop.plan.expand import Control, Preview, Run, Step, expand, returns_at_most, targets_in_order
 from rtloop.plan.schema import Kind, Plan, Threshold, Unit
@@ -24,38 +25,6 @@ ARMING_S = (0.2, 1.0)
 #: the power rises 10 ms and falls 100 ms per % (same place)
 RISE_S, FALL_S = 0.01, 0.1
 _OF_THE_PLAN = ("threshold_known", "threshold_by_emg", "threshold_fresh", "threshold_own")
-_LIMIT_OF = {
-    "power_cap": "max_power_pct_mso",
-    "rmt_cap": "max_single_pct_rmt",
-    "threshold_fresh": "threshold_max_age_days",
-    "interval": "min_interval_s",
-}
-_CITED = {
-    "threshold_known": "design note STIMULATOR section 3: refuse without a dated EMG threshold",
-    "threshold_by_emg": "design note STIMULATOR section 3: a visible twitch runs 11 % high",
-    "threshold_own": "design note STIMULATOR section 3: a threshold holds for one person and set-up",
-    "intensity_agrees": "design note STIMULATOR section 3: % RMT to % MSO rounds down",
-    "interval": "design note STIMULATOR section 1: 200², 2 / 3 / 4 s below 50 / below 80 / to 100 %",
-}
-_DOSES = ("max_pulses_target_session", "max_pulses_session", "max_pulses_day")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Breach:
-    """One rule broken. ``step`` is the index of the step, None for the whole plan; ``where`` says it."""
-
-    step: int | None
-    where: str
-    rule: str
-    expected: str
-    found: str
-    todo: str
-    citation: str
-
-    def words(self) -> str:
-        """One line."""
-        said = f"{self.where}: {self.rule}: expected {self.expected}, found {self.found}; {self.todo}"
-        return f"{said} ({self.citation})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +206,7 @@ def _breaches(
     if mode is Mode.HUMAN and not participant:
         out[None, "participant_known"] = Breach(
             step=None, where="the plan", rule="participant_known", expected="a named participant",
-            found="nobody", todo="say who sits there", citation=_CITED["threshold_own"],
+            found="nobody", todo="say who sits there", citation=CITED["threshold_own"],
         )  # fmt: skip
     given: dict[str, int] = {}
     session, today = before.session, before.day
@@ -288,15 +257,8 @@ def _breach(
         expected=refusal.expected,
         found=refusal.found,
         todo=refusal.todo,
-        citation=_citation(refusal, limits),
+        citation=citation_of(refusal, limits),
     )
-
-
-def _citation(refusal: Refusal, limits: Limits) -> str:
-    names = _DOSES if refusal.rule == "dose" else (_LIMIT_OF.get(refusal.rule, ""),)
-    cited = [_CITED[refusal.rule]] if refusal.rule in _CITED else []
-    cited += [limits.row(n).citation for n in names if n]
-    return "; ".join(dict.fromkeys(cited)) or "the gate's own rule"
 
 
 def _span(pair: tuple[float, float]) -> str:

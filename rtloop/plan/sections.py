@@ -15,6 +15,8 @@ from rtloop.plan.problems import FileProblem, Problem, as_tuples, from_pydantic,
 
 #: key -> (what, expected, todo) for a wrong value that deserves more than the general words
 Special = Mapping[str, tuple[str, str, str]]
+#: of the library: plans of sessions, treatments, courses
+FOLDERS = ("", "treatment", "course")
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -22,6 +24,19 @@ def shelf(folder: str = "") -> tuple[str, ...]:
     """Names of the files that ship in this folder of the library ("": the plans of sessions), sorted."""
     files = (resources.files("rtloop.plan") / "library" / folder).iterdir()
     return tuple(sorted(f.name[: -len(".toml")] for f in files if f.name.endswith(".toml")))
+
+
+def kind_of(path_or_name: str) -> str:
+    """What ``[plan] kind`` of any file says, "" where it says nothing; a bare name is of any folder of the library."""
+    found = next((f for f in FOLDERS if path_or_name in shelf(f)), None)
+    if found is None and Path(path_or_name).suffix != ".toml" and Path(path_or_name).name == path_or_name:
+        names = [n for f in FOLDERS for n in shelf(f)]
+        raise FileProblem(
+            f"no plan is called {path_or_name}", expected=f"one of {', '.join(names)}, or the path of a .toml file",
+            found=path_or_name, todo="give a name of the library or a path",
+        )  # fmt: skip
+    head = text_of(path_or_name, "plan", found or "")[0].get("plan")
+    return str(head.get("kind", "")) if isinstance(head, dict) else ""
 
 
 def text_of(path_or_name: str | Path, kind: str, folder: str = "") -> tuple[dict[str, Any], bytes, str]:
