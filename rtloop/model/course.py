@@ -287,7 +287,8 @@ class TreatmentGiven(TreatmentBegun):
 
     ``refused``: certainly not given, for whatever reason (a rule, a missed instant, an early end). ``uncertain`` counts as given.
     ``trains_given``: trains, in the plan's order, of which a pulse may have been given; the next run goes on after them.
-    ``ended`` by itself says nothing of pulses. ``head_hash``: of the session's journal; empty only after a crash.
+    ``ended`` by itself says nothing of pulses. ``head_hash``: of the journal's last record before this one; empty at most after
+    a crash.
     """
 
     ended_utc: str

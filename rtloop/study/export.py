@@ -157,7 +157,7 @@ def _summary(study: Study, by: str) -> tuple[tuple[str, ...], list[tuple[Any, ..
     """One row for each participant, of what this person may be told."""
     flat = []
     for code in sorted(study.state.participants):
-        told = participant(study, code, by=by)
+        told = participant(study, code, by=by, arm=True)
         row = {k: told[k] for k in ("participant", "stratum", "target", "arm") if k in told}
         flat.append(row | told.get("adherence", {}) | told.get("response", {}))
     columns = tuple(flat[0]) if flat else ("participant", "stratum")

@@ -29,8 +29,8 @@ def sight_of(study: Study, by: str) -> Sight:
     return Sight(study.role_of(by), blinded=study.state.blinded)
 
 
-def participant(study: Study, code: str, *, by: str) -> dict[str, Any]:
-    """Everything this person may be told of one participant (JSON values)."""
+def participant(study: Study, code: str, *, by: str, arm: bool = False) -> dict[str, Any]:
+    """Everything this person may be told of one participant (JSON values). ``arm``: with it; ``Study.read`` keeps who looked."""
     see, who, today = sight_of(study, by), study.state.participants[code], study.today
     course, calendar = study.course, who.calendar
     next_ = whats_next(course, calendar, today)
@@ -67,20 +67,22 @@ def participant(study: Study, code: str, *, by: str) -> dict[str, Any]:
     if see.sees("adverse_event"):
         told["adverse_events"] = len(_standing(who))
         told["serious"] = sum(bool(e.serious) for e in _standing(who))
-    if see.sees("allocation", sealed=True) and not study.no_seal:
+    if arm and see.sees("allocation", sealed=True) and not study.no_seal:
         place = study.arm_of(code)
         told["arm"] = None if place is None else place.arm
     return told
 
 
 def status(study: Study, *, by: str) -> dict[str, Any]:
-    """Everything this person may be told of the study and of each participant (JSON values)."""
+    """Everything this person may be told of the study and of each participant (JSON values). Keeps who looked."""
+    study.read(by=by, what="status")
     first = study.state.study
     assert first is not None
     return {
         "study": first.name, "blinded": first.blinded, "simulated": first.simulated, "course": study.course.name,
         "label": study.course.label, "today": study.today, "by": by, "role": str(study.role_of(by)), "entries": study.state.n,
-        "head": study.state.head, "participants": [participant(study, c, by=by) for c in sorted(study.state.participants)],
+        "head": study.state.head,
+        "participants": [participant(study, c, by=by, arm=True) for c in sorted(study.state.participants)],
     }  # fmt: skip
 
 

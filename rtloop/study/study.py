@@ -19,7 +19,17 @@ from rtloop.study.allocation import next_place
 from rtloop.study.fields import Role
 from rtloop.study.lease import Lease, take
 from rtloop.study.log import Anything, Entry, Log, kind_of
-from rtloop.study.records import Allocated, Kept, OutcomeTaken, PersonAdded, ReadUnblinded, Record, StudyMade
+from rtloop.study.records import (
+    Allocated,
+    Kept,
+    Mapped,
+    OutcomeTaken,
+    PersonAdded,
+    Probed,
+    ReadUnblinded,
+    Record,
+    StudyMade,
+)
 from rtloop.study.roles import readable
 from rtloop.study.rules import refusals
 from rtloop.study.state import Hidden, State
@@ -182,6 +192,13 @@ class Study:
         self._need_seal()
         return self._hidden.allocated.get(participant)
 
+    def sealed_sessions(self) -> frozenset[str]:
+        """Session folders whose map or probe the sealed log holds."""
+        self._need_seal()
+        return frozenset(
+            e.record.session for e in self._hidden.entries if isinstance(e.record, Mapped | Probed)
+        )
+
     def lease(self, participant: str, **how: Any) -> Lease:
         """The right to run this participant (rtloop.study.lease.take)."""
         if participant not in self.state.participants:
@@ -290,3 +307,12 @@ class Study:
             return None
         rows: list[tuple[int, Any]] = list(who.outcomes if isinstance(record, OutcomeTaken) else who.events)
         return next((r.data() for n, r in rows if n == corrects), None)
+
+
+def rebuild_in(folder: Path) -> int:
+    """Make both stores again, also where they can no longer be opened; returns the number of lines of the open log."""
+    for part, sealed in ((folder, False), (folder / "sealed", True)):
+        if (part / "log").is_dir():
+            Store.rebuild(part / "store.sqlite", Log(part / "log", sealed=sealed)).close()
+    with Study.open(folder) as study:
+        return study.state.n

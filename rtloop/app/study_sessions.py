@@ -1,0 +1,182 @@
+"""Owns the way from session folders into a study: treatments, maps and probes that it does not know yet; changes no folder.
+
+What a treatment gave is counted from the journal's own intents and outcomes, as the dose ledger counts: what nobody closed was
+given. An end that the session itself wrote is taken only if it agrees with that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtloop.app.halt import folder_runs
+from rtloop.errors import IntegrityProblem, RtloopError
+from rtloop.model.course import TREATMENT_BEGUN, TREATMENT_GIVEN, Ended, TreatmentBegun, TreatmentGiven
+from rtloop.model.event import Event
+from rtloop.model.pulse import Delivery, Purpose
+from rtloop.model.status import Mode
+from rtloop.record import kinds
+from rtloop.record.folder import SessionFolder
+from rtloop.record.journal import read_journal
+from rtloop.safety.ledger import PULSE_CLOSED, PULSE_INTENDED, Charge, Ledger
+from rtloop.study.records import Mapped, Probed
+from rtloop.study.state import runs_of
+from rtloop.study.study import Study
+
+#: values of a probe that a study keeps (rtloop.session.scorer names them)
+PROBE_VALUES = ("lmfp_uv", "gmfp_uv", "itc_local:pooled", "early_local_pp_uv", "snr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What came of it: lines on what was taken in, and on folders that could not be."""
+
+    taken: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def gather(study: Study, data_dir: Path, *, by: str) -> Gathered:
+    """Take in what the session folders of a data directory hold of this study's participants and the study does not yet.
+
+    Twice is as good as once. Folders of sessions that run are left for later; a damaged one is a problem, and hides no other.
+    """
+    study.follow()
+    taken: list[str] = []
+    problems: list[str] = []
+    for folder in SessionFolder.all_in(data_dir):
+        if not folder.journal.is_file() or folder_runs(folder.path):
+            continue
+        try:
+            for line in _take(study, folder, by):
+                taken.append(f"{folder.path.name}: {line}")
+        except RtloopError as err:
+            problems.append(f"{folder.path.name}: {err}")
+    return Gathered(taken=tuple(taken), problems=tuple(problems))
+
+
+def _take(study: Study, folder: SessionFolder, by: str) -> Iterator[str]:
+    read = read_journal(folder.journal)
+    first = next((e for e in read.events if e.kind in (TREATMENT_BEGUN, kinds.SESSION_STARTED)), None)
+    code = "" if first is None else str(first.data.get("participant", ""))
+    if code not in study.state.participants:
+        return
+    if read.problems:
+        raise IntegrityProblem(
+            "its journal is damaged", found="; ".join(read.problems[:3]), todo=f"rtloop verify {folder.path}"
+        )
+    given = treatment_of(read.events, head_hash=read.head_hash)
+    if given is not None:
+        if not _fits(study, given.mode):
+            return
+        known = runs_of(study.state.participants[given.participant]).get(given.run_id)
+        if not isinstance(known, TreatmentGiven) or given.given_most > known.given_most:
+            study.write(given, by=by)
+            yield f"treatment {given.visit} of {given.participant}, {given.given_most} of {given.planned} pulses"
+        return
+    yield from _scored(study, folder, read.events, by)
+
+
+def _fits(study: Study, mode: str) -> bool:
+    """Simulated and real sessions are kept apart; coils on a phantom belong to no participant."""
+    simulated = study.state.study is not None and study.state.study.simulated
+    return mode == (Mode.SIMULATED if simulated else Mode.HUMAN)
+
+
+def treatment_of(events: Sequence[Event], *, head_hash: str) -> TreatmentGiven | None:
+    """What a journal says of its treatment run; None when it had none. IntegrityProblem when it contradicts itself."""
+    begun = next((TreatmentBegun.of(e.data) for e in events if e.kind == TREATMENT_BEGUN), None)
+    if begun is None:
+        return None
+    said = next((TreatmentGiven.of(e.data) for e in reversed(events) if e.kind == TREATMENT_GIVEN), None)
+    delivered, most, trains = counted(events)
+    if most > begun.planned or trains > begun.trains_planned:
+        raise IntegrityProblem(
+            f"the run {begun.run_id} gave more than it set out to give", expected=f"at most {begun.planned} pulses",
+            found=f"{most} pulses in {trains} trains", todo="keep the folder, and find out why before the next treatment",
+        )  # fmt: skip
+    if said is not None:
+        if said.begun != begun or said.given_most < most or said.trains_given < trains:
+            raise IntegrityProblem(
+                f"the run {begun.run_id} ended with other numbers than its pulses say",
+                expected=f"{most} pulses, {trains} trains",
+                found=f"{said.given_most} pulses, {said.trains_given} trains", todo="keep the folder, and find out why",
+            )  # fmt: skip
+        return said
+    return TreatmentGiven(
+        **begun.data(), ended_utc=events[-1].utc, ended=Ended.CRASHED, delivered=delivered, refused=begun.planned - most,
+        uncertain=most - delivered, trains_given=trains, words="nobody wrote its end: counted from the journal",
+        head_hash=head_hash,
+    )  # fmt: skip
+
+
+def counted(events: Iterable[Event]) -> tuple[int, int, int]:
+    """(pulses certainly given, pulses that may have been given, trains of which a pulse may have been) of a run's treatment."""
+    events = list(events)
+    ledger = Ledger.from_events(events)
+    charges = [Charge.of(e.data) for e in events if e.kind == PULSE_INTENDED]
+    treated = {c.permit_id: c for c in charges if c.purpose == Purpose.TREATMENT}
+    least: dict[int, int] = {}
+    for e in events:
+        if e.kind == PULSE_CLOSED and e.data["permit_id"] in treated:
+            permit = e.data["permit_id"]
+            whole = treated[permit].n_pulses if e.data["delivery"] == Delivery.DELIVERED else 0
+            low = e.data.get("delivered_min")
+            low = whole if low is None else low
+            least[permit] = min(low, least.get(permit, low))
+    most = {permit: ledger.count(permit_id=permit, purpose=str(Purpose.TREATMENT)) for permit in treated}  # type: ignore[arg-type]
+    return (
+        sum(min(least.get(p, 0), n) for p, n in most.items()),
+        sum(most.values()),
+        sum(n > 0 for n in most.values()),
+    )
+
+
+def _scored(study: Study, folder: SessionFolder, events: Sequence[Event], by: str) -> Iterator[str]:
+    """The scores of a map or a probe that ended, with their intervals."""
+    from rtloop.model.estimate import Estimate
+    from rtloop.model.view import fold_all
+    from rtloop.session.display import runs, scores_of
+
+    view = fold_all(events)
+    kind, started = view.started.get("kind"), view.started
+    mode = Mode.SIMULATED if started.get("scene") is not None else str(started.get("mode", ""))
+    end = next((e for e in reversed(events) if e.kind == kinds.SESSION_ENDED), None)
+    if (
+        kind not in ("map", "probe")
+        or end is None
+        or not _fits(study, mode)
+        or _known(study, folder.path.name)
+    ):
+        return
+    made = [(t.name, s) for t in runs(view) if (s := scores_of(t)) is not None]
+    code, day = str(started["participant"]), events[0].utc[:10]
+
+    def row(e: Estimate) -> tuple[float, float | None, float | None]:
+        return e.value, e.low, e.high
+
+    accepted = {name: s.n_accepted for name, s in made}
+    if kind == "map" and (
+        scores := {n: row(s.score("global")) for n, s in made if s.score("global").present}
+    ):
+        words = str((view.decision or {}).get("words", ""))[:500]
+        study.write(
+            Mapped(participant=code, day=day, session=folder.path.name, accepted=bool(end.data.get("clean")), decision=words,
+                   scores=scores, n_accepted={n: accepted[n] for n in scores}),
+            by=by,
+        )  # fmt: skip
+        yield f"map of {code}"
+    for name, s in made if kind == "probe" else ():
+        wanted = {"local": s.score("local"), **{k: s.evoked[k] for k in PROBE_VALUES if k in s.evoked}}
+        values = {k: row(e) for k, e in wanted.items() if e.present}
+        if values:
+            study.write(
+                Probed(participant=code, day=day, session=folder.path.name, target=name, values=values,
+                       n_accepted={name: accepted[name]}),
+                by=by,
+            )  # fmt: skip
+            yield f"probe of {code}"
+
+
+def _known(study: Study, session: str) -> bool:
+    return session in study.sealed_sessions()
