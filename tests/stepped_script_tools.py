@@ -127,9 +127,12 @@ def last_line(said: list[str]) -> str:
 def stepped_script(
     setting: ScriptSetting, *, stream: dict[str, Any] | None = None, real: bool = False,
     answer: Callable[[list[str]], str] = last_line, spec: dict[str, Any] | None = None, begin: bool = True,
-    clock: SteppedClock | None = None,
+    clock: SteppedClock | None = None, of: type[Tms] = Tms,
 ) -> Iterator[Stepped]:  # fmt: skip
-    """As ``stimulator``; ``real``: the stepped unit is taken for a real one; ``answer``: what the person types."""
+    """As ``stimulator``; ``real``: the stepped unit is taken for a real one; ``answer``: what the person types.
+
+    ``of``: as what the stimulator is handed over.
+    """
     clock = clock or SteppedClock(datetime.now(UTC).timestamp())
     folder = SessionFolder.create(Path(setting.data_dir), setting.run_id, clock=clock)
     said: list[str] = []
@@ -151,7 +154,7 @@ def stepped_script(
         board = stack.enter_context(Board.create(folder.board, clock=clock))
         for role in ("engine", "operator", "recorder"):
             board.start(role)
-        layout = Layout.from_montage(bench.montage, trigger="TRIG")
+        layout = Layout.from_montage(bench.montage, emg=bench.emg_names, trigger="TRIG")
         source = EegSource.pushed(layout, 1000.0, folder.ring, clock)
         stack.callback(source.close)
         recording = _recording(folder, board, source, layout, clock)
@@ -166,7 +169,7 @@ def stepped_script(
             unit._identity = UnitIdentity(model=setting.model, port=setting.port, simulated=False)
         ends = Bench(board=board, source=source, stream=stream or STREAM, unit=unit, bedside=None, key=KEY)
         try:
-            tms = Tms(setting, ends, journal, clock, person=person, loop=SteppedLoop)
+            tms = of(setting, ends, journal, clock, person=person, loop=SteppedLoop)
             if begin:
                 tms.begin()
             yield Stepped(tms, clock, bench, board, folder, setting, said)

@@ -13,6 +13,7 @@ import typer
 
 from rtloop import __version__
 from rtloop.app.study_cli import app as study_app
+from rtloop.app.threshold_cli import ThresholdFile, threshold
 from rtloop.errors import OperatorAbort, RtloopError, UsageProblem
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="The settings of this site.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(study_app, name="study")
+app.command()(threshold)
 
 # one BLAS thread in every process of a session: fork-join stalls would reach the loop (design note PERFORMANCE)
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -94,7 +96,7 @@ def map_(
     participant: Code = None, data_dir: DataDir = None, background: Background = None, scene: Scene = "default",
     seed: SeedOption = 1, channels: Channels = 63, rate_hz: Rate = 5000.0, transport: Transport = "socket",
     faults: Faults = None, waivers: Waivers = None, site: Site = None, json_: Json = False, window: Window = False,
-    run_id: RunId = None,
+    run_id: RunId = None, threshold: ThresholdFile = None,
 ) -> None:  # fmt: skip
     """Map four targets: place, preview, run, accept; scores with intervals after every pulse."""
     _session("map", plan or ("quick" if simulate else "map-200"), locals())
@@ -108,6 +110,7 @@ def probe(
     data_dir: DataDir = None, background: Background = None, scene: Scene = "default", seed: SeedOption = 1,
     channels: Channels = 63, rate_hz: Rate = 5000.0, transport: Transport = "socket", faults: Faults = None,
     waivers: Waivers = None, site: Site = None, json_: Json = False, window: Window = False, run_id: RunId = None,
+    threshold: ThresholdFile = None,
 ) -> None:  # fmt: skip
     """Probe local M1 connectivity, LMFP and ITC, beside the person's earlier probes. Information, no verdict."""
     _session("probe", plan or ("probe-m1-quick" if simulate else "probe-m1"), locals())
@@ -185,7 +188,7 @@ def check(
     mode: Annotated[str, typer.Option("--mode", help="Of a treatment: simulated, bench or human.")] = "simulated",
     json_: Json = False,
 ) -> None:  # fmt: skip
-    """Rehearse a plan, treatment or course: duration, dose, every rule it breaks with its step, waivers. Exit 3 if it breaks any."""
+    """Rehearse a plan, treatment or course: duration, dose, every rule it breaks with its step. Exit 3 if it breaks any."""
     from rtloop.app.look import check_plan
 
     _tell(

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
+from hardware_sim.bedside import BedsideSpec
 from rtloop.app.script_setting import (
     Say,
+    ScriptSetting,
     bedside_for,
     children_leave_the_script_alone,
     decide,
@@ -27,6 +30,8 @@ from rtloop.record.journal import Journal
 from rtloop.record.verify import verify
 from rtloop.safety.rules import MotorThreshold, Rig
 from rtloop.session.run import Interrupts
+
+Held = TypeVar("Held", bound=Tms)
 
 __all__ = ["Dose", "MotorThreshold", "NotReady", "Receipt", "Refused", "Rig", "Tms", "stimulator"]
 
@@ -60,9 +65,21 @@ def stimulator(
         port, participant=participant, model=model, caps=caps, eeg=eeg, mode=mode, threshold=threshold, rig=rig,
         purpose=purpose, data_dir=data_dir, site=site, waivers=waivers, say=say,
     )  # fmt: skip
+    with held(setting, bedside_for(setting), Tms) as tms:
+        yield tms
+
+
+@contextlib.contextmanager
+def held(setting: ScriptSetting, spec: BedsideSpec | None, of: type[Held]) -> Iterator[Held]:
+    """The session that ``stimulator`` holds once all is decided; ``of``: as what the stimulator is handed over.
+
+    ``spec``: the simulated bedside, None where unit and EEG are real.
+    """
+    say = setting.say
     folder = session_folder(Path(setting.data_dir), setting.run_id)
     say(
-        f"{setting.mode} session {folder.path.name}, {setting.model} on {port}, participant {participant}; {setting.eeg_words}"
+        f"{setting.mode} session {folder.path.name}, {setting.model} on {setting.port}, participant {setting.participant}; "
+        f"{setting.eeg_words}"
     )
     if lines := setting.site.unit.lines_words:
         say(f"not used with a simulated unit: {lines}" if setting.simulated else lines)
@@ -71,17 +88,17 @@ def stimulator(
     with Interrupts(say) as interrupts, contextlib.ExitStack() as stack:
         journal = Journal(folder.journal, run_id=setting.run_id)
         stack.callback(journal.close)
-        tms: Tms | None = None
+        tms: Held | None = None
         try:
             with children_leave_the_script_alone():
-                bedside = stack.enter_context(simulated_bedside(bedside_for(setting)))
+                bedside = stack.enter_context(simulated_bedside(spec))
                 stream, unit = ends_for(setting, bedside)
                 # a stand-in for an amplifier is no simulated bedside of this unit: it takes no faults for it
                 shown = bedside if setting.simulated else None
                 bench = stack.enter_context(
                     connected(folder, setting.run_id, stream, unit, shown, lambda words: None)
                 )
-            tms = Tms(setting, bench, journal)
+            tms = of(setting, bench, journal)
             tms.begin()
             yield tms
         except BaseException as err:

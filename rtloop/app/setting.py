@@ -17,6 +17,7 @@ from rtloop.app.dose import earlier_of
 from rtloop.app.resumed import Run
 from rtloop.app.site_unit import driver_options, simulated_options
 from rtloop.app.stages import stages_of
+from rtloop.app.threshold_bound import bound
 from rtloop.app.wiring import Bench, StreamWanted, UnitWanted, new_run_id
 from rtloop.clock import WALL, Clock
 from rtloop.dsp.spec import ChainSpec
@@ -68,6 +69,7 @@ class Request:
     coil: str | None = None
     window: bool = False  # a window answers and shows that somebody is there
     run_id: str | None = None  # given by the window, so that it finds the session
+    threshold: Path | None = None  # file of the participant's motor threshold, for a plan that holds none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,7 @@ class Setting:
     waivers: tuple[Waiver, ...] = ()  # signed for exactly this plan
     unlike: str = ""  # in what the simulated unit is not the site's, in words
     covering: Covered | None = None  # in HUMAN: the commissioning record that lets a person under the coil
+    threshold: dict[str, Any] | None = None  # the motor threshold of a file, as journalled
 
 
 def prepare(request: Request) -> Setting:
@@ -139,6 +142,9 @@ def prepare(request: Request) -> Setting:
         }
         limits = tightest(limits, prescription={k: float(v) for k, v in own.items()})
     today = WALL.utc()[:10]
+    plan, threshold = bound(
+        plan, request.threshold, participant=participant, mode=mode, today=today, max_age_days=limits.threshold_max_age_days
+    )  # fmt: skip
     waivers = (
         load_waivers(request.waivers, plan_sha256=plan.sha256, today=today)
         if request.waivers is not None
@@ -161,7 +167,7 @@ def prepare(request: Request) -> Setting:
     return Setting(
         request=request, site=site, plan=plan, mode=mode, limits=limits, rehearsal=rehearsal, run_id=run_id,
         participant=participant, chain=chain_of(plan), spots=spots, covering=covering, waivers=waivers,
-        unlike=unlike, ledger=ledger, runs=runs,
+        unlike=unlike, ledger=ledger, runs=runs, threshold=threshold,
     )  # fmt: skip
 
 

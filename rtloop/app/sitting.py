@@ -347,7 +347,7 @@ class Sitting:
             seed=setting.request.seed, scene=setting.request.scene if setting.request.simulate else None,
             limits={r.name: r.value for r in setting.limits.rows}, waivers=[w.data() for w in setting.waivers],
             blinded=setting.plan.arm.blinded, answered_by=self._answered_by(), steps=steps_dict(self.steps),
-            decision=None if self.course is None else self.course.fixed(),
+            decision=None if self.course is None else self.course.fixed(), threshold=setting.threshold,
             criteria=criteria_of(setting.plan), places=places_of(setting.plan), controls=controls_of(setting.plan),
             session_id=self.session_id, loopback=self.band.data(),
             dose_before=dose_before(setting.ledger, self.clock.utc()[:10], self.session_id, setting.spots),
