@@ -156,9 +156,11 @@ def taken(
     step = course.step
     if step.do is not Do.FOUND:
         return None
+    pct_mso, low, high = whole(step.estimate_pct_mso), step.low_pct_mso, step.high_pct_mso
     return Threshold(
-        participant=want.participant, pct_mso=whole(step.estimate_pct_mso), estimate_pct_mso=step.estimate_pct_mso,
-        low_pct_mso=step.low_pct_mso, high_pct_mso=step.high_pct_mso, method=name_of(want.spec), told_by=want.told_by,
+        participant=want.participant, pct_mso=pct_mso, estimate_pct_mso=step.estimate_pct_mso,
+        low_pct_mso=None if low is None else min(low, pct_mso),  # the whole % lies in it too
+        high_pct_mso=None if high is None else max(high, pct_mso), method=name_of(want.spec), told_by=want.told_by,
         criterion=want.criterion, muscle=want.muscle, made_utc=utc, mode=setting.mode, rig=want.rig, cap_on=request.cap_on,
         answers=course.answers, pulses_given=course.given, ended=step.why, software=__version__, session=session,
         settings=want.spec.settings(),
