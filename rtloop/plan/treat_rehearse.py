@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from fractions import Fraction
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -146,7 +147,7 @@ def rehearse_treatment(
         threshold=threshold if threshold is not None else _highest(plan, target, participant, day),
         unknown=threshold is None,
     )  # fmt: skip
-    steps = trains_of(plan, target, round_threshold(asked.threshold.pct_mso))[given:]
+    steps = trains_of(plan, target, whole_threshold(asked.threshold.pct_mso))[given:]
     if not steps:
         raise ValueError(f"no train is left of {plan.trains.count} after {given}")
     commands = tuple((t, s.power_pct_mso, s.train) for t, s in zip(begins_s(steps), steps, strict=True))
@@ -157,7 +158,7 @@ def rehearse_treatment(
     human = () if mode is Mode.HUMAN else _breaches(asked, steps, commands, Mode.HUMAN)
     return TreatmentRehearsal(
         plan_name=plan.name, plan_sha256=plan.sha256, target=target, coil=rig.coil, mode=mode,
-        threshold_pct_mso=round_threshold(asked.threshold.pct_mso), at_worst=asked.unknown,
+        threshold_pct_mso=whole_threshold(asked.threshold.pct_mso), at_worst=asked.unknown,
         intensity_pct_rmt=full.power_pct_rmt,
         powers_pct_mso=tuple(dict.fromkeys(s.power_pct_mso for s in steps)), trains=len(steps), train=plan.train,
         pulses=sum(s.train.n_pulses for s in steps),
@@ -168,12 +169,12 @@ def rehearse_treatment(
         ),
         cannot_stop_s=cannot_stop_s(_pulse(full), unit.capabilities),
         coil_c=(coil[0], max(coil), coil[-1]),
-        hot_train=next((i for i, c in enumerate(coil) if i and not c <= own.coil_stop_c), None),
+        hot_train=next((s.index + 1 for s, c in zip(steps, coil[1:], strict=True) if not c <= own.coil_stop_c), None),
         breaches=breaches, over_a_person=tuple(b for b in human if (b.step, b.rule) not in had),
     )  # fmt: skip
 
 
-def round_threshold(pct_mso: float) -> int:
+def whole_threshold(pct_mso: float) -> int:
     """The whole % of a threshold; ``ValueError`` for one that is none: intensities follow from a whole %."""
     if pct_mso != int(pct_mso):
         raise ValueError(f"a threshold is a whole % of maximum output, not {pct_mso:g}")
@@ -199,8 +200,11 @@ class _Asked:
 def _highest(plan: TreatmentPlan, target: str, participant: str, day: str) -> MotorThreshold:
     """The highest threshold at which the plan's intensity is within its own cap, as if measured today with the right rig."""
     share, cap, rig = plan.target(target).intensity_pct_rmt, plan.caps.power_pct_mso_max, plan.rig(target)
+    highest = (
+        math.ceil(Fraction(100 * (cap + 1)) / Fraction(repr(share))) - 1
+    )  # the next one rounds down to cap + 1
     return MotorThreshold(
-        participant=participant, pct_mso=max(1, min(100, math.floor(cap * 100 / share))), date=day, method="EMG",
+        participant=participant, pct_mso=max(1, min(100, highest)), date=day, method="EMG",
         coil=rig.coil, waveform=rig.waveform_words, unit_model=rig.unit_model,
     )  # fmt: skip
 
@@ -225,12 +229,12 @@ def _breaches(
 ) -> tuple[Breach, ...]:
     out: dict[tuple[int | None, str], Breach] = {}
     in_sequence = asked.unit.in_sequence(commands)
-    done, wait_s = 0, 0.0
+    done = 0
     for power, run in groupby(steps, key=lambda s: s.power_pct_mso):
         group = list(run)
         first, last = group[0], group[-1]
         done += len(group)
-        wait_s = max(wait_s, _wait_s(asked.unit, last))
+        wait_s = _wait_s(asked.unit, steps[done - 2]) if done > 1 else 0.0  # after the train before the last
         said = asked.unit.train_refusals(power, last.train)
         if not said:
             found = next(((s.index, w) for s in group if (w := in_sequence[s.index - steps[0].index])), None)
