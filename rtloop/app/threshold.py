@@ -62,6 +62,11 @@ def take_threshold(request: ThresholdRequest, say: Say) -> Told:
             made = taken(course, want, setting, request, folder.path.name, WALL.utc())
             if made is not None:
                 kept(tms, made, folder.path)
+    except KeyboardInterrupt:
+        raise OperatorAbort(
+            "the threshold was interrupted; every unit that was connected is disarmed and released",
+            todo="start again when ready",
+        ) from None
     except OperatorAbort as err:
         return (
             str(err),

@@ -1,4 +1,5 @@
-"""Owns how a motor threshold from its file joins a plan: checked against who sits there and with what; owns no intensity.
+"""Owns how a motor threshold from its file joins a plan or a treatment: checked against who sits there and with what; owns no
+intensity.
 
 A plan that is written once for everybody says % of threshold and holds no threshold; the file of ``rtloop threshold`` brings it.
 What the gate then checks of each pulse is the same as of a threshold that was typed into the plan.
@@ -12,13 +13,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rtloop.app.threshold_asked import motor_threshold
 from rtloop.errors import ValidationProblem
 from rtloop.model.status import Mode
-from rtloop.model.threshold import Rig, Threshold, Use, unfit
+from rtloop.model.threshold import Rig, Threshold, Use, fit, unfit
 from rtloop.plan.problems import from_pydantic, refuse
 from rtloop.plan.schema import Plan
 from rtloop.plan.schema import Threshold as Table
+from rtloop.plan.treat_schema import TreatmentPlan
+from rtloop.plan.treat_steps import prescribed
 from rtloop.record.thresholds import read_threshold
+from rtloop.safety.limits import Limits
+from rtloop.safety.rules import MotorThreshold
 
 
 def bound(
@@ -58,6 +64,21 @@ def bound(
         raise refuse("plan", f"{plan.name} with {file}", from_pydantic(wrong)) from wrong
     made._sha256, made._source = plan.sha256, plan.source
     return made, {"sha256": sha256, **threshold.data()}
+
+
+def for_treatment(
+    plan: TreatmentPlan, target: str, file: Path, *, participant: str, mode: Mode, today: str, limits: Limits
+) -> tuple[MotorThreshold, Threshold, str]:
+    """The threshold of ``file`` for a treatment of ``target``: as the gate takes it, as it was taken, and its digest.
+
+    ValidationProblem with every reason why not (the stricter age of plan and limits holds); KeyError: no such target.
+    """
+    threshold, sha256 = read_threshold(file)
+    use = Use(
+        participant=participant, rig=plan.rig(target), today=today, mode=mode,
+        max_age_days=prescribed(plan, limits).threshold_max_age_days,
+    )  # fmt: skip
+    return motor_threshold(fit(threshold, use)), threshold, sha256
 
 
 def _unfit_plan(plan: Plan, threshold: Threshold) -> list[str]:
