@@ -54,7 +54,8 @@ def course(**changed: Any) -> Course:
     )
     made = {
         "name": "small", "label": "assumed", "sha256": "a" * 64, "visits": tuple(visits), "assessments": rows,
-        "baseline": "baseline", "primary": "week 3", "closed": ("sunday",), "last_day": 20, "made_up_max": 1, "start_within_days": 14,
+        "baseline": "baseline", "primary": "week 3", "closed": ("sunday",), "last_day": 20, "made_up_max": 1,
+        "start_within_days": 14,
     }  # fmt: skip
     return Course(**{**made, **changed})
 

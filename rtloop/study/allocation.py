@@ -72,14 +72,16 @@ def imported(text: str, *, strata: Sequence[str] = ()) -> ListMade:
 
     ``ValidationProblem`` tells every fault with its line.
     """
-    rows = list(csv.DictReader(StringIO(text.removeprefix("\ufeff")), restkey="", restval=""))
-    have = list(rows[0]) if rows else []
+    reader = csv.DictReader(StringIO(text.removeprefix("\ufeff")), restval="")
+    rows, have = list(reader), list(reader.fieldnames or ())
     known = ["arm", *(["stratum"] if strata else []), "participant"]
     bad = [f"no column {c}" for c in known[:-1] if c not in have]
     bad += [f"unknown column {c!r}" for c in have if c not in known]
     entries: list[tuple[str, str, str]] = []
     for line, row in enumerate(rows if not bad else [], start=2):
-        cells = {k: (v or "").strip() for k, v in row.items()}
+        if None in row:
+            bad.append(f"line {line}: more cells than columns")
+        cells = {k: (v or "").strip() for k, v in row.items() if k is not None}
         arm, stratum, who = cells["arm"].lower(), cells.get("stratum", ""), cells.get("participant", "")
         if arm not in list(Arm):
             bad.append(f"line {line}: arm {arm!r}, expected {', '.join(Arm)}")

@@ -301,6 +301,25 @@ def moved_faults(course: Course, calendar: Calendar, visit: int, to_day: str, to
         for s in calendar.given
         if to_day < shifted(s.day, gap)
     ]
+    bad += (
+        []
+        if course.open_on(to_day)
+        else [f"the course is closed on that weekday ({', '.join(course.closed)})"]
+    )
+    anchor = calendar.anchor(course)
+    if (
+        anchor is not None
+        and course.last_day is not None
+        and to_day > (end := shifted(anchor, course.last_day))
+    ):
+        bad.append(f"{to_day} is after the course's last day, {end}")
+    then = made_up(course, replace(calendar, moved={**calendar.moved, visit: to_day}))
+    if visit in then and len(then) > course.made_up_max:
+        others = ", ".join(str(n) for n in sorted(then - {visit})) or "none"
+        most = course.made_up_max
+        bad.append(
+            f"{to_day} is outside its window: at most {most} may be made up so (moved out already: {others})"
+        )
     clash = [
         n
         for n, day in calendar.moved.items()
