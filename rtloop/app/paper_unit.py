@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -51,11 +52,14 @@ class PaperUnit:
         return energy_j(power_pct_mso)
 
     def coil_c(self, commands: Sequence[Command]) -> tuple[float, ...]:
-        coil, out = Coil(AMBIENT_C, AMBIENT_C, HEATING_C), [AMBIENT_C]
+        """Cooling is linear, so that trains add up: each distinct one is given once to the simulated coil."""
+        rises = {(power, train): _rise_c(power, train) for _, power, train in commands}
+        out, above_c, last_s = [AMBIENT_C], 0.0, 0.0
         for t_s, power, train in commands:
-            for k in range(train.n_pulses):
-                coil.heat(t_s + k / train.frequency_hz, power)
-            out.append(coil.at(t_s + train.duration_s))
+            end_s = t_s + train.duration_s
+            above_c = above_c * math.exp((last_s - end_s) / COOLING_TAU_S) + rises[power, train]
+            last_s = end_s
+            out.append(AMBIENT_C + above_c)
         return tuple(out)
 
     @property
@@ -64,6 +68,14 @@ class PaperUnit:
             f"as the simulated coil heats, an assumption and not a measurement: from {AMBIENT_C:g} °C, {HEATING_C:g} °C a pulse "
             f"at 100 %, with the square of power, cooling with {COOLING_TAU_S:g} s; your coil's manual and its own sensor count"
         )
+
+
+def _rise_c(power_pct_mso: int, train: Train) -> float:
+    """What one train alone leaves in a coil at rest, at its end."""
+    coil = Coil(AMBIENT_C, AMBIENT_C, HEATING_C)
+    for k in range(train.n_pulses):
+        coil.heat(k / train.frequency_hz, power_pct_mso)
+    return coil.at(train.duration_s) - AMBIENT_C
 
 
 def paper_unit(model: str, supply_v: int, software: tuple[int, ...]) -> PaperUnit:

@@ -53,6 +53,12 @@ def _build(raw: dict[str, Any], text: bytes, source: str) -> CourseFile:
     try:
         course.value()
     except ValidationProblem as err:
-        wrong = [Problem(where="", what=fault, todo=err.todo) for fault in err.found.split("; ")]
+        wrong = [
+            Problem(
+                where="phases and assessments", what="they contradict each other", expected="a course that can be held",
+                found=fault, todo=err.todo,
+            )
+            for fault in err.found.split("; ")
+        ]  # fmt: skip
         raise refuse("course", source, wrong) from err
     return course

@@ -61,7 +61,7 @@ def test_contradictions_in_words(old: str, new: str, words: str) -> None:
 def test_contradictions_are_told_at_once() -> None:
     with pytest.raises(FileProblem) as caught:
         parse_course(spoiled(COURSE, ('name = "after"', 'name = "before"')))
-    assert [p.what for p in caught.value.problems] == [
+    assert [p.found for p in caught.value.problems] == [
         "the assessment 'before' occurs twice", "primary = 'after' is no assessment of the course (before, before)",
     ]  # fmt: skip
 
