@@ -135,7 +135,12 @@ class Threshold:
 
     def data(self) -> dict[str, Any]:
         """JSON values only; ``Threshold.of`` reads them."""
-        return {"schema": SCHEMA, **asdict(self), "told_by": str(self.told_by), "mode": str(self.mode)}
+        plain = {
+            "told_by": str(self.told_by),
+            "mode": str(self.mode),
+            "answers": [asdict(a) for a in self.answers],
+        }
+        return {"schema": SCHEMA, **asdict(self), **plain}
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Threshold:
