@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from treat_tools import COURSE, GOOD, RAPID, spoiled, threshold
 
+from rtloop.app.cli import main
 from rtloop.app.look import check_plan
 from rtloop.app.treatment_check import CheckAsked, blank, check_course, check_treatment
 from rtloop.errors import RtloopError, UsageProblem, ValidationProblem
 from rtloop.model.status import Mode
-from rtloop.plan.treat_load import load_treatment, parse_treatment
+from rtloop.plan.course_schema import Phase
+from rtloop.plan.treat_load import load_treatment, parse_treatment, treatments
 from rtloop.plan.treat_rehearse import rehearse_treatment
+from rtloop.plan.treat_schema import AcceptedThreshold, RampUp, Trains, TreatCaps, TreatTarget, TreatUnit
 from rtloop.safety.ledger import Counts
 from rtloop.safety.limits import load_limits
 
@@ -303,3 +306,39 @@ def test_the_course_that_ships_keeps_to_the_caps() -> None:
     assert code == 3  # for want of the waiver only
     assert (data["label"], data["breaches"]) == ("derived", [])
     assert text.startswith("course-derived: a course, DERIVED: ")
+
+
+def test_at_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for arguments, code in (
+        (["treat-10hz-4s", "--rmt", "55", "--target", "PSI", "--json"], 0),
+        (["treat-10hz-trial", "--rmt", "55", "--target", "PSI", "--json"], 3),
+        (["treat-10hz-4s", "--rmt", "55", "--rmt-date", "2020-01-01", "--target", "PSI", "--json"], 3),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["check", *arguments])
+        assert end.value.code == code
+        told = json.loads(capsys.readouterr().out)
+        assert (told["plan"], told["may_arm"], told["targets"][0]["target"]) == (
+            arguments[0],
+            code == 0,
+            "PSI",
+        )
+    with pytest.raises(SystemExit) as end:
+        main(["check", "map-200", "--rmt", "55"])
+    assert end.value.code == 2
+    assert "what to do: write the threshold into the plan's own [threshold]" in capsys.readouterr().err
+
+
+def test_what_the_manual_says_of_what_ships() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "manual" / "README.md").read_text("utf-8")
+    for name in treatments():
+        plan = load_treatment(name)
+        (row,) = [line for line in manual.splitlines() if line.startswith(f"| `{name}` |")]
+        assert f"{plan.pulses} pulses in" in row
+        assert f"| {plan.plan.label}" in row
+    for shape in (Trains, RampUp, AcceptedThreshold, TreatCaps, TreatTarget, TreatUnit, Phase):
+        assert all(f"`{key}`" in manual or f"`{key} = " in manual for key in shape.model_fields), shape
