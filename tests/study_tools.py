@@ -102,7 +102,7 @@ def begun(code: str, visit: int, day: str, **changed: Any) -> TreatmentBegun:
     """A run of 30 trains of 100 pulses."""
     made = {
         "participant": code, "visit": visit, "session_id": f"{code}-{visit}", "run_id": f"{code}-{visit}-a", "day": day,
-        "utc": f"{day}T09:00:00.000+00:00", "mode": "simulated", "host": "bedside-1", "folder": f"{visit}", "plan": "treat",
+        "utc": f"{day}T09:00:00.000+00:00", "mode": "SIMULATED", "host": "bedside-1", "folder": f"{visit}", "plan": "treat",
         "plan_sha256": "b" * 64, "target": "M1", "unit": "super-rapid", "coil": "D70", "threshold_pct_mso": 50,
         "threshold_day": day, "intensity_pct_rmt": 90.0, "power_pct_mso": 45, "planned": 3000, "session_planned": 3000,
         "trains_planned": 30,

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from rtloop.errors import ValidationProblem
+from rtloop.model.status import Mode
 
 #: event kinds in a session's journal: what a treatment set out to give (before its first pulse), and what became of it
 TREATMENT_BEGUN = "treatment_begun"
@@ -23,7 +24,6 @@ TREATMENT_GIVEN = "treatment_given"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CODE = re.compile(r"(?:[A-Z]{1,4}[0-9]{1,3}-)?[A-Z]{1,4}[0-9]{2,5}")
 _SHA = re.compile(r"[0-9a-f]{64}")
-_MODES = ("simulated", "bench", "human")
 
 
 class Arm(StrEnum):
@@ -251,7 +251,7 @@ class TreatmentBegun:
             if not is_day(getattr(self, n))
         ]
         bad += [] if is_utc(self.utc) else [f"utc = {self.utc!r}"]
-        bad += [] if self.mode in _MODES else [f"mode = {self.mode!r}, not one of {', '.join(_MODES)}"]
+        bad += [] if self.mode in list(Mode) else [f"mode = {self.mode!r}, not one of {', '.join(Mode)}"]
         bad += [] if _SHA.fullmatch(str(self.plan_sha256)) else [f"plan_sha256 = {self.plan_sha256!r}"]
         rows = (
             ("visit", 0, 1000),

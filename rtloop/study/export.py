@@ -54,7 +54,7 @@ MEANING: dict[str, tuple[str, str, str]] = {
     "visit": ("integer", "number of the treatment in the course; 0: outside of it", ""),
     "session_id": ("text", "treatment session; its runs share it", ""),
     "run_id": ("text", "run of a session", ""),
-    "mode": ("text", "mode of the session", "simulated, human"),
+    "mode": ("text", "mode of the session", "SIMULATED, HUMAN"),
     "host": ("text", "computer of the run", ""),
     "folder": ("text", "session folder of the run", ""),
     "plan": ("text", "treatment plan", ""),

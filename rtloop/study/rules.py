@@ -6,6 +6,7 @@ What a treatment came to is a fact and always taken in; whether one may begin is
 from __future__ import annotations
 
 from rtloop.model.course import TreatmentBegun, TreatmentGiven
+from rtloop.model.status import Mode
 from rtloop.study.allocation import next_place
 from rtloop.study.calendar import missed_faults, moved_faults, whats_next
 from rtloop.study.fields import Role
@@ -131,7 +132,7 @@ def _of_participant(
 
 def _right_study(state: State, record: TreatmentBegun) -> list[str]:
     simulated = state.study is not None and state.study.simulated
-    wanted = "simulated" if simulated else "human"
+    wanted = Mode.SIMULATED if simulated else Mode.HUMAN
     return (
         []
         if record.mode == wanted

@@ -1,0 +1,130 @@
+"""Session folders into a study: what a journal says was given, after a crash too; once, and only what belongs there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from study_tools import MONDAY, OP, STAT, at, begun, enter, folder_in_memory, given, listed, made_in
+
+from rtloop.app.study_sessions import gather, treatment_of
+from rtloop.errors import IntegrityProblem
+from rtloop.model.course import TREATMENT_BEGUN, TREATMENT_GIVEN, Ended, TreatmentBegun, TreatmentGiven
+from rtloop.model.event import Event
+from rtloop.model.pulse import Delivery, Purpose, Train
+from rtloop.record.folder import SessionFolder
+from rtloop.record.journal import Journal
+from rtloop.safety.ledger import PULSE_CLOSED, PULSE_INTENDED, Charge, Ledger
+from rtloop.study.study import Study
+
+TRAIN = Train(frequency_hz=10.0, n_pulses=100)
+Row = tuple[str, dict[str, Any]]
+
+
+def rows(run: TreatmentBegun, *outcomes: tuple[Delivery, int, int] | None) -> list[Row]:
+    """A journal of trains: (outcome, fewest, most pulses), or None for one that nobody closed."""
+    out: list[Row] = [(TREATMENT_BEGUN, run.data())]
+    ledger = Ledger()
+    for k, outcome in enumerate(outcomes, start=1):
+        charge = Charge(run_id=run.run_id, session_id=run.session_id, permit_id=k, pulse_id=k, target=run.target,
+                        purpose=str(Purpose.TREATMENT), power_pct_mso=45, power_pct_rmt=90.0, day=run.day, n_pulses=100,
+                        train=TRAIN)  # fmt: skip
+        out.append((PULSE_INTENDED, ledger.charge(charge)))
+        if outcome is not None:
+            out.append((PULSE_CLOSED, ledger.close(charge, outcome[0], outcome[1:])))
+    return out
+
+
+def events(made: list[Row]) -> list[Event]:
+    return [
+        Event(n=n, t_s=0.0, utc=f"{MONDAY}T09:10:00.000+00:00", kind=k, data=d)
+        for n, (k, d) in enumerate(made)
+    ]
+
+
+WHOLE = (Delivery.DELIVERED, 100, 100)
+
+
+def test_a_crash_is_counted_from_the_intents_pessimistically() -> None:
+    run = begun("P001", 1, MONDAY)
+    made = rows(run, WHOLE, (Delivery.UNCERTAIN, 20, 70), (Delivery.NOT_DELIVERED, 0, 0), None)
+    out = treatment_of(events(made), head_hash="d" * 64)
+    assert out is not None
+    assert (out.delivered, out.uncertain, out.refused, out.trains_given) == (120, 150, 2730, 3)
+    assert (out.ended, out.head_hash, out.planned) == (Ended.CRASHED, "d" * 64, 3000)
+    assert treatment_of(events([]), head_hash="") is None
+
+
+def test_an_end_that_says_less_than_the_pulses_is_refused() -> None:
+    run = begun("P001", 1, MONDAY)
+    made = rows(run, WHOLE, WHOLE)
+    honest = given(run, 200)
+    assert treatment_of(events([*made, (TREATMENT_GIVEN, honest.data())]), head_hash="") == honest
+    for wrong in (given(run, 100), replace(honest, trains_given=1), replace(honest, target="ACC")):
+        with pytest.raises(
+            IntegrityProblem, match="other numbers than its pulses say; expected: 200 pulses, 2 trains"
+        ):
+            treatment_of(events([*made, (TREATMENT_GIVEN, wrong.data())]), head_hash="")
+    with pytest.raises(IntegrityProblem, match="gave more than it set out to give"):
+        treatment_of(events(rows(replace(run, planned=150), WHOLE, WHOLE)), head_hash="")
+
+
+def written(data_dir: Path, run_id: str, made: list[Row], hour: int) -> SessionFolder:
+    clock = at(MONDAY, hour)
+    folder = SessionFolder.create(data_dir, run_id, clock=clock)
+    journal = Journal(folder.journal, run_id=run_id, clock=clock)
+    for kind, data in made:
+        journal.append(kind, data)
+    journal.close()
+    return folder
+
+
+@pytest.fixture
+def study() -> Iterator[Study]:
+    with folder_in_memory() as folder, made_in(folder / "study", at(MONDAY)) as study:
+        study.write(listed(), by=STAT)
+        enter(study, "P001")
+        yield study
+
+
+def test_folders_are_taken_in_once_and_the_rest_is_told(study: Study) -> None:
+    data_dir = study.folder.parent / "data"
+    run = begun("P001", 1, MONDAY, run_id="aa")
+    study.write(run, by=OP)
+    crashed = written(data_dir, "aa", rows(run, WHOLE, None), 9)
+    other = begun("P002", 1, MONDAY, run_id="bb")
+    written(data_dir, "bb", rows(other, WHOLE), 10)  # of nobody in this study
+    real = begun("P001", 1, MONDAY, run_id="cc", mode="HUMAN")
+    written(data_dir, "cc", rows(real, WHOLE), 11)  # real, in a study of simulated treatments
+    bad = written(data_dir, "dd", rows(begun("P001", 1, MONDAY, run_id="dd"), WHOLE, WHOLE), 12)
+    bad.journal.write_bytes(bad.journal.read_bytes().replace(b'"power_pct_mso":45', b'"power_pct_mso":44', 1))
+    found = gather(study, data_dir, by=OP)
+    assert found.taken == (f"{crashed.path.name}: treatment 1 of P001, 200 of 3000 pulses",)
+    (problem,) = found.problems
+    assert problem.startswith(f"{bad.path.name}: its journal is damaged; found: line 2")
+    (session,) = study.state.participants["P001"].calendar.given
+    (closed,) = session.closed
+    assert isinstance(closed, TreatmentGiven)
+    assert (session.delivered, session.uncertain, session.left) == (100, 100, 2800)
+    n = study.state.n
+    assert gather(study, data_dir, by=OP).taken == ()
+    assert study.state.n == n
+
+
+def test_a_study_that_never_heard_of_a_run_learns_of_it_from_its_folder(study: Study) -> None:
+    """Logs and folders together say the same as the live study did."""
+    data_dir = study.folder.parent / "data"
+    run = begun("P001", 1, MONDAY, run_id="aa")
+    end = given(run, 200)
+    written(data_dir, "aa", [*rows(run, WHOLE, WHOLE), (TREATMENT_GIVEN, end.data())], 9)
+    with made_in(study.folder.parent / "twin", at(MONDAY)) as live:
+        live.write(listed(), by=STAT)
+        enter(live, "P001")
+        live.write(run, by=OP)
+        live.write(end, by=OP)
+        assert gather(study, data_dir, by=OP).problems == ()
+        assert study.state.participants["P001"].calendar == live.state.participants["P001"].calendar
+        assert gather(live, data_dir, by=OP).taken == ()
