@@ -122,7 +122,7 @@ def _one(tms: ThresholdTms, step: Step, number: int, want: Wanted) -> Judged:
         try:
             if tms.power_pct_mso != step.pct_mso:
                 tms.set_power(step.pct_mso)
-            if tms.lamp is not Lamp.ARMED:
+            if tms.lamp not in (Lamp.ARMED, Lamp.HELD):  # a hold ends by itself, armed as before
                 tms.arm(ARMING_WORDS)
             receipt = tms.pulse()
         except Refused as no:
