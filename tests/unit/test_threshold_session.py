@@ -11,6 +11,7 @@ import pytest
 from stepped_script_tools import Stepped, last_line, stepped_script
 from threshold_tools import RIG, made
 
+from rtloop.app import threshold_unit
 from rtloop.app.dose import ledger_of
 from rtloop.app.threshold import Course, find, kept, setting_of, take_threshold, taken, told
 from rtloop.app.threshold_asked import ThresholdRequest, Wanted, wanted
@@ -52,7 +53,13 @@ def test_the_simulated_bedside_gives_a_threshold_by_emg_with_its_record(tmp_path
     setting = setting_of(request, want, print)
     with stepped_script(setting, spec=MUSCLE, of=ThresholdTms) as s:
         assert isinstance(s.tms, ThresholdTms)
-        course = find(s.tms, request, want, s.said.append)
+
+        def hear(words: str) -> None:
+            s.said.append(words)
+            if words.startswith("   pulse 3 "):
+                s.bench.inject({"kind": "freeze", "for_s": 0.12})  # held for a moment: it goes on by itself
+
+        course = find(s.tms, request, want, hear)
         assert s.tms.lamp is not Lamp.ARMED
         found = taken(course, want, setting, request, s.folder.path.name, s.clock.utc())
         assert found is not None
@@ -84,6 +91,8 @@ def test_the_simulated_bedside_gives_a_threshold_by_emg_with_its_record(tmp_path
     assert s.said[0].startswith(
         "adaptive maximum likelihood; a response is: at least 50 µV peak to peak, 15 to 50 ms after"
     )
+    assert s.told("fault_raised")
+    assert len(s.told("arm_confirmed")) <= 2
     assert verify(s.folder.path).ok
 
 
@@ -131,13 +140,17 @@ def test_a_person_arms_in_words_and_types_the_answers_of_a_real_unit(tmp_path: P
     assert {d["by"] for d in s.told("threshold_answered")} == {"person at the terminal"}
 
 
-def test_a_person_who_is_silent_is_asked_again_and_one_who_ends_it_disarms(tmp_path: Path) -> None:
+def test_a_person_who_is_silent_is_asked_again_and_one_who_ends_it_disarms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert threshold_unit.ANSWER_WITHIN_S < 55.0  # the unit stays armed for so long without a pulse
+    monkeypatch.setattr(threshold_unit, "ANSWER_WITHIN_S", 6.0)
     s, course, err = by_a_person(tmp_path, ["y", "", "end"])
     assert course is None
     assert isinstance(err, OperatorAbort)
     assert [d["words"] for d in s.told("threshold_answered")] == [
         "'y' was typed",
-        "nobody answered within 45 s",
+        "nobody answered within 6 s",
     ]
     assert len(s.bench.discharges) == 3
     assert not s.armed
