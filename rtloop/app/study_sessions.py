@@ -160,8 +160,9 @@ def _scored(study: Study, folder: SessionFolder, events: Sequence[Event], by: st
         scores := {n: row(s.score("global")) for n, s in made if s.score("global").present}
     ):
         words = str((view.decision or {}).get("words", ""))[:500]
+        whole = bool(end.data.get("clean")) and all(t.accepted_by_operator for t in runs(view))
         study.write(
-            Mapped(participant=code, day=day, session=folder.path.name, accepted=bool(end.data.get("clean")), decision=words,
+            Mapped(participant=code, day=day, session=folder.path.name, accepted=whole, decision=words,
                    scores=scores, n_accepted={n: accepted[n] for n in scores}),
             by=by,
         )  # fmt: skip

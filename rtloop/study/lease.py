@@ -140,6 +140,12 @@ class Lease:
             self._beat += 1
             self._put(released=True)
 
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def _put(self, *, released: bool) -> None:
         beat = {"nonce": self._nonce, "beat": self._beat, "released": released}
         put(self._folder, f"{self.participant}.{self.number:08d}.beat", canonical(beat))

@@ -120,7 +120,9 @@ class Log:
             lines.append(raw)
             entries.append(entry)
             n, prev = n + 1, entry.hash
-        if not problems and (later := [k for k in self.numbers() if k > n]):
+        # the whole folder is listed for a whole read only: a follower looks one line further
+        there = self.numbers() if first == 0 else [n + 1] if self.line(n + 1) is not None else []
+        if not problems and (later := [k for k in there if k > n]):
             # the list may be newer than the look for line n: it is missing only if it is missing now
             if self.line(n) is None:
                 problems.append(f"line {n} is missing in {self.folder}, but there are {len(later)} after it")

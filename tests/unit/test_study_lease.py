@@ -100,8 +100,8 @@ def test_two_processes_of_two_hosts_never_hold_it_both(leases: Path, how: str) -
 
 def test_given_back_it_is_free_at_once(leases: Path) -> None:
     clock = SteppedClock()
-    one = take(leases, "P017", clock=clock, host="a")
-    one.release()
+    with take(leases, "P017", clock=clock, host="a") as one:
+        assert one.held
     one.release()
     assert not one.held
     begun_s = clock.now_s()

@@ -13,6 +13,7 @@ from study_tools import MONDAY, OP, STAT, at, begun, enter, folder_in_memory, gi
 from rtloop.app.study_sessions import gather, treatment_of
 from rtloop.errors import IntegrityProblem
 from rtloop.model.course import TREATMENT_BEGUN, TREATMENT_GIVEN, Ended, TreatmentBegun, TreatmentGiven
+from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, Purpose, Train
 from rtloop.record.folder import SessionFolder
@@ -128,3 +129,43 @@ def test_a_study_that_never_heard_of_a_run_learns_of_it_from_its_folder(study: S
         assert gather(study, data_dir, by=OP).problems == ()
         assert study.state.participants["P001"].calendar == live.state.participants["P001"].calendar
         assert gather(live, data_dir, by=OP).taken == ()
+
+
+def scores(target: str, value: float) -> dict[str, Any]:
+    """A ``scores_updated`` of a target as a session writes it."""
+    made = {
+        "global": {"pooled": Estimate.normal(value, 0.01, n=90)},
+        "local": {"pooled": Estimate.absent("too few", n=90)},
+    }
+    told = Scores(target=target, n_accepted=90, n_rejected=10, connectivity={"dwpli2": made},
+                  evoked={"lmfp_uv": Estimate.normal(2.0, 0.1, n=90)})  # fmt: skip
+    return {"target": target, "block": "run", "n_accepted": 90, "n_rejected": 10, "scores": told.to_dict()}
+
+
+def test_maps_and_probes_that_ended_are_kept_sealed_with_their_intervals(study: Study) -> None:
+    data_dir = study.folder.parent / "data"
+    told = {"participant": "P001", "mode": "SIMULATED", "scene": "default"}
+    both = [("scores_updated", scores("M1", 0.2)), ("scores_updated", scores("ACC", 0.1))]
+    accepted = [("target_accepted", {"target": t}) for t in ("M1", "ACC")]
+    end: Row = ("session_ended", {"clean": True, "words": "done"})
+    mapped = written(data_dir, "aa", [("session_started", told | {"kind": "map"}), *both, *accepted, end], 9)
+    written(data_dir, "bb", [("session_started", told | {"kind": "map"}), *both], 10)  # never ended
+    probed = written(data_dir, "cc", [("session_started", told | {"kind": "probe"}), both[0], end], 11)
+    real = {**told, "mode": "HUMAN", "scene": None, "kind": "probe"}
+    written(data_dir, "dd", [("session_started", real), both[0], end], 12)
+    found = gather(study, data_dir, by=OP)
+    assert found.problems == ()
+    assert found.taken == (f"{mapped.path.name}: map of P001", f"{probed.path.name}: probe of P001")
+    assert gather(study, data_dir, by=OP).taken == ()
+    assert study.read(by=OP, what="x")[1] == {}
+    sealed = study.read(by=STAT, what="x")[1]
+    columns, maps = sealed["mapping"]
+    got = {
+        r[columns.index("target")]: [r[columns.index(c)] for c in ("score", "low", "high", "accepted")]
+        for r in maps
+    }
+    assert {t: [round(v, 4) for v in row] for t, row in got.items()} == {
+        "M1": [0.2, 0.1804, 0.2196, 1], "ACC": [0.1, 0.0804, 0.1196, 1],
+    }  # fmt: skip
+    columns, probes = sealed["probe"]
+    assert [r[columns.index("name")] for r in probes] == ["lmfp_uv"]  # what is absent has no row
