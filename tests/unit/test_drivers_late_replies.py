@@ -151,11 +151,6 @@ def test_every_kind_of_reply_tells_how_late_it_may_be(made: str) -> None:
     assert reply.said_s == pytest.approx(reply.t_s - reply.late_s)
 
 
-def test_a_reply_of_which_nothing_else_is_said_is_not_late() -> None:
-    reply = Reply(instr=0x89, t_sent_s=3.0, t_s=3.1)
-    assert (reply.about_s, reply.said_s) == (3.0, 3.1)
-
-
 def late(port: Any, name: str, by_s: float, **fields: Any) -> None:
     """The next such answers are so late."""
     asked = getattr(port, name)
