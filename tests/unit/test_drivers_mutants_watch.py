@@ -468,9 +468,9 @@ def test_after_ea_the_numbers_are_read_that_were_not_since_the_last_pulse(d: Des
 def test_after_ea_a_train_hears_what_the_unit_was_set_to(d: Desk) -> None:
     d.armed()
     d.watch.run = run = Run(was_cut=True, untold=True)
-    d.unit.running = 0x00
+    d.unit.running = 0x02  # it runs on for a moment
     held = Held(frequency_hz=10.0, n_pulses=700, duration_s=70.0)
-    d.unit.doing["look"] = lambda: setattr(
+    d.unit.doing["power"] = lambda: setattr(
         d.unit, "held", held
     )  # its parameters say it, its status byte did not
     disarm(d)
