@@ -56,7 +56,7 @@ class SpatialFilter:
 class SpatialStage:
     """SOUND and the removal of artifact patterns at the low rate (``ChainSpec.sound``, ``ChainSpec.muscle``).
 
-    ``used`` the filter of the last trial, or None with ``why`` in words.
+    ``used`` the filter of the last trial, or None with ``why`` in words; ``waits``: for it came before there could be one.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class SpatialStage:
         self._filter: SpatialFilter | None = None
         self._made_at = -1
         self.used: SpatialFilter | None = None
-        self.why = "no trial yet"
+        self.why, self.waits = "no trial yet", True
 
     @property
     def trials(self) -> int:
@@ -194,8 +194,9 @@ class SpatialStage:
                 return  # which channels are good is known with the next trial only: it makes its own if they differ
             good = self._held[: self._n].copy()
         if trials < spec.spatial_first:
-            self._filter, self.why = None, f"{trials} of {spec.spatial_first} trials learnt"
+            self._filter, self.why, self.waits = None, f"{trials} of {spec.spatial_first} trials learnt", True
             return
+        self.waits = False
         if self._filter is not None and not due and np.array_equal(good, self._filter.good):
             return
         self._filter = self._made(good)

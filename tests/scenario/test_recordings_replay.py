@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recordings_tools import Live, export, live_of, run, values, watch_plan
+from recordings_tools import Live, export, live_of, numbered, run, values, watch_plan
 from session_tools import hold_tiny, tiny
 
 from rtloop.app import leaving
@@ -35,14 +35,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Live:
         patch.setattr(leaving, "write_report", lambda *a: None)  # its figures take longer than all else
         held = hold_tiny(folder, plan=tiny("M1", "DLPFC", wanted=3, most=4))
     return live_of(held.folder, folder / "plan.toml")
-
-
-def numbered(live: Live, folder: Path) -> Path:
-    """The map that deals the pulses by their number, as the journal says."""
-    rows = [f'"{i}" = "{block}"' for i, (_, block) in enumerate(live.trials, start=1)]
-    path = folder / "numbers.toml"
-    path.write_text("[numbers]\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return path
 
 
 def test_our_own_recording_replayed_as_a_foreign_one_gives_the_live_scores_exactly(
