@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from rtloop.dsp.spec import ChainSpec
 from rtloop.eeg.layout import Channel, Kind, Layout
 from rtloop.eeg.source import EegSource
 from rtloop.errors import ValidationProblem
-from rtloop.model.montage import Montage
+from rtloop.model.montage import Montage, names_for
 from rtloop.model.pulse import PulseSeen, Source
 from rtloop.model.view import View
 from rtloop.plan.load import load_plan
@@ -363,30 +364,25 @@ def usable(ground: Ground, seed: int = 7) -> dict:
     return row
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda x: np.full_like(x, 2e5),
-        lambda x: np.clip(1000 * x, -5000, 5000),
-        lambda x: np.full_like(x, np.nan),
-        lambda x: np.where(np.isfinite(x), np.inf, x),
-        lambda x: np.repeat(x[:1], 16, axis=0),
-    ],
-    ids=["one rail", "clipped", "no numbers", "infinite", "one signal"],
-)
-def test_a_spoilt_trial_among_learnt_ones_is_rejected_and_teaches_nothing(spoil, learnt):
-    for data in trials(3, seed=4):
-        trial = learnt.trial(spoil(data).astype(np.float32))
-        row = told(learnt, trial)
-        assert not row["accepted"]
-        assert trial.clean is not None
-        assert np.isfinite(trial.clean.eeg_uv).all()
-        assert np.isfinite(trial.clean.analytic_re).all()
-        assert not learnt.line.filters.hindered("M1", trial.trial_id)  # rejected, and told so
-    assert learnt.line.scorer("M1", "run").chain.spatial.trials == 12
-    assert (
-        usable(learnt)["numbers"]["spatial_trials"] == 12
-    )  # made anew of the twelve, for the channels are good again
+def test_a_spoilt_trial_among_learnt_ones_is_rejected_and_teaches_nothing(learnt):
+    x, learns = trials(2, seed=4), learnt.line.scorer("M1", "run").chain.spatial
+    for k, spoilt in enumerate((
+        np.full_like(x, 2e5), np.clip(1000 * x, -5000, 5000), np.full_like(x, np.nan), np.full_like(x, np.inf),
+        np.repeat(x[:, :1], 16, axis=1),
+    )):  # fmt: skip
+        before = learns.trials
+        for data in spoilt:
+            trial = learnt.trial(data)
+            row = told(learnt, trial)
+            assert not row["accepted"]
+            assert trial.clean is not None
+            assert np.isfinite(trial.clean.eeg_uv).all()
+            assert np.isfinite(trial.clean.analytic_re).all()
+            assert not learnt.line.filters.hindered("M1", trial.trial_id)  # rejected, and told so
+        assert learns.trials == before
+        assert (
+            usable(learnt, seed=10 + k)["numbers"]["spatial_trials"] == before
+        )  # made anew: the channels are good again
 
 
 def test_a_gap_and_a_pulse_in_the_window_before_spoil_their_trials_alone(learnt):
@@ -451,3 +447,18 @@ def test_data_of_too_few_dimensions_have_no_filter_and_the_reason_is_said(tmp_pa
 def test_a_line_with_too_few_channels_for_the_shipped_chain_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(ValidationProblem, match=r"at least 16 EEG channels; found: 15.*write muscle = false"):
         Ground(tmp_path, Montage.from_names(MONTAGE.names[:15]), SHIPPED)
+
+
+def test_256_channels_with_places_of_their_own_go_through_the_shipped_chain(tmp_path):
+    places = Montage.from_names(names_for(256))
+    net = Montage(names=tuple(f"E{k}" for k in range(1, 257)), positions_m=places.positions_m)
+    g = Ground(tmp_path, net, replace(SHIPPED, spatial_first=4))
+    try:
+        for data in trials(5, 256):
+            trial = g.trial(data)
+            assert trial.verdict.accepted
+        row = told(g, trial)
+        assert row["numbers"]["spatial_trials"] == 4
+        assert g.line.scorer("M1", "run").scores(se=False).score("global").present
+    finally:
+        g.source.close()
