@@ -156,8 +156,11 @@ def test_what_comes_after_the_end_is_offered(
     assert not screen.again.isVisible()
     report = tmp_path / "report.html"
     report.write_text("<p>")
+    assert screen.targets.lines[0].text() == "▲ undecided: about 20 more pulses for each target"
     source.view = a_session(ended=True, report=str(report))
     window.tick()
+    assert "undecided: about 20 more pulses" in screen.question.words.text()  # whole, and not twice
+    assert all(line.isHidden() for line in screen.targets.lines)
     assert screen.again.isVisible()
     assert screen.look_back.isVisible()
     assert screen.report.isVisible()
