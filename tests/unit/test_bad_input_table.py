@@ -323,18 +323,19 @@ def test_names_nobody_knows_are_all_told():
         Montage.from_names(["C3", "E1", "E2"])
 
 
-def test_electrodes_at_one_place_have_no_global_and_it_says_why():
+@pytest.mark.parametrize("spec", [None, SHIPPED], ids=["plain", "shipped"])
+def test_electrodes_at_one_place_have_no_global_and_it_says_why(spec):
     montage = Montage(names=MONTAGE.names, positions_m=np.repeat(MONTAGE.positions_m[:1], 16, axis=0))
-    s = scorer(None, montage)
-    for k, data in enumerate(trials(4)):
+    s = scorer(spec, montage)
+    for k, data in enumerate(trials(4 if spec is None else 11)):
         s.process(epoch(data), k)
     assert "all electrodes lie at one place" in s.scores().score("global").why_absent
 
 
 def test_without_a_coil_every_local_number_is_absent_and_one_that_is_no_number_is_refused(tmp_path):
-    g = Ground(tmp_path, coil_m=None)
+    g = Ground(tmp_path, spec=SHIPPED, coil_m=None)
     try:
-        for data in trials(4):
+        for data in trials(11):
             trial = g.trial(data)
             row = told(g, trial)
         assert trial.scores is not None
