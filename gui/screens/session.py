@@ -200,7 +200,7 @@ class SessionScreen(QWidget):
             splitter.splitterMoved.connect(lambda *_, name=name: self._moved(name))
         chosen = memory.tabs.get("session.side", "")
         for place in range(self.tabs.count()):
-            if self.tabs.tabText(place) == chosen:
+            if self.tabs.tabText(place) == chosen and self.tabs.isTabVisible(place):
                 self.tabs.setCurrentIndex(place)
         self.tabs.currentChanged.connect(self._tab_chosen)
         if memory.latencies_ms:
