@@ -178,10 +178,14 @@ def test_local_synchrony_before_the_pulse_is_seen_and_removed_trials_are_gone():
     k = OngoingKernels(RATE, BEFORE, -0.002)
     good = np.arange(12) < 11
 
-    def run(x, **kw):
+    def run(x, between=False, **kw):
         r = RunningOngoing(k, (0, 1, 2), **kw)
         for i, trial in enumerate(x):
-            r.add(i, trial, good)
+            ring = trial.copy()
+            r.add(i, ring, good)
+            ring[:] = np.nan  # the ring goes on before the trial is summed
+            if between:
+                r.catch_up()
         return r
 
     alone = [epoch(rng, 12) for _ in range(30)]
@@ -193,6 +197,11 @@ def test_local_synchrony_before_the_pulse_is_seen_and_removed_trials_are_gone():
     r.sums.remove(4)
     fresh = run(alone[:4] + alone[5:])
     assert np.allclose(r.sums.pair_values()["dwpli2"], fresh.sums.pair_values()["dwpli2"], atol=1e-5)
+    lazy, eager = run(alone), run(alone, between=True)  # summed between pulses or when asked for: the same
+    assert lazy.latest == eager.latest
+    for name, values in eager.sums.pair_values().items():
+        assert np.array_equal(lazy.sums.pair_values()[name], values)
+    assert lazy.sums.n == 30
 
 
 def test_locking_within_a_trial_is_one_for_equal_channels_and_nothing_for_one():
