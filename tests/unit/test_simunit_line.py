@@ -16,6 +16,7 @@ from simunit_tools import packet
 from hardware_sim.faults import Fault, FaultKind
 from hardware_sim.line import Line, PtyLine, SocketLine, SteppedLine
 from hardware_sim.magstim import Unit200
+from hardware_sim.rapid import UNLOCK_CODE, UnitRapid
 from rtloop.clock import WALL, SteppedClock
 from rtloop.errors import NotReady
 
@@ -63,6 +64,21 @@ def test_a_reply_never_comes_before_its_line_time(line: Line) -> None:
             for n in range(1, 10):
                 assert len(port.read(1)) == 1
                 assert WALL.now_s() - start_s >= (3 + n) * BYTE_S + 0.001, n
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_simulator_that_stands_still_never_tears_what_came_in_one_piece(kind: type[Line]) -> None:
+    line = kind(UnitRapid(version=(9, 0, 0)), WALL)  # type: ignore[call-arg]
+    line.start()
+    try:
+        with host(line) as port:
+            port.write(packet(b"Q" + UNLOCK_CODE.encode()))
+            time.sleep(0.01)  # the unit has begun to listen
+            with line.lock:
+                time.sleep(0.1)
+            assert port.read(3)[:1] == b"Q"
+    finally:
+        line.close()
 
 
 def test_without_a_host_a_keep_alive_is_missed_on_time(line: Line) -> None:
