@@ -17,8 +17,7 @@ def decided(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
 def undecided(scores: Scores) -> Scores:
     """Without those words: where they stand whole beside the table."""
-    told = decided(scores.words)
-    return replace(scores, words=tuple(line for line in scores.words if line not in told)) if told else scores
+    return replace(scores, words=tuple(line for line in scores.words if line.tone is Tone.OFF))
 
 
 def checked(tick: Tick) -> Line:

@@ -68,15 +68,11 @@ class OngoingKernels:
     def n_points(self) -> int:
         return int(self._matrix.shape[1] // 2)
 
-    def apply(self, raw_uv: F32, rows: tuple[int, ...], good: Bool) -> tuple[F32, F32]:
-        """Real and imaginary parts float32[n_rows, n_points] of some rows, referenced to the mean of the good channels.
+    def referenced(self, raw_uv: F32, rows: tuple[int, ...], good: Bool) -> F32:
+        """What is read of some rows, float32[n_rows, n_used] µV, less the mean of the good channels; bad rows are zero.
 
         raw_uv : float32[n_channels, n_samples] from the start of the epoch; good : bool[n_channels]
         """
-        return self.analytic(self.referenced(raw_uv, rows, good))
-
-    def referenced(self, raw_uv: F32, rows: tuple[int, ...], good: Bool) -> F32:
-        """What is read of some rows, float32[n_rows, n_used] µV, less the mean of the good channels; bad rows are zero."""
         before = raw_uv[:, self.columns]
         near = good[list(rows)]
         chosen = before[list(rows)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +114,9 @@ def _bands(scores: Scores) -> list[str]:
 def _defined(rows: Sequence[BesideRow]) -> list[tuple[BesideRow, int]]:
     """Each row with how many rows, itself and those after it, its name and definition hold for; 0: told above already."""
     out: list[tuple[BesideRow, int]] = []
-    for row in rows:
-        if out and (row.measure, row.definition) == (out[-1][0].measure, out[-1][0].definition):
-            first = next(i for i in range(len(out) - 1, -1, -1) if out[i][1])
-            out[first] = (out[first][0], out[first][1] + 1)
-            out.append((row, 0))
-        else:
-            out.append((row, 1))
+    for _, alike in groupby(rows, key=lambda row: (row.measure, row.definition)):
+        first, *others = alike
+        out += [(first, 1 + len(others)), *((row, 0) for row in others)]
     return out
 
 

@@ -90,7 +90,7 @@ class FilterLog:
         for the same reason."""
         told = self._hindered.get(key, {})
         why = told.get(trial_id, "")
-        if not why or list(told.values()).index(why) != list(told).index(trial_id):
+        if trial_id != next((first for first, reason in told.items() if reason == why), None):
             return ""
         return f"{key}: trial {trial_id} counts as it came, not cleaned of artifact patterns: {why}"
 

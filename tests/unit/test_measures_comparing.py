@@ -154,12 +154,12 @@ def test_nothing_at_or_after_the_gap_is_read():
     wild = x.copy()
     wild[:, BEFORE - 2 :] = np.nan
     good = np.ones(4, bool)
-    a, b = k.apply(x, (0, 2), good), k.apply(wild, (0, 2), good)
+    a, b = (k.analytic(k.referenced(eeg, (0, 2), good)) for eeg in (x, wild))
     assert np.array_equal(a[0], b[0])
     assert np.array_equal(a[1], b[1])
     wild = x.copy()
     wild[:, BEFORE - 3] += 1e4 * np.arange(4)  # the last sample that may be read is
-    assert not np.array_equal(a[0], k.apply(wild, (0, 2), good)[0])
+    assert not np.array_equal(a[0], k.analytic(k.referenced(wild, (0, 2), good))[0])
     assert all(p.max() < -0.002 for p in k.points_s.values())
 
 
@@ -167,7 +167,7 @@ def test_the_ongoing_signal_has_the_amplitude_and_phase_of_a_sine_whatever_offse
     k = OngoingKernels(RATE, BEFORE, -0.002)
     t = (np.arange(1400) - BEFORE) / RATE
     x = (7 * np.cos(2 * np.pi * 10 * t + 0.4) + 500 + 100 * t).astype(np.float32)
-    re, im = k.apply(np.stack([x, -x]), (0,), np.ones(2, bool))
+    re, im = k.analytic(k.referenced(np.stack([x, -x]), (0,), np.ones(2, bool)))
     s = k.slices["alpha"]
     wanted = 7 * np.exp(1j * (2 * np.pi * 10 * k.points_s["alpha"] + 0.4))
     assert np.abs(re[0, s] + 1j * im[0, s] - wanted).max() < 0.1
