@@ -201,6 +201,24 @@ class Scores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of texts under a head."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What stands beside the scores of a run: words first, then tables; only words where it is masked."""
+
+    title: str = ""
+    words: tuple[Line, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Head:
     """Electrodes: names in the montage's order, what is wrong with which, where the coil is."""
 
@@ -288,6 +306,7 @@ class Session:
     quality: tuple[
         Line, ...
     ] = ()  # the lights of the block that is looked at, the worst first, and the held channels
+    beside: Beside = field(default_factory=Beside)
 
 
 @dataclass(frozen=True, kw_only=True)

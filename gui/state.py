@@ -11,6 +11,7 @@ from typing import Any
 
 from gui.accounting import latency_shown, pulses_shown
 from gui.asking import always_shown, question_shown
+from gui.beside import beside_shown
 from gui.early import early_shown
 from gui.heading import banner, seat_line, title
 from gui.health import stream_shown, unit_shown
@@ -51,6 +52,7 @@ def session_shown(view: View, live: Live, choice: Choice) -> Session:
         pulses=pulses_shown(view), latency=latency_shown(view), log=log_shown(view.history),
         preflight=_preflight(view.preflight), seat=seat_line(view, live), ended=view.ended is not None,
         report=live.report, quality=quality_shown(view, evoked.block, judged_trial(view.pulses, view.started, choice.trial_id)),
+        beside=beside_shown(view, evoked.block, choice.role),
     )  # fmt: skip
 
 

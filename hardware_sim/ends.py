@@ -13,6 +13,9 @@ from typing import Protocol
 
 from rtloop.errors import NotReady
 
+#: more than the longest packet: a look that comes late never tears what a host has sent in one write
+READ_BYTES = 32
+
 if sys.platform != "win32":
     import pty
     import tty
@@ -32,7 +35,7 @@ class Endpoint(Protocol):
         ...
 
     def read(self) -> bytes:
-        """What the host has sent, at most 16 bytes."""
+        """What the host has sent, at most READ_BYTES."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -105,7 +108,7 @@ class SocketEnd:
         if self._host is None:
             return b""
         try:
-            data = self._host.recv(16)
+            data = self._host.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
             return b""
         except OSError:
@@ -158,7 +161,7 @@ class PtyEnd:
 
     def read(self) -> bytes:
         try:
-            return os.read(self._master, 16)
+            return os.read(self._master, READ_BYTES)
         except OSError:
             return b""
 

@@ -508,11 +508,11 @@ def _processes() -> Iterator[tuple[int, str]]:
 
 
 def shown_texts(window: Window) -> list[str]:
-    """Every word that can be seen in a window now: labels, buttons, tables, lists, titles and texts of plots."""
+    """Every word that can be seen in a window now: labels, buttons, tables, lists, titles, texts of plots, tool tips."""
     import pyqtgraph as pg
-    from PySide6.QtWidgets import QAbstractItemView, QLabel
+    from PySide6.QtWidgets import QAbstractItemView, QLabel, QTextEdit
 
-    texts: list[str] = []
+    texts: list[str] = [window.windowTitle()]
     for widget in window.findChildren(QWidget):
         if not widget.isVisible():
             continue
@@ -520,7 +520,11 @@ def shown_texts(window: Window) -> list[str]:
             texts.append(widget.text())
         elif isinstance(widget, QAbstractItemView) and (model := widget.model()) is not None:
             for i in range(model.rowCount()):
-                texts += [str(model.index(i, j).data() or "") for j in range(model.columnCount())]
+                for j in range(model.columnCount()):
+                    index = model.index(i, j)
+                    texts += [str(index.data() or ""), str(index.data(Qt.ItemDataRole.ToolTipRole) or "")]
+        elif isinstance(widget, QTextEdit):
+            texts.append(widget.toPlainText())
         elif isinstance(widget, pg.PlotWidget):
             texts += [t.toPlainText() for t in widget.scene().items() if isinstance(t, pg.TextItem)]
         texts.append(widget.toolTip())

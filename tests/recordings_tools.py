@@ -77,6 +77,14 @@ def live_of(folder: SessionFolder, plan: Path) -> Live:
     )  # fmt: skip
 
 
+def numbered(live: Live, folder: Path) -> Path:
+    """The map that deals the pulses by their number, as the journal says."""
+    rows = [f'"{i}" = "{block}"' for i, (_, block) in enumerate(live.trials, start=1)]
+    path = folder / "numbers.toml"
+    path.write_text("[numbers]\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
 def mne_raw(data_uv: np.ndarray, names: list[str], rate_hz: float, events: list[tuple[int, str]]) -> Any:
     """An mne Raw of EEG (``data_uv`` [n_samples, n]) with annotations at samples."""
     import mne

@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
 from gui_walk import Walker  # noqa: E402
+from PySide6.QtCore import QCoreApplication  # noqa: E402
 
 from gui.desk import Form  # noqa: E402
 
@@ -41,6 +42,7 @@ class Pictures:
                 continue
             window.choose_theme(theme)
             walker.rest(1.2)
+            QCoreApplication.sendPostedEvents()  # what the last look changed has its new room
             window.grab().save(str(self._folder / f"{name}-{theme}.png"))
             print(f"{name}-{theme}.png", flush=True)
         window.choose_theme("light")
@@ -62,7 +64,10 @@ def form(folder: Path, **changes: object) -> Form:
 def until_pulses(w: Walker, n: int, within_s: float = 120.0) -> None:
     """Until so many trials of the run were accepted; what a stall of this computer disarmed is armed again."""
     for _ in range(round(within_s)):
-        if sum(t.accepted and "/" not in t.block for t in w.shown.trials) >= n:
+        if (
+            w.shown.unit.lamp == "ARMED"
+            and sum(t.accepted and "/" not in t.block for t in w.shown.trials) >= n
+        ):
             return
         if w.phase == "arm" and w.enabled("arm"):
             w.arm()

@@ -177,7 +177,7 @@ class Exchange:
 
 def _whole(reply: bytes | bytearray) -> bool:
     """Whether it ends with its own check byte."""
-    return len(reply) > 1 and bytes(calcCRC(reply[:-1])) == reply[-1:]
+    return bytes(calcCRC(reply[:-1])) == reply[-1:]
 
 
 def _length(reply: bytearray, n_bytes: int | None) -> int:

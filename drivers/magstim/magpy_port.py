@@ -38,7 +38,7 @@ class Held:
     def most_pulses(self) -> int:
         """The most that one fire command gives by these numbers: whichever of a train's own the unit goes by."""
         by_time = math.ceil(self.frequency_hz * self.duration_s)
-        return max(1, self.n_pulses, by_time, 2 if self.power_b_pct_mso > 0 else 1)
+        return max(self.n_pulses, by_time, 2 if self.power_b_pct_mso > 0 else 1)
 
 
 @dataclass(frozen=True, kw_only=True)

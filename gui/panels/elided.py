@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QStyleOption, QWidget
 
 from gui.panels.parts import ToneLabel
 from gui.shown import Fact, Tone
 
 SMALLER = 0.9  # of the window's font
+#: letters of a list of facts against that: the largest with which every value is read whole; longer ones end in dots
+LETTERS = (1.0, 0.95, 0.9, 0.85, 0.8)
+LONG = 18
 
 
 class Elided(ToneLabel):
@@ -20,7 +23,7 @@ class Elided(ToneLabel):
     def __init__(self, parent: QWidget | None = None, *, whole: bool = False) -> None:
         """``whole``: it asks for the room its words need, else it takes what is left."""
         super().__init__(wrap=False, parent=parent)
-        self._meaning, self._bold = "", False
+        self._meaning, self._bold, self._factor = "", False, 1.0
         wide = QSizePolicy.Policy.Preferred if whole else QSizePolicy.Policy.Ignored
         self.setSizePolicy(wide, QSizePolicy.Policy.Fixed)
 
@@ -39,10 +42,17 @@ class Elided(ToneLabel):
             self.updateGeometry()
             self.update()
 
+    def set_factor(self, factor: float) -> None:
+        """Letters against those it has by itself."""
+        if factor != self._factor:
+            self._factor = factor
+            self.updateGeometry()
+            self.update()
+
     def letters(self) -> QFont:
         """The font it is written in."""
         font = QFont(self.font())
-        font.setPointSizeF(SMALLER * self.font().pointSizeF())
+        font.setPointSizeF(SMALLER * self._factor * self.font().pointSizeF())
         font.setBold(self._bold)
         return font
 
@@ -70,6 +80,7 @@ class FactLines(QWidget):
         super().__init__(parent)
         self._columns = columns
         self._facts: tuple[Fact, ...] = ()
+        self._factor = 1.0
         self._cells: list[tuple[Elided, Elided]] = []
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -90,6 +101,30 @@ class FactLines(QWidget):
                 name.say(fact.name, meaning=fact.meaning)
                 value.say(fact.value, fact.tone, fact.meaning)
         self._facts = facts
+        self._fit(self._factor)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit(1.0)
+
+    def _fit(self, most: float) -> None:
+        """Letters that fit, not larger than ``most``: with each new trial they would change else."""
+        cells = self._cells[: len(self._facts)]
+        rows = -(-len(cells) // self._columns) or 1
+        for self._factor in (f for f in LETTERS if f <= most):
+            for name, value in self._cells:
+                name.set_factor(self._factor)
+                value.set_factor(self._factor)
+            names = sum(
+                max(name.sizeHint().width() for name, _ in cells[i : i + rows])
+                for i in range(0, len(cells), rows)
+            )
+            values = max(
+                (value.sizeHint().width() for _, value in cells if len(value.text()) <= LONG), default=0
+            )
+            gaps = self._grid.horizontalSpacing() * (2 * self._columns - 1)
+            if names + self._columns * values + gaps <= self.width():
+                break
 
     def _place(self, n: int) -> None:
         while len(self._cells) < n:

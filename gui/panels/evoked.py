@@ -43,6 +43,7 @@ class EvokedPanel(Panel):
         self.butterfly = Butterfly(theme, corner="average, µV", unit_below="")
         self.butterfly.setMinimumHeight(70)
         self.butterfly.getPlotItem().getAxis("bottom").setStyle(showValues=False)
+        self.butterfly.getPlotItem().getAxis("bottom").setHeight(8)  # half of the lowest number: -15 is no 15
         self.power = Plot(theme, corner="GMFP, µV", unit_below="ms")
         self.power.setFixedHeight(POWER_PX)
         self.power.setToolTip("GMFP: standard deviation over channels of the average, µV")

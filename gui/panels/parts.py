@@ -16,7 +16,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QBrush, QColor, QStandardItem, QStandardItemModel
+from PySide6.QtGui import QBrush, QColor, QResizeEvent, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.panels.title import Title
 from gui.shown import Button, Fact, Line, Tone
 from gui.theme import Theme, words
 
@@ -81,11 +82,7 @@ class Panel(QFrame):
         self.theme = theme
         self.setProperty("panel", "true")
         self.setAccessibleName(title)
-        self.title = QLabel(title)
-        self.title.setProperty("role", "title")
-        self.title.setTextFormat(Qt.TextFormat.PlainText)
-        self.title.setToolTip(meaning)
-        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.title = Title(title, meaning)
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(8, 5, 8, 6)
         self.body.setSpacing(4)
@@ -103,6 +100,7 @@ class Panel(QFrame):
         """Change the title."""
         if self.title.text() != text:
             self.title.setText(text)
+            self.title.tell()
             self.setAccessibleName(text)
 
     def set_theme(self, theme: Theme) -> None:
@@ -111,11 +109,13 @@ class Panel(QFrame):
 
 
 class FactGrid(QWidget):
-    """Names and values, in ``columns`` pairs of columns; a value's tone is colour and symbol, its meaning the tool tip."""
+    """Names and values, in up to ``columns`` pairs of columns: as many as have room for every name and value in one line,
+    else one pair, whose values wrap. A value's tone is colour and symbol, its meaning the tool tip."""
 
     def __init__(self, columns: int = 1, size: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._columns, self._size = columns, size
+        self.columns = columns  # as they are laid now
         self._facts: tuple[Fact, ...] = ()
         self._cells: list[tuple[QLabel, ToneLabel]] = []
         self._grid = QGridLayout(self)
@@ -142,20 +142,56 @@ class FactGrid(QWidget):
                 name.setToolTip(facts[i].meaning)
                 value.setToolTip(facts[i].meaning)
         self._facts = facts
+        names = self._widest(self._columns)[::2]
+        gaps = self._grid.horizontalSpacing() * (2 * self._columns - 1)
+        self.setMinimumWidth(sum(names) + gaps)  # does not change with the columns that are laid
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _widest(self, columns: int) -> list[int]:
+        """Width that each column needs where nothing wraps: names, values, names, values ..."""
+        wide = [0] * (2 * columns)
+        for i, (name, value) in enumerate(self._cells[: len(self._facts)]):
+            at = 2 * (i % columns)
+            wide[at] = max(wide[at], name.sizeHint().width())
+            wide[at + 1] = max(wide[at + 1], value.fontMetrics().horizontalAdvance(value.text()) + 2)
+        return wide
+
+    def _fit(self) -> None:
+        gap = self._grid.horizontalSpacing()
+        fits = next(
+            (
+                c
+                for c in range(self._columns, 1, -1)
+                if sum(self._widest(c)) + gap * (2 * c - 1) <= self.width()
+            ),
+            1,
+        )
+        if fits == self.columns:
+            return
+        self.columns = fits
+        for column in range(self._columns):
+            self._grid.setColumnStretch(2 * column + 1, int(column < fits))
+        for i in range(len(self._cells)):
+            self._lay(i)
+
+    def _lay(self, i: int) -> None:
+        row, column = divmod(i, self.columns)
+        for j, cell in enumerate(self._cells[i]):
+            self._grid.addWidget(cell, row, 2 * column + j, Qt.AlignmentFlag.AlignTop)
 
     def _add(self) -> None:
-        i = len(self._cells)
         name, value = QLabel(self), ToneLabel(self._size, parent=self)
         name.setProperty("tone", str(Tone.OFF))
         name.setTextFormat(Qt.TextFormat.PlainText)
         if self._size:
             name.setProperty("letters", self._size)
         value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        row, column = divmod(i, self._columns)
-        top = Qt.AlignmentFlag.AlignTop
-        self._grid.addWidget(name, row, 2 * column, top)
-        self._grid.addWidget(value, row, 2 * column + 1, top)
         self._cells.append((name, value))
+        self._lay(len(self._cells) - 1)
 
 
 class WordButton(QWidget):

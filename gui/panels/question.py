@@ -6,6 +6,8 @@ the names of their keys, which their tool tips hold) until they fit, and one lin
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QFont, QFontMetrics, QKeySequence, QPaintEvent, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
@@ -29,6 +31,7 @@ from gui.theme import BIG_PT, MIDDLE_PT, SMALL_PT, Theme, words
 #: letters of the first row, biggest first: (the expected answer, the others)
 _LETTERS = (("big", "middle"), ("middle", "middle"), ("middle", "small"), ("small", "small"))
 _POINTS = {"big": BIG_PT, "middle": MIDDLE_PT, "small": SMALL_PT}
+_WRAPPED = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap)
 _BESIDE_PX = 30  # padding and border of a button, both sides
 
 
@@ -52,10 +55,13 @@ def _metrics(size_pt: float, bold: bool = False) -> QFontMetrics:
 class Asked(ToneLabel):
     """Words in the room of two lines: big if they fit so, else smaller; the tool tip holds them whole."""
 
+    GOES_ON = "… (it goes on in the report)"
+
     def __init__(self) -> None:
         super().__init__("big")
         self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self._scale = 1.0
+        self._scale, self._free = 1.0, False
+        self._short: str | None = None
 
     def set_scale(self, scale: float) -> None:
         """Its height follows from the scale alone."""
@@ -74,6 +80,7 @@ class Asked(ToneLabel):
 
     def set_free(self, free: bool) -> None:
         """Take all the room there is, or two lines."""
+        self._free = free
         place = Qt.AlignmentFlag.AlignTop if free else Qt.AlignmentFlag.AlignVCenter
         self.setAlignment(Qt.AlignmentFlag.AlignLeft | place)
         if free:
@@ -89,15 +96,37 @@ class Asked(ToneLabel):
     def minimumSizeHint(self) -> QSize:
         return QSize(60, self.minimumHeight())
 
+    def written(self) -> str:
+        """What of it can be read: whole, or cut after a word where even small letters have no room."""
+        return self.text() if self._short is None else self._short
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._short is None:
+            super().paintEvent(event)
+            return
+        painter, option = QStylePainter(self), QStyleOption()
+        option.initFrom(self)
+        painter.setPen(option.palette.color(self.foregroundRole()))
+        painter.drawText(self.rect(), _WRAPPED, self._short)
+        painter.end()
+
     def _fit(self) -> None:
         room = QRect(0, 0, max(40, self.width() - 2), 10_000)
+
+        def fits(metrics: QFontMetrics, text: str) -> bool:
+            return metrics.boundingRect(room, _WRAPPED, text).height() <= self.height()
+
+        self._short = None
         for letters in ("big", "middle", "small"):
             metrics = _metrics(_POINTS[letters] * self._scale)
-            if (
-                metrics.boundingRect(room, int(Qt.TextFlag.TextWordWrap), self.text()).height()
-                <= self.height()
-            ):
+            if fits(metrics, self.text()):
                 break
+        else:
+            end = self.GOES_ON if self._free else "…"
+            cuts = [i for i, c in enumerate(self.text()) if c in " \n"]
+            n = bisect_left(cuts, True, key=lambda i: not fits(metrics, self.text()[:i] + end))
+            self._short = self.text()[: cuts[n - 1] if n else 0] + end
+            self.update()
         if self.property("letters") != letters:
             self.setProperty("letters", letters)
             style_again(self)

@@ -19,6 +19,7 @@ from rtloop.model.samples import F64
 STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 MARKS = {"o": "●", "s": "■", "t": "▼", "d": "◆"}  # as pyqtgraph calls them, as they are written
 _ROOM_FOR_NAMES = (0.06, 0.3)  # of the width, right of the wanted number
+_CORNER = 0.6  # of the width, at most
 _NAMES_APART = 0.14  # of the height, at least
 
 
@@ -33,12 +34,14 @@ class _Drawn:
 class ScorePlot(Plot):
     """One score of all targets over accepted pulses; colour, line style, marker and name per target."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None, *, corner: str) -> None:
+    def __init__(self, theme: Theme, parent: QWidget | None = None, *, corner: str, more: str = "") -> None:
+        """``more`` stands after ``corner`` where the curves' names have room beside it."""
+        self._corners = (corner + more, corner)
         self.drawn: dict[str, _Drawn] = {}
         self._order: tuple[str, ...] = ()
         self._series: dict[str, Series] = {}
         self.n_set = 0
-        super().__init__(theme, parent, corner=corner)
+        super().__init__(theme, parent, corner=corner + more)
         self.getPlotItem().disableAutoRange()
         self._range: tuple[float, ...] = ()
         self._wanted = 0
@@ -134,6 +137,10 @@ class ScorePlot(Plot):
         low, high = _outward(low), _outward(high) or 1.0
         metrics = QFontMetricsF(self.font())
         box = self.getPlotItem().getViewBox()
+        whole, short = self._corners
+        text = whole if metrics.horizontalAdvance(whole) < _CORNER * box.width() else short
+        if self.corner.toPlainText() != text:
+            self.corner.setPlainText(text)
         wide = max([metrics.horizontalAdvance(target) for *_, target in last], default=0.0) + 16
         room_x = min(max(wide / max(box.width(), 100.0), _ROOM_FOR_NAMES[0]), _ROOM_FOR_NAMES[1])
         right = most / (1.0 - room_x)
@@ -180,7 +187,7 @@ class ScoresPanel(Panel):
         self.masked = ToneLabel("big")
         self.masked.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.local = ScorePlot(theme, corner="LOCAL × 1000")
-        self.global_ = ScorePlot(theme, corner="GLOBAL × 1000 · by accepted pulses")
+        self.global_ = ScorePlot(theme, corner="GLOBAL × 1000", more=" · by accepted pulses")
         self.bands = QComboBox()
         self.bands.setAccessibleName("Band")
         self.bands.activated.connect(lambda i: self.band.emit(self.bands.itemText(i)))

@@ -32,7 +32,7 @@ COLUMNS = (
     ),
     ("State", "where this target stands in the plan"),
 )
-_MASKED = range(3, 8)
+_MASKED = (3, 4, 6, 7)  # not SNR: it tells of the recording
 #: letters of the table against the window's font: the largest with which all rows and columns are seen
 LETTERS = (1.3, 1.15, 1.0, 0.9, 0.82, 0.75)
 NOTES = 0.9

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.panels.beside import BesidePanel
 from gui.panels.early import EarlyPanel
 from gui.panels.evoked import EvokedPanel
 from gui.panels.head import HeadPanel
@@ -40,7 +41,7 @@ from gui.screens.bound import BoundKeys
 from gui.screens.column import Column, Either, Rest
 from gui.screens.copies import Copies
 from gui.screens.simulated import SimulatedSheet
-from gui.screens.told import answered, checked, decided
+from gui.screens.told import answered, checked, decided, undecided
 from gui.shown import Line, Session, Tone
 from gui.theme import Theme
 
@@ -74,7 +75,11 @@ class SessionScreen(QWidget):
         self.scores, self.targets, self.head = ScoresPanel(theme), TargetTable(theme), HeadPanel(theme)
         self.latency, self.log, self.checks = LatencyPanel(theme), LogPanel(theme), LogPanel(theme)
         self.checks.set_title("Pre-flight")
-        self.question, self.quality = QuestionPanel(theme), QualityPanel(theme)
+        self.question, self.quality, self.beside = (
+            QuestionPanel(theme),
+            QualityPanel(theme),
+            BesidePanel(theme),
+        )
         self.sheet = SimulatedSheet()
         self._arrange()
         self._wire()
@@ -85,8 +90,8 @@ class SessionScreen(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for name, panel in (
-            ("Live traces", self.traces), ("Trials", self.trials), ("Quality", self.quality), ("Log", self.log),
-            ("Pulses", self.pulses.rows), ("Pre-flight", self.checks), ("Simulated", self.sheet),
+            ("Live traces", self.traces), ("Trials", self.trials), ("Quality", self.quality), ("Beside", self.beside),
+            ("Log", self.log), ("Pulses", self.pulses.rows), ("Pre-flight", self.checks), ("Simulated", self.sheet),
         ):  # fmt: skip
             self.tabs.addTab(panel, name)
         self._offer(self.sheet, False)
@@ -99,9 +104,7 @@ class SessionScreen(QWidget):
         self.eithers: dict[str, Either] = {}
         for panel, least_px in LEAST_HEIGHT_PX.items():
             getattr(self, panel).setMinimumHeight(least_px)
-        for field in (
-            self.evoked.fields
-        ):  # three figures fit; their usual width would make the column too wide for a small screen
+        for field in self.evoked.fields:  # three figures fit; their usual width is too much here
             field.setMinimumWidth(52)
         self._column("a", (self.unit, 0), (self.stream, 0), (self.progress, 1), (self.pulses, 0))
         self._column("b", (self.trial, 5), (self.tabs, 4))
@@ -177,9 +180,8 @@ class SessionScreen(QWidget):
         self.bedside = QPushButton("Simulated bedside  Ctrl+B")
         self.bedside.setProperty("thin", "true")
         self.bedside.setCheckable(True)
-        self.again, self.look_back, self.report = (
-            QPushButton(t) for t in ("New session", "Review it", "Open the report")
-        )
+        texts = ("New session", "Review it", "Open the report")
+        self.again, self.look_back, self.report = (QPushButton(text) for text in texts)
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.note, 4)
@@ -198,7 +200,7 @@ class SessionScreen(QWidget):
             splitter.splitterMoved.connect(lambda *_, name=name: self._moved(name))
         chosen = memory.tabs.get("session.side", "")
         for place in range(self.tabs.count()):
-            if self.tabs.tabText(place) == chosen:
+            if self.tabs.tabText(place) == chosen and self.tabs.isTabVisible(place):
                 self.tabs.setCurrentIndex(place)
         self.tabs.currentChanged.connect(self._tab_chosen)
         if memory.latencies_ms:
@@ -277,7 +279,7 @@ class SessionScreen(QWidget):
         self._theme = theme
         for panel in (
             self.unit, self.stream, self.progress, self.pulses, self.trial, self.trials, self.traces, self.evoked, self.early,
-            self.scores, self.targets, self.head, self.latency, self.log, self.checks, self.quality, self.question,
+            self.scores, self.targets, self.head, self.latency, self.log, self.checks, self.quality, self.beside, self.question,
         ):  # fmt: skip
             panel.set_theme(theme)
         scale = self._window.scale
@@ -302,7 +304,8 @@ class SessionScreen(QWidget):
         draw("progress", lambda: self.progress.show_it(shown.progress))
         draw("pulses", lambda: self.pulses.show_it(shown.pulses))
         draw("early", lambda: self.early.show_it(shown.early))
-        draw("targets", lambda: self.targets.show_it(shown.scores))
+        over = self._review or shown.ended
+        draw("targets", lambda: self.targets.show_it(undecided(shown.scores) if over else shown.scores))
         copies, head = self._copies, shown.head
         for name, drawn_anew in (
             ("scores", lambda: self.scores.show_it(shown.scores)),
@@ -317,6 +320,8 @@ class SessionScreen(QWidget):
         draw("quality", lambda: self.quality.show_it(shown.quality))
         draw("log", lambda: self.log.show_it(shown.log))
         draw("checks", lambda: self.checks.show_it(tuple(checked(t) for t in shown.preflight)))
+        if self.beside.isVisible():
+            draw("beside", lambda: self.beside.show_it(shown.beside))
         if self.traces.isVisible():
             draw("traces", lambda: self._show_traces(shown, source))
         self._show_edges(shown, numbers)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from gui.shown import Line, Tick, Tone
+from gui.shown import Line, Scores, Tick, Tone
 
 ANSWER_SHOWN_S = 12.0
 
@@ -12,6 +13,11 @@ ANSWER_SHOWN_S = 12.0
 def decided(lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """Of the words below the table those that say what was decided: not what its columns mean."""
     return tuple(line for line in lines if line.tone is not Tone.OFF)
+
+
+def undecided(scores: Scores) -> Scores:
+    """Without those words: where they stand whole beside the table."""
+    return replace(scores, words=tuple(line for line in scores.words if line.tone is Tone.OFF))
 
 
 def checked(tick: Tick) -> Line:

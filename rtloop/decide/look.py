@@ -239,9 +239,12 @@ def _leader(candidates: Sequence[Candidate], spec: LookSpec) -> tuple[Candidate,
     return ordered[0], ordered[1:]
 
 
-def _variance(c: Candidate, scale: Scale, spec: LookSpec) -> float:
+def _variance(c: Candidate, scale: Scale, spec: LookSpec, more: int = 0) -> float:
+    """``more``: as it will be after so many further visits."""
+    e = c.score(scale)
+    e = replace(e, se=e.se * math.sqrt(e.n / (e.n + more * spec.block)))
     return boundary.variance(
-        c.score(scale), visits=c.visits, placement_sd=spec.placement_sd, place_spread=spec.place_spread
+        e, visits=c.visits + more, placement_sd=spec.placement_sd, place_spread=spec.place_spread
     )
 
 
@@ -252,12 +255,5 @@ def _z(leader: Candidate, other: Candidate, scale: Scale, spec: LookSpec) -> flo
 
 def _hope(leader: Candidate, other: Candidate, scale: Scale, spec: LookSpec, left: int) -> float:
     gap = _asked(other, scale, spec) - _asked(leader, scale, spec)
-    now = cap = 0.0
-    for c in (leader, other):
-        now += _variance(c, scale, spec)
-        e = c.score(scale)
-        pulses = replace(e, se=e.se * math.sqrt(e.n / (e.n + left * spec.block)))
-        cap += boundary.variance(
-            pulses, visits=c.visits + left, placement_sd=spec.placement_sd, place_spread=spec.place_spread
-        )
+    now, cap = (sum(_variance(c, scale, spec, more) for c in (leader, other)) for more in (0, left))
     return boundary.chance_left(gap, now, cap)

@@ -206,7 +206,7 @@ class Chain:
             if self._clean_in_space(self.spatial, y, good, bad):
                 self._earlier.end()
             else:
-                if spec.reclean_earlier:
+                if spec.reclean_earlier and self.spatial.waits:
                     self._earlier.keep(
                         trial_id,
                         Uncleaned(

@@ -37,8 +37,11 @@ class AddedLocking:
         self._re: F32 = np.ascontiguousarray(both.real, dtype=np.float32)
         self._im: F32 = np.ascontiguousarray(both.imag, dtype=np.float32)
         self._n = n_channels
-        self._sums: C64 = np.zeros((2, len(rows), n_channels, n_channels), dtype=np.complex64)
-        self._counts: F32 = np.zeros((n_channels, n_channels), dtype=np.float32)
+        self._first, self._second = np.triu_indices(n_channels, 1)
+        n_pairs = self._first.size
+        self._sums: C64 = np.zeros((2, len(rows), n_pairs), dtype=np.complex64)
+        self._counts: F32 = np.zeros(n_pairs, dtype=np.float32)
+        self._work: C64 = np.zeros((2, len(rows), n_pairs), dtype=np.complex64)
         self._latest: tuple[C64, C64, Bool] | None = None
         self.n = 0
 
@@ -58,10 +61,15 @@ class AddedLocking:
         """Add the noted trial if it was accepted; the number for its verdict, from FEWEST trials on."""
         latest, self._latest = self._latest, None
         if latest is not None and accepted:
-            good = latest[2]
-            both = good[:, None] & good[None]
+            both = latest[2][self._first] & latest[2][self._second]
+            of_pair, other = self._work
             for sums, u in zip(self._sums, latest[:2], strict=True):
-                sums += (u[:, :, None] * u[:, None, :].conj()) * both
+                # "clip" writes into ``out`` without a copy
+                np.take(u, self._first, axis=1, out=of_pair, mode="clip")
+                np.take(u.conj(), self._second, axis=1, out=other, mode="clip")
+                of_pair *= other
+                of_pair *= both
+                sums += of_pair
             self._counts += both
             self.n += 1
         value = self.value()
@@ -69,11 +77,10 @@ class AddedLocking:
 
     def value(self) -> float:
         """Mean over pairs, bands and instants of PLV with the stage less PLV without; NaN below FEWEST trials."""
-        a, b = np.triu_indices(self._n, 1)
-        n = self._counts[a, b]
-        known = n >= FEWEST
+        known = self._counts >= FEWEST
         if self.n < FEWEST or not known.any():
             return math.nan
-        plv = np.abs(self._sums[:, :, a[known], b[known]]) / n[known]
+        plv = np.abs(self._sums)
+        plv = plv / self._counts if known.all() else plv[:, :, known] / self._counts[known]
         without, with_it = plv.mean(axis=(1, 2), dtype=np.float64)
         return float(with_it - without)

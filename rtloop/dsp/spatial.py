@@ -4,8 +4,8 @@ Past pulses only: the filter for a trial is made from trials before it. It is ma
 when they change it is made anew. Until ``spatial_first`` trials have been learnt, trials pass as they are. The
 pre-pulse covariance gives SOUND's noise, for the whole epoch; the patterns are taken out from the gap on only. The
 gap belongs to it: the bridge rests on samples with the artifact and would carry it into every kernel that reaches
-there. ``prepare`` may be called between pulses: it does what the next trial would have to do first, and changes no
-result.
+there. ``prepare`` may be called between pulses: it does what the next trial would have to do first (what the last one
+teaches, the next filter), and changes no result.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SpatialFilter:
 class SpatialStage:
     """SOUND and the removal of artifact patterns at the low rate (``ChainSpec.sound``, ``ChainSpec.muscle``).
 
-    ``used`` the filter of the last trial, or None with ``why`` in words.
+    ``used`` the filter of the last trial, or None with ``why`` in words; ``waits``: for it came before there could be one.
     """
 
     def __init__(
@@ -87,9 +87,12 @@ class SpatialStage:
             )  # before, after; the same of the differences
             for k in range(4)
         ]
-        self._latest: F32 = np.zeros((4, width, width), dtype=np.float32)
+        self._latest: F32 = np.zeros((width, width), dtype=np.float32)
         self._second: F32 = np.zeros((max(b - a, d - c), width), dtype=np.float32)
+        self._rows: F32 = np.zeros((times_s.size, width), dtype=np.float32)
+        self._amounts: F32 = np.zeros((2, width), dtype=np.float32)
         self._held: Bool = np.zeros(width, dtype=np.bool_)
+        self._teaches = False  # the held trial counts and is not in the moments yet
         flank = np.clip((times_s - spec.gap_s[0]) / FLANK_S + 1.0, 0.0, 1.0)
         flank *= np.clip((spec.muscle_until_s - times_s) / FLANK_S + 0.5, 0.0, 1.0)
         weight = (0.5 - 0.5 * np.cos(np.pi * flank)).astype(np.float32)
@@ -102,12 +105,12 @@ class SpatialStage:
         self._filter: SpatialFilter | None = None
         self._made_at = -1
         self.used: SpatialFilter | None = None
-        self.why = "no trial yet"
+        self.why, self.waits = "no trial yet", True
 
     @property
     def trials(self) -> int:
         """Trials learnt from."""
-        return self._moments[0].n
+        return self._moments[0].n + self._teaches
 
     def numbers(self) -> dict[str, float]:
         """For the verdict of the last trial: trials its filter rests on (0: not cleaned), patterns taken out, and where
@@ -133,46 +136,57 @@ class SpatialStage:
         begins."""
         if self.trials < self._spec.spatial_first:
             return np.zeros(self._n, dtype=np.bool_)
+        self._catch_up()
         return good & ~self._moments[0].known(self._spec.spatial_first)[: self._n]
 
     def see(self, raw: F32) -> None:
         """A trial's raw rows float32[n_in, padded channels], before the bridge."""
+        self._catch_up()
         if self._early is not None:
             self._early.see(raw)
 
     def hold(self, rows: F32, good: Bool, amounts: F32) -> None:
-        """Note the moments of a trial before it is cleaned; ``learn`` counts them.
+        """Note a trial before it is cleaned; ``learn`` says whether it counts.
 
         rows : float32[n_times, padded channels] µV, average-referenced, bad channels zero; good : bool[n_channels];
         amounts : float32[2, padded channels] offset and slope that were taken out
         """
+        self._catch_up()
         self._held[: self._n] = good
-        if self._early is not None:
-            self._early.hold(rows, self._held, amounts)
+        self._rows[:], self._amounts[:] = rows, amounts
+
+    def learn(self, verdict: Verdict) -> bool:
+        """The held trial counts, unless it was rejected for more than what this stage cleans; True if it does. What it
+        teaches is worked out by ``prepare`` or with the next trial: no score waits for it."""
+        self._teaches = all(reason[0] in TEACHES_DESPITE for reason in verdict.reasons)
+        return self._teaches
+
+    def _catch_up(self) -> None:
+        """Add the moments of the held trial, if it counts and has not been added."""
+        if not self._teaches:
+            return
+        self._teaches = False
         for k, span in enumerate((self._before, self._after)):
-            x = rows[span]
-            np.matmul(x.T, x, out=self._latest[k])
-            self._latest[k] /= np.float32(len(x))
+            x = self._rows[span]
+            self._add(k, x)
             if self._spec.muscle_fast:
                 d = self._second[: len(x) - 2]
                 np.add(x[2:], x[:-2], out=d)
                 d -= x[1:-1]
                 d -= x[1:-1]
-                np.matmul(d.T, d, out=self._latest[2 + k])
-                self._latest[2 + k] /= np.float32(len(d))
-
-    def learn(self, verdict: Verdict) -> bool:
-        """Count the held trial, unless it was rejected for more than what this stage cleans; True if it counted."""
-        if not all(reason[0] in TEACHES_DESPITE for reason in verdict.reasons):
-            return False
-        for k in range(4 if self._spec.muscle_fast else 2):
-            self._moments[k].add(self._latest[k], self._held)
+                self._add(2 + k, d)
         if self._early is not None:
+            self._early.hold(self._rows, self._held, self._amounts)
             self._early.learn(self._held)
-        return True
+
+    def _add(self, k: int, x: F32) -> None:
+        np.matmul(x.T, x, out=self._latest)
+        self._latest /= np.float32(len(x))
+        self._moments[k].add(self._latest, self._held)
 
     def prepare(self, good: Bool | None = None) -> None:
         """Make the filter for the next trial if it is due; ``good`` None: the channels of the last trial."""
+        self._catch_up()
         spec, trials = self._spec, self.trials
         due = self._made_at < 0 or trials >= self._made_at + spec.spatial_every
         if good is None:
@@ -180,8 +194,9 @@ class SpatialStage:
                 return  # which channels are good is known with the next trial only: it makes its own if they differ
             good = self._held[: self._n].copy()
         if trials < spec.spatial_first:
-            self._filter, self.why = None, f"{trials} of {spec.spatial_first} trials learnt"
+            self._filter, self.why, self.waits = None, f"{trials} of {spec.spatial_first} trials learnt", True
             return
+        self.waits = False
         if self._filter is not None and not due and np.array_equal(good, self._filter.good):
             return
         self._filter = self._made(good)

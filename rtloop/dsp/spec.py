@@ -207,6 +207,12 @@ class ChainSpec:
             ),
         )
 
+    def without_learning(self) -> ChainSpec:
+        """The same without what is learnt from past pulses, and what hangs on it: for samples without one, or for times alone."""
+        return replace(
+            self, sound=False, muscle=False, decay_first=False, leave_out_first=False, reclean_earlier=False
+        )
+
     def fitted_to(self, start_s: float, end_s: float) -> ChainSpec:
         """The same settings on a recording that only reaches from ``start_s`` to ``end_s``."""
         a, b = max(self.epoch_s[0], start_s), min(self.epoch_s[1], end_s)

@@ -68,8 +68,8 @@ class OngoingKernels:
     def n_points(self) -> int:
         return int(self._matrix.shape[1] // 2)
 
-    def apply(self, raw_uv: F32, rows: tuple[int, ...], good: Bool) -> tuple[F32, F32]:
-        """Real and imaginary parts float32[n_rows, n_points] of some rows, referenced to the mean of the good channels.
+    def referenced(self, raw_uv: F32, rows: tuple[int, ...], good: Bool) -> F32:
+        """What is read of some rows, float32[n_rows, n_used] µV, less the mean of the good channels; bad rows are zero.
 
         raw_uv : float32[n_channels, n_samples] from the start of the epoch; good : bool[n_channels]
         """
@@ -83,6 +83,10 @@ class OngoingKernels:
             else:
                 mean = before[good].mean(axis=0, dtype=np.float32)
             chosen[near] -= mean
+        return chosen
+
+    def analytic(self, chosen: F32) -> tuple[F32, F32]:
+        """Real and imaginary parts float32[n_rows, n_points] of ``referenced`` rows, which lose their offset here."""
         chosen -= chosen.mean(axis=1, keepdims=True)  # amplifiers hold offsets of many mV
         both = chosen @ self._matrix
         n = self.n_points
@@ -93,20 +97,44 @@ class RunningOngoing:
     """Synchrony of the electrodes near the coil before the pulse, over the trials that count.
 
     ``sums`` (a ``RunningConnectivity`` of the rows given, over the ongoing instants) gives the measures and their
-    leave-one-out; ``latest`` is the locking within the newest trial.
+    leave-one-out; ``latest`` is the locking within the newest trial. A trial is summed by ``catch_up``, between pulses, or when
+    it is first asked for: no score of its own pulse waits for it.
     """
 
     def __init__(self, kernels: OngoingKernels, rows: tuple[int, ...], *, capacity: int = 400) -> None:
         self.kernels, self.rows = kernels, rows
-        self.sums = RunningConnectivity(len(rows), kernels.slices, capacity=capacity)
-        self.latest: dict[str, float] = {}
+        self._sums = RunningConnectivity(len(rows), kernels.slices, capacity=capacity)
+        self._latest: dict[str, float] = {}
+        self._waiting: tuple[int, F32, Bool, bool] | None = None
+
+    @property
+    def sums(self) -> RunningConnectivity:
+        """Of all trials that came."""
+        self.catch_up()
+        return self._sums
+
+    @property
+    def latest(self) -> dict[str, float]:
+        """``locking_within`` the newest trial."""
+        self.catch_up()
+        return self._latest
 
     def add(self, trial_id: int, raw_uv: F32, good: Bool, *, counts: bool = True) -> None:
-        """Take one raw epoch float32[n_channels, n_samples] µV; bool[n_channels] good. Errors as ``sums.add``."""
-        re, im = self.kernels.apply(raw_uv, self.rows, good)
-        near = good[list(self.rows)]
-        self.sums.add(trial_id, re, im, near, counts=counts)
-        self.latest = locking_within(re[near], im[near], self.kernels.slices)
+        """Take one raw epoch float32[n_channels, n_samples] µV; bool[n_channels] good. ``catch_up`` sums it; its errors are
+        those of ``RunningConnectivity.add``."""
+        self.catch_up()
+        chosen = self.kernels.referenced(raw_uv, self.rows, good)
+        self._waiting = trial_id, chosen, good[list(self.rows)], counts
+
+    def catch_up(self) -> None:
+        """Sum the trial that waits for it, if one does."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        trial_id, chosen, near, counts = waiting
+        re, im = self.kernels.analytic(chosen)
+        self._sums.add(trial_id, re, im, near, counts=counts)
+        self._latest = locking_within(re[near], im[near], self.kernels.slices)
 
 
 def locking_within(re: F32, im: F32, slices: dict[str, slice]) -> dict[str, float]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from rtloop.errors import IntegrityProblem
 from rtloop.model.estimate import BANDS_HZ, MEASURES, POOLED, Estimate, Scores
-from rtloop.record.report_input import ReportInput
+from rtloop.record.report_input import BesideRow, ReportInput
 
 ABSENT = "–"
 #: letters of an answer that are still set large
@@ -46,6 +48,13 @@ def number(value: float | int | None, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
+def probability(p: float | None) -> str:
+    """A probability; the ends without figures that sampling error alone cannot give."""
+    if p is None or not math.isfinite(p):
+        return ABSENT
+    return "< 0.001" if p < 0.001 else "> 0.999" if p > 0.999 else number(p, 3)
+
+
 def limit(worse: str, at: float | None) -> str:
     """Where a light begins; a dash where it never does."""
     return ABSENT if at is None else f"{'>' if worse == 'above' else '<'} {number(at)}"
@@ -77,12 +86,15 @@ def with_error(e: Estimate | None) -> str:
         return ABSENT
     if not e.present or not math.isfinite(e.value):
         return f"{ABSENT} ({e.why_absent or 'no number'})"
-    error = (
-        f" ± {number(e.se, 3)}"
-        if math.isfinite(e.se)
-        else " (no interval: the trials give no standard error)"
-    )
-    return f"{number(e.value)}{error}" + (f" {e.unit}" if e.unit else "")
+    if not math.isfinite(e.se):
+        told = f"{number(e.value)} (no interval: the trials give no standard error)"
+    elif e.se > 1e-4:  # two figures of the error, and no figure of the value beyond them
+        digits = max(0, 1 - math.floor(math.log10(e.se)))
+        value = round(e.value, digits) + 0.0  # no minus before zero
+        told = f"{value:.{digits}f} ± {e.se:.{digits}f}"
+    else:
+        told = f"{number(e.value)} ± {number(e.se, 2)}"
+    return told + (f" {e.unit}" if e.unit else "")
 
 
 def evoked_name(name: str) -> str:
@@ -97,6 +109,15 @@ def _bands(scores: Scores) -> list[str]:
     found = {b for scopes in scores.connectivity.values() for bands in scopes.values() for b in bands}
     known = [b for b in (POOLED, *BANDS_HZ) if b in found]
     return known + sorted(found - set(known))
+
+
+def _defined(rows: Sequence[BesideRow]) -> list[tuple[BesideRow, int]]:
+    """Each row with how many rows, itself and those after it, its name and definition hold for; 0: told above already."""
+    out: list[tuple[BesideRow, int]] = []
+    for _, alike in groupby(rows, key=lambda row: (row.measure, row.definition)):
+        first, *others = alike
+        out += [(first, 1 + len(others)), *((row, 0) for row in others)]
+    return out
 
 
 def _measures(scores: Scores) -> list[str]:
@@ -129,6 +150,7 @@ def render_report(given: ReportInput) -> str:
             "scores": t.scores,
             "bands": _bands(t.scores),
             "measures": _measures(t.scores),
+            "beside": _defined(t.beside),
             "figure": None if t.evoked is None else evoked_figure(t.evoked),
             "less": None
             if t.subtracted_evoked is None or given.masked
@@ -146,6 +168,7 @@ def render_report(given: ReportInput) -> str:
         estimate=estimate,
         with_error=with_error,
         number=number,
+        probability=probability,
         limit=limit,
         lead_of=lead_of,
         lights=LIGHTS,

@@ -107,22 +107,23 @@ def pair_scores(
         each = sums.without_each(w[:2], meanwhile=meanwhile)
         wider = sums.without_each(w[2:], lagged_only=True, meanwhile=meanwhile)
         each["dwpli2"] = np.concatenate([each["dwpli2"], wider["dwpli2"]], axis=1)
-    out: dict[str, dict[str, dict[str, Estimate]]] = {}
-    for measure in MEASURES:
-        out[measure] = {}
-        for s, scope in enumerate(scopes_of(measure)):
-            if not w[s].any():
-                out[measure][scope] = dict.fromkeys((*sums.bands, POOLED), Estimate.absent(why(scope), n=n))
-                continue
-            by_band = with_mean(w[s] @ values[measure])
-            left_out = with_mean(each[measure][:, s]) if exact else None
-            out[measure][scope] = {
-                band: errors.estimate(
-                    (measure, scope, band), float(by_band[j]), None if left_out is None else left_out[:, j], n,
-                    sqrt_scope=scope if measure == "dwpli2" else None,
-                )
-                for j, band in enumerate((*sums.bands, POOLED))
-            }  # fmt: skip
+    names = (*sums.bands, POOLED)
+    places = [(m, s, scope) for m in MEASURES for s, scope in enumerate(scopes_of(m))]
+    # all at once: a call costs more than its sums
+    found = with_mean(np.stack([w[s] @ values[m] for m, s, _ in places]))
+    out: dict[str, dict[str, dict[str, Estimate]]] = {m: {} for m in MEASURES}
+    for (measure, s, scope), by_band in zip(places, found.tolist(), strict=True):
+        if not w[s].any():
+            out[measure][scope] = dict.fromkeys(names, Estimate.absent(why(scope), n=n))
+            continue
+        left_out = with_mean(each[measure][:, s]) if exact else None
+        out[measure][scope] = {
+            band: errors.estimate(
+                (measure, scope, band), by_band[j], None if left_out is None else left_out[:, j], n,
+                sqrt_scope=scope if measure == "dwpli2" else None,
+            )
+            for j, band in enumerate(names)
+        }  # fmt: skip
     return out
 
 

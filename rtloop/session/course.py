@@ -218,8 +218,19 @@ class Course:
         if move and self._renews and self._line.renew(step.target, "run"):
             words = f"{step.target}: the coil is placed anew, so this visit learns its own artifact filter, as a first visit does"
             self.emit(kinds.FILTER_RENEWED, target=step.target, block="run", words=words)
+        elif self._without_filter(step.target):
+            words = f"{step.target}: what the run before learnt of its artifacts ended with it: this visit learns its own filter"
+            self.emit(kinds.FILTER_RENEWED, target=step.target, block="run", words=words)
         return visit_again(
             self._plan, step.target, step.pulses, most, why, power=self._powers.get(step.target)
+        )
+
+    def _without_filter(self, target: str) -> bool:
+        """Whether a target's trials so far are an earlier run's, and so is the filter that cleaned them."""
+        return (
+            bool(self._ongoing.n_carried(key_of(target, "run")))
+            and not self._line.scorer(target, "run").seen
+            and (self._line.spec.sound or self._line.spec.muscle)
         )
 
     def _remedy(self) -> tuple[Step, ...]:

@@ -217,3 +217,23 @@ def told(dealt: Mapping[int, Block | None], rate_hz: float) -> list[str]:
         span = f"{samples[0] / rate_hz:.1f} to {samples[-1] / rate_hz:.1f} s"
         lines.append(f"{NOBODY if block is None else key_of(*block)}: {len(samples)} pulse(s), {span}")
     return lines
+
+
+def return_visits(dealt: Mapping[int, Block | None], fewest: int) -> frozenset[int]:
+    """First samples of the stretches, ``fewest`` pulses or more, in which a run goes on after another target had the coil.
+
+    Shorter ones are no visit from which anything could be learnt: pulses that go from target to target in turn.
+    """
+    rows = [(sample, block) for sample, block in sorted(dealt.items()) if block is not None]
+    starts = [i for i, (_, block) in enumerate(rows) if i == 0 or rows[i - 1][1] != block]
+    ends = [*starts[1:], len(rows)]
+    here: str | None = None  # whose run had the last pulses
+    found, seen = set[int](), set[str]()
+    for a, b in zip(starts, ends, strict=True):
+        sample, (target, block) = rows[a][0], rows[a][1] or ("", "")
+        if block == "run" and target in seen and here != target and b - a >= fewest:
+            found.add(sample)
+        if block == "run":
+            seen.add(target)
+        here = target
+    return frozenset(found)

@@ -45,7 +45,7 @@ def ongoing_numbers(source: SampleSource, spec: ChainSpec, pulses: Sequence[int]
         source.head() - after
     )  # a pulse at the very end may not be found yet; now, for what follows takes its time
     # what the spatial stage learns of a pulse is not to be found where no pulse is
-    plain = replace(spec, sound=False, muscle=False, decay=spec.decay or spec.decay_first, decay_first=False)
+    plain = replace(spec.without_learning(), decay=spec.decay or spec.decay_first)
     chain = Chain(plain, rate_hz=source.rate_hz, montage=source.montage)
     count = chain.before + chain.after + 1
     firsts = range(max(0, head - int(LOOK_S * source.rate_hz)), head - count, int(STRIDE_S * source.rate_hz))

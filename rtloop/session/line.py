@@ -169,8 +169,8 @@ class SignalLine:
     def prepare(self, target: str, block: str) -> None:
         """Do what the block's next trial would have to do first: between pulses. Changes no result."""
         scorer = self.scorers.get(key_of(target, block))
-        if scorer is not None and scorer.chain.spatial is not None:
-            scorer.chain.spatial.prepare()
+        if scorer is not None:
+            scorer.prepare()
 
     def renew(self, target: str, block: str) -> bool:
         """Let a block that goes on learn its artifacts anew, for the coil was moved; False where nothing was learnt yet."""
@@ -256,8 +256,9 @@ class SignalLine:
             self.ongoing.add(key_of(label.target, label.block), trial_id, clean)
         if clean is not None:
             self.filters.note(
-                key_of(label.target, label.block), trial_id, self.scorer(label.target, label.block).chain
-            )
+                key_of(label.target, label.block), trial_id, self.scorer(label.target, label.block).chain,
+                accepted=verdict.accepted,
+            )  # fmt: skip
         self.trial_block[trial_id] = (
             label,
             replace(trial, clean=None, scores=None),
@@ -291,7 +292,7 @@ class SignalLine:
             if self.ongoing is not None and label.block == "run":
                 self.ongoing.add(key, trial_id, clean)
             self.trial_block[trial_id] = (label, replace(trial, clean=None, scores=None))
-        self.filters.again(key, cleaned=clean is not None)
+        self.filters.again(key, trial_id, scorer.chain, cleaned=clean is not None)
         return Again(
             trial=trial, before=old.verdict, counts=slots.counts(trial_id), changed=slots.counts(trial_id) - counted,
             cleaned=clean is not None, why="" if clean is not None or stage is None else stage.why,

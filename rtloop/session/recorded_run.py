@@ -28,7 +28,7 @@ from rtloop.record.xdf_write import StreamLayout, XdfWriter
 from rtloop.session.accounts import seen_dict
 from rtloop.session.companions import pending
 from rtloop.session.course import course_of
-from rtloop.session.dealing import Block
+from rtloop.session.dealing import Block, return_visits
 from rtloop.session.display import decision_dict
 from rtloop.session.line import Label, SignalLine, spots_of
 from rtloop.session.marked import bad_from, refusing
@@ -78,7 +78,9 @@ def run_recorded(
         line = SignalLine(source, chain, spots, limits)
         line.ruled_out = refusing(bad_from(started), rec.rate_hz)
         course = course_of(plan, line)
-        teller = _Listening(journal.append, line, dealt, started["criteria"])
+        fresh = plan.decision is not None and plan.decision.return_filter == "fresh"
+        returns = return_visits(dealt, chain.spatial_first) if fresh else frozenset[int]()
+        teller = _Listening(journal.append, line, dealt, started["criteria"], returns)
         teller.emit(
             kinds.SESSION_STARTED, rate_hz=rec.rate_hz, chain=_plain(chain.to_dict()), spots=spots_dict(spots),
             gaps=gaps_dict(spots), local={k: list(s.local) for k, s in spots.items()}, layout=layout_dict(wanted.layout),
@@ -143,9 +145,9 @@ class _Listening:
 
     def __init__(
         self, append: Callable[..., Event], line: SignalLine, dealt: Mapping[int, Block | None],
-        criteria: Mapping[str, Mapping[str, Any]],
+        criteria: Mapping[str, Mapping[str, Any]], returns: frozenset[int],
     ) -> None:  # fmt: skip
-        self._append, self._line, self._dealt = append, line, dealt
+        self._append, self._line, self._dealt, self._returns = append, line, dealt, returns
         self._tell = Teller(line, self.emit, lambda: self.view, criteria)
         self._heard = 0
         self._block: Block | None = None
@@ -175,6 +177,11 @@ class _Listening:
             self._block = block
             self._blocks += [block] if block not in self._blocks else []
             self.emit("phase_entered", phase="listen", target=block[0], words="", options=[], block=block[1])
+        if seen.sample in self._returns and self._line.renew(*block):
+            words = (
+                f"{block[0]}: the coil was elsewhere in between, so this visit learns its own artifact filter"
+            )
+            self.emit(kinds.FILTER_RENEWED, target=block[0], block=block[1], words=words)
         self._heard += 1
         self._line.take(seen, Label(pulse_id=self._heard, target=block[0], block=block[1]))
         self.emit(kinds.PULSE_SEEN, pulse_id=self._heard, after_command_s=None, **seen_dict(seen))

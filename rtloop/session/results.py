@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,7 @@ _PIECE_S = 0.010  # where samples are missing the raw window is filled in pieces
 def pages_spec(line: SignalLine, source: SampleSource, *, max_bytes: int = MAX_BYTES) -> PagesSpec:
     """What the pages of a session hold, with as many trials as fit into ``max_bytes`` (8 to 400)."""
     spec, montage, rate_hz = line.spec, line.montage, source.rate_hz
-    times_only = replace(spec, sound=False, muscle=False, decay_first=False)
-    chain = Chain(times_only, rate_hz=rate_hz, montage=montage)
+    chain = Chain(spec.without_learning(), rate_hz=rate_hz, montage=montage)
     a, b = np.searchsorted(chain.times_s, [spec.average_s[0] - 1e-9, spec.average_s[1] + 1e-9])
     before = round(-RAW_S[0] * rate_hz)
     return PagesSpec(

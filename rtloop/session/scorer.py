@@ -135,6 +135,12 @@ class TargetScorer:
         self._beside.add(trial, epoch, counts=counts)
         return replace(trial, stage_s={**trial.stage_s, "add": self._clock.now_s() - start_s})
 
+    def prepare(self) -> None:
+        """Do what the next trial or the next look would have to do first: between pulses. Changes no result."""
+        self._beside.catch_up()
+        if self.chain.spatial is not None:
+            self.chain.spatial.prepare()
+
     def renew(self) -> None:
         """Clean from now on as at a first visit: what was learnt of artifacts holds no more (the coil was moved). The trials
         that were summed stay as they are. Makes memory: while nothing is armed."""

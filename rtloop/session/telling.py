@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rtloop.dsp.channels import held_words
-from rtloop.model.view import View
+from rtloop.model.view import View, key_of
 from rtloop.record import kinds
 from rtloop.session.display import ranking_dict
 from rtloop.session.judging import block_judged, trial_judged
@@ -39,6 +39,8 @@ class Teller:
             self._emit("channels_held", held=line.held_names(), words=held_words(changed, line.montage.names))
         if filtered := line.filters.take_news(trial.trial_id, label.target, label.block):
             self._emit("filter_changed", **filtered)
+        if hindered := line.filters.hindered(key_of(label.target, label.block), trial.trial_id):
+            self._emit(kinds.NOTE_WRITTEN, words=hindered, by="engine")
         if trial.scores is not None:
             self.scores(label.target, label.block, trial.scores.to_dict(), trial.stage_s["scores"])
         if label.block == "preview" and trial.verdict.accepted:
@@ -47,14 +49,18 @@ class Teller:
             self.quality(label.target, label.block, running=True)
 
     def again(self, again: Again) -> None:
-        """What became of an earlier trial that was cleaned again, and after the last one the scores."""
+        """What became of an earlier trial that was cleaned again; after the last one the scores and the lights of its block."""
         line, trial, label = self._line, again.trial, again.trial.label
         quality = trial_judged(trial, line.spec, line.limits)
+        if filtered := line.filters.take_news(trial.trial_id, label.target, label.block):
+            self._emit("filter_changed", **filtered)
         self._emit("trial_recleaned", **again_dict(again, line.montage, quality))
         if trial.scores is not None:
             self.scores(label.target, label.block, trial.scores.to_dict(), 0.0)
         if label.block == "preview" and not again.left:
             self._emit("early_measured", **early_measured(self._view(), line, label))
+        if not again.left:
+            self.quality(label.target, label.block, running=True)
 
     def scores(self, target: str, block: str, scores: Mapping[str, Any], scores_s: float) -> None:
         """The scores of a block, and the ranking where two targets have some."""

@@ -1,6 +1,7 @@
 """Last sample of an epoch -> clean trial -> scores, against scipy and MNE doing the same steps.
 
-Run as a script; prints a table of medians and ratios, asserts nothing about time.
+Run as a script; prints a table of medians and ratios, asserts nothing about time. ``--long 10000``: only the chain at 64
+channels over so many pulses.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import argparse
 import gc
 import itertools
 import resource
@@ -79,7 +81,7 @@ def quantiles_ms(spent) -> str:
     return f"{p50:9.2f} {p95:9.2f}"
 
 
-def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0) -> None:
+def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0, only: str = "") -> None:
     """The chain of the shipped plans (patterns of muscle and decay learnt and taken out), each filter made between
     pulses, and the same with SOUND; ratios to the fast chain on the same pulses. CPU time:
     a machine that does other things as well does not blur it."""
@@ -92,6 +94,8 @@ def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0) -> None:
         ("full", muscle),
         ("full + SOUND", replace(muscle, sound=True)),
     ):
+        if only not in ("", name):
+            continue
         chain = Chain(spec, rate_hz=rate_hz, montage=montage)
         n = chain.before + chain.after + 1
         smooth = np.cumsum(rng.standard_normal((channels, n)), axis=1) * 0.3
@@ -103,7 +107,7 @@ def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0) -> None:
             * np.sin(2 * np.pi * np.array([[120], [180], [250]]) * t)
             * (t > 0)
         )
-        spent, made, size_kb = [], [], 0
+        spent, between, made, size_kb = [], [], [], 0
         for i in range(n_pulses):
             burst = (fields * rng.lognormal(0, 0.4, 3)) @ shapes
             data = np.ascontiguousarray((np.roll(x, 37 * i, axis=1) + burst).astype(np.float32).T).T
@@ -114,21 +118,26 @@ def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0) -> None:
                 learnt = chain.spatial.trials
                 start = time.thread_time()
                 chain.spatial.prepare()
-                if learnt >= 10 and learnt % spec.spatial_every == 0:
-                    made.append(time.thread_time() - start)
+                new = learnt >= 10 and learnt % spec.spatial_every == 0
+                (made if new else between).append(time.thread_time() - start)
             if i == n_pulses // 4:
                 size_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - size_kb) / 1024
         tail = spent[20:]
         half = len(tail) // 2
         medians[name] = float(np.median(tail))
-        p99, ratio = 1e3 * np.percentile(tail, 99), medians[name] / medians["fast"]
+        p99, ratio = 1e3 * np.percentile(tail, 99), medians[name] / medians.get("fast", np.nan)
         drift = np.median(tail[half:]) / np.median(tail[:half])
         patterns = trial.verdict.numbers.get("spatial_patterns", 0)
         print(
             f"{channels} ch {name:13s} {n_pulses} pulses: CPU p50 {1e3 * medians[name]:.2f} p99 {p99:.2f} ms, "
             f"{ratio:.2f} x fast; second half over first {drift:.2f}; peak memory +{grown_mb:.1f} MB; {patterns:.0f} patterns"
-            + (f"; a new filter p50 {1e3 * np.median(made):.1f} max {1e3 * max(made):.1f} ms" if made else "")
+            + (f"; learning between pulses p50 {1e3 * np.median(between):.2f} ms" if between else "")
+            + (
+                f", with a new filter p50 {1e3 * np.median(made):.1f} max {1e3 * max(made):.1f} ms"
+                if made
+                else ""
+            )
         )
 
 
@@ -163,14 +172,16 @@ def to_scores(n_pulses: int = 400, channels: int = 64, rate_hz: float = 5000.0) 
         if scorer.n_accepted >= 3:
             scorer.scores(se=False)
 
-    wall, cpu = [], []
+    wall, cpu, between = [], [], []
     for i in range(n_pulses):
         epoch = next(pulses)
         start, used = time.perf_counter(), time.thread_time()
         one(epoch, i)
         wall.append(time.perf_counter() - start)
         cpu.append(time.thread_time() - used)
-        scorer.chain.spatial.prepare()
+        used = time.thread_time()
+        scorer.prepare()
+        between.append(time.thread_time() - used)
     few = {"scipy": scipy_chain, "MNE": lambda d, r, p: mne_chain(d, r, p, montage)}
     plain = {}
     for name, chain in few.items():
@@ -180,7 +191,7 @@ def to_scores(n_pulses: int = 400, channels: int = 64, rate_hz: float = 5000.0) 
             chain(data, rate_hz, scorer.chain.before)
             spent.append(time.thread_time() - start)
         plain[name] = float(np.median(spent))
-    for what, spent in (("wall", wall), ("CPU", cpu)):
+    for what, spent in (("wall", wall), ("CPU", cpu), ("CPU of what is left for between pulses:", between)):
         p50, p99 = np.percentile(spent[30:], [50, 99])
         ratio = ", ".join(f"{name} {v / p50:.0f} x that" for name, v in plain.items())
         more = f"; CPU of one plain way: {ratio}" if what == "CPU" else ""
@@ -198,7 +209,7 @@ def to_scores(n_pulses: int = 400, channels: int = 64, rate_hz: float = 5000.0) 
         tracemalloc.reset_peak()
         one(epoch, i)
         most = max(most, tracemalloc.get_traced_memory()[1] - held)
-        scorer.chain.spatial.prepare()
+        scorer.prepare()
     del epoch
     gc.collect()
     kept = [
@@ -232,6 +243,11 @@ def main() -> None:
     import warnings
 
     warnings.simplefilter("ignore")
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--long", type=int, default=0, metavar="PULSES")
+    if (n_long := asked.parse_args().long) > 0:
+        full_chain(64, n_long, only="full")
+        return
     print("ms per pulse                             p50       p95   ratio to ours")
     for rate_hz, channels in ((1000.0, 64), (4800.0, 63), (5000.0, 64), (25000.0, 64), (5000.0, 128)):
         montage = Montage.from_names(names_for(channels))

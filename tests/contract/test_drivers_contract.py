@@ -377,6 +377,9 @@ class Most(Core, Ends):
         assert b.unit.fire(b.permit(40)).delivery is Delivery.UNCERTAIN
         assert b.clock.now_s() - start_s <= 0.5 + self.late_s
         b.until(lambda: not b.armed(), within_s=0.1)
+        b.until(
+            lambda: b.unit.trouble() is not None, within_s=1.0 + self.late_s
+        )  # after it was asked whether it rests
         assert b.unit.trouble().fault is Fault.UNCERTAIN_PULSE
 
     def test_a_bad_check_byte_is_an_error(self, b: Bench) -> None:

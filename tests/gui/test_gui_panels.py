@@ -14,14 +14,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QVBoxLayout, QWidget
 
+from gui.panels.beside import BesidePanel
 from gui.panels.early import EarlyPanel
 from gui.panels.evoked import EvokedPanel, field_power
 from gui.panels.latency import LatencyPanel
 from gui.panels.log import LogPanel
+from gui.panels.parts import ToneLabel
 from gui.panels.plots import Butterfly, steady_limit
 from gui.panels.progress import ProgressPanel
 from gui.panels.pulses import PulsesPanel
-from gui.panels.question import QuestionPanel
+from gui.panels.question import Asked, QuestionPanel
 from gui.panels.scores import ScoresPanel
 from gui.panels.spans import LinePicture
 from gui.panels.stream import StreamPanel
@@ -29,7 +31,7 @@ from gui.panels.targets import TargetTable
 from gui.panels.trial import TrialPanel
 from gui.panels.trials import TrialList
 from gui.panels.unit import UnitPanel
-from gui.shown import Button, Line, Stop, Tone
+from gui.shown import Beside, Button, Line, Stop, Table, Tone
 from gui.theme import DARK, LIGHT
 
 SHOW: dict[type, Any] = {
@@ -176,6 +178,13 @@ def test_pulses_progress_latency_and_log_show_their_words(panel: Any) -> None:
     pulses.show_it(made.PULSES)
     assert "✖ pulse 41: sent, not seen in the EEG" in texts(pulses)
     assert pulses.rows.lines.item(0).text() == made.PULSES.rows[0]
+    for width, columns in ((220, 1), (500, 2), (220, 1)):  # no number without room, however narrow
+        pulses.resize(width, 420)
+        QApplication.processEvents()
+        assert pulses.facts.columns == columns
+        values = [w for w in pulses.facts.findChildren(ToneLabel) if w.text()]
+        assert [w.text() for w in values] == [f.value for f in made.PULSES.facts]
+        assert all(w.width() >= w.fontMetrics().horizontalAdvance(w.text()) for w in values)
     progress = panel(ProgressPanel)
     progress.show_it(made.PROGRESS)
     assert progress.bar.value() == 210
@@ -432,6 +441,58 @@ def test_the_band_is_asked_for(panel: Any) -> None:
     assert told == ["low_beta"]
 
 
+def test_in_a_narrow_panel_nothing_covers_a_name_and_no_title_is_cut_silently(panel: Any) -> None:
+    p = panel(ScoresPanel)
+    p.show_it(made.scores())
+    assert p.global_.corner.toPlainText() == "GLOBAL × 1000 · by accepted pulses"
+    p.resize(300, 204)
+    QApplication.processEvents()
+    assert p.global_.corner.toPlainText() == "GLOBAL × 1000"
+    assert p.title.written().endswith("…")
+    assert p.title.toolTip() == f"{p.title.text()}\nValue and 95 % interval, × 1000."
+    trial = panel(TrialPanel)
+    trial.show_it(made.trial(), None, None, ())
+    trial.resize(390, 300)
+    QApplication.processEvents()
+    values = [value for _, value in trial.facts._cells]
+    assert all(value.width() >= value.sizeHint().width() for value in values)  # with their units
+
+
+def test_what_stands_beside_the_scores_is_words_and_tables(panel: Any) -> None:
+    p = panel(BesidePanel)
+    table = Table(caption="Value ± SE", head=("Measure", "pooled"), rows=(("a < b", "0.044 ± 0.026"),))
+    p.show_it(
+        Beside(title="Beside the scores of M1", words=(Line(text="Real against sham"),), tables=(table,))
+    )
+    said = p.text.toPlainText()
+    for words in ("Real against sham", "Value ± SE", "Measure", "a < b", "0.044", "± 0.026"):
+        assert words in said, words
+    p.set_theme(DARK)
+    assert p.text.toPlainText() == said
+    p.show_it(Beside(words=(Line(text="masked"),)))
+    assert p.text.toPlainText().strip() == "masked"
+
+
+def test_how_it_ended_is_whole_or_says_that_it_goes_on(panel: Any) -> None:
+    p = panel(QuestionPanel)
+    p.resize(500, 180)
+    p.show_end(
+        (
+            Line(text="M1 16 accepted"),
+            Line(text="It is the place of the lowest score."),
+        )
+    )
+    assert texts(p).endswith("It is the place of the lowest score.")
+    long = " ".join(f"Target {i} has an SNR of 0.1, at least 0.5 are wanted." for i in range(60))
+    p.show_end((Line(text=long),))
+    QApplication.processEvents()
+    assert p.words.written().endswith(Asked.GOES_ON)
+    assert p.words.toolTip() == long
+    p.resize(1400, 900)
+    QApplication.processEvents()
+    assert p.words.written() == long
+
+
 def test_masked_scores_show_words_and_no_number(panel: Any) -> None:
     scores, table = panel(ScoresPanel), panel(TargetTable)
     for p in (scores, table):
@@ -448,7 +509,7 @@ def test_masked_scores_show_words_and_no_number(panel: Any) -> None:
         "0",
         "masked",
         "masked",
-        "masked",
+        "0.8",  # quality is shown
         "masked",
         "masked",
         "✓ yes",

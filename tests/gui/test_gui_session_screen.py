@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QScrollArea
 from gui import memory as remembered
 from gui import window as gui_window
 from gui.shown import Button, Line, Question, Tick, Tone
+from gui.theme import LIGHT
 from gui.window import Window
 
 
@@ -156,8 +157,11 @@ def test_what_comes_after_the_end_is_offered(
     assert not screen.again.isVisible()
     report = tmp_path / "report.html"
     report.write_text("<p>")
+    assert screen.targets.lines[0].text() == "▲ undecided: about 20 more pulses for each target"
     source.view = a_session(ended=True, report=str(report))
     window.tick()
+    assert "undecided: about 20 more pulses" in screen.question.words.text()  # whole, and not twice
+    assert all(line.isHidden() for line in screen.targets.lines)
     assert screen.again.isVisible()
     assert screen.look_back.isVisible()
     assert screen.report.isVisible()
@@ -326,6 +330,25 @@ def test_the_arrangement_is_remembered(window: Window, desk: FakeDesk) -> None:
     assert memory.tabs == {"session.side": "Log"}
     assert len(memory.splitters["session.columns"]) == 4
     assert memory.latencies_ms == (15.0, 30.0, 45.0, 100.0, 200.0)
+
+
+def test_every_tab_has_room_and_a_review_shows_none_that_is_not_offered(window: Window) -> None:
+    from gui.screens.session import SessionScreen
+
+    screen = window.screen("session")
+    bar = screen.tabs.tabBar()
+    for size, without in (((1366, 768), "Simulated"), ((1920, 1080), "")):  # that one is in no real session
+        window.resize(*size)
+        QApplication.processEvents()
+        there = [i for i in range(bar.count()) if bar.isTabVisible(i) and bar.tabText(i) != without]
+        assert len(there) == 7 + (not without)
+        assert sum(bar.tabRect(i).width() for i in there) <= screen.tabs.width()
+    for plot in (screen.evoked.butterfly, screen.scores.local):  # the lowest number is not cut in half
+        assert plot.getPlotItem().getAxis("bottom").height() >= 8
+    window.memory = window.memory.with_tab("session.side", "Live traces")
+    review = SessionScreen(LIGHT, window, review=True)
+    assert review.tabs.isTabVisible(review.tabs.currentIndex())
+    review.close()
 
 
 def test_letters_are_set_by_a_property_qt_does_not_own() -> None:

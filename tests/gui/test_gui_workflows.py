@@ -229,7 +229,11 @@ def test_a_blinded_mapping_shows_no_score_anywhere(tmp_path: Path, walk: Callabl
     seen = w.window.screen("reviewed")
     assert seen.scores.plots.isHidden()
     assert not seen.scores.global_.drawn
-    _none_of(scores, shown_texts(w.window))
+    for place in range(seen.tabs.count()):
+        seen.tabs.setCurrentIndex(place)
+        w.rest(0.2)
+        _none_of(scores, shown_texts(w.window))
+    assert "masked" in seen.beside.text.toPlainText()
     folder = w.folder.path
     w.close()
 

@@ -40,6 +40,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/unit/test_drivers_unasked.py",
         _SLOW,
         "tests/unit/test_drivers_opening.py",
+        "tests/unit/test_drivers_opening_cut.py::test_a_ramp_is_waited_for_between_looks_and_not_by_asking_without_end",
     ),
     "drivers/unasked.py": ("tests/unit/test_drivers_unasked.py",),
     "drivers/reading.py": (_SETTINGS,),

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from session_tools import Held, hold_tiny, tiny
 
+from gui.beside import beside_shown
+from gui.scores import WHY_MASKED
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.view import fold_all
 from rtloop.record.report import SENSORY, render_report, with_error
@@ -160,7 +162,14 @@ def test_result_and_report_tell_it(held: Held) -> None:
 
 def test_a_blinded_study_shows_none_of_it(held: Held) -> None:
     view = held.sitting.loop.view
+    (seen,) = [t for t in beside_shown(view, "M1", "operator").tables if t.caption == "Real against control"]
+    late = evoked(compared(held)["difference"], "gmfp_uv:80-300")
+    assert with_error(late) in {row[3] for row in seen.rows}
     view = replace(view, started={**view.started, "blinded": True})
+    hidden = beside_shown(view, "M1", "operator")
+    assert not hidden.tables
+    assert [line.text for line in hidden.words] == [WHY_MASKED]
+    assert len(beside_shown(view, "M1", "unblinded").tables) == 2
     assert contrast_line(view) == []
     html = render_report(report_input(held.folder, view, held.sitting.line, "0" * 64))
     for words in (

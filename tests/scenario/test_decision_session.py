@@ -1,5 +1,5 @@
 """A stepped mapping that asks a question: it is looked at, two targets are visited again, the session breaks off and a second run
-goes on with its map to a name; a replay says the same of both."""
+goes on with its map to a name; a replay says the same of both. Earlier trials are cleaned again in both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from decision_plan_tools import asking
 from session_tools import Held, hold_tiny
@@ -21,6 +22,7 @@ from rtloop.model.view import fold_all
 from rtloop.record import kinds
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
+from rtloop.record.kept import read_kept
 from rtloop.record.verify import verify
 from rtloop.session.deciding import decision_lines, decision_tables, look_words, matched_words
 from rtloop.session.display import decision_words
@@ -45,6 +47,10 @@ snr_min = 0.0
 snr_ratio_min = 0.0
 residue_max = 50.0
 rhythm_ratio_max = 50.0
+
+[signal.stages]
+muscle = { first = 4, every = 2, channels = 8 }
+earlier_trials = "reclean"
 """
 QUIET = """
 coil = "C3"
@@ -146,6 +152,41 @@ def test_a_run_that_resumes_the_session_goes_on_with_the_map(begun: Held, held: 
         assert checked.counts["kept_files"] == 3
 
 
+def test_the_trials_of_each_look_are_all_cleaned_by_a_filter_and_each_counts_once(
+    begun: Held, held: Held
+) -> None:
+    for run in (begun, held):
+        judged = [d for d in run.kinds("trial_judged") if d["block"] == "run"]
+        again = {d["trial_id"]: d for d in run.kinds("trial_recleaned") if d["block"] == "run"}
+        assert set(again) == {d["trial_id"] for d in judged if not d["numbers"]["spatial_trials"]}
+        assert all(d["cleaned"] for d in again.values())
+        counts = {d["trial_id"]: again.get(d["trial_id"], d) for d in judged}
+        line = run.sitting.line
+        for target in ("M1", "PSI"):
+            mine = [d for d in counts.values() if d["target"] == target]
+            assert all(d["numbers"]["spatial_trials"] >= 4 for d in mine)
+            counted = sum(d.get("counts", d["accepted"]) for d in mine)
+            assert line.scorer(target, "run").n_accepted == counted
+    # M1 and PSI at their first visits, and M1 again in the run that goes on; where the coil stays (PSI) the filter does
+    assert {d["target"] for d in begun.kinds("trial_recleaned") if d["block"] == "run"} == {"M1", "PSI"}
+    again = [d for d in held.kinds("trial_recleaned") if d["block"] == "run"]
+    assert [(d["target"], d["trials_learnt"], d["left"]) for d in again] == [
+        ("M1", 4, k) for k in (3, 2, 1, 0)
+    ]
+    (renewed,) = held.kinds(kinds.FILTER_RENEWED)
+    assert renewed["target"] == "M1"
+    # what the run that goes on took over is what stood in the place of the first trials, not what they were at first
+    last = [d for d in begun.kinds(kinds.VISIT_KEPT) if d["target"] == "M1"][-1]
+    arrays = read_kept(begun.folder.path / last["file"], last["sha256"])
+    assert begun.sitting.line.ongoing is not None
+    assert held.sitting.line.ongoing is not None
+    was = begun.sitting.line.ongoing.signal("M1", begun.sitting.line.scorer("M1", "run"))
+    now = held.sitting.line.ongoing.signal("M1", held.sitting.line.scorer("M1", "run"))
+    for name in ("re", "im", "ongoing_re", "ongoing_im", "good"):
+        np.testing.assert_array_equal(arrays[name], getattr(was, name))
+        np.testing.assert_array_equal(getattr(now, name)[: was.n], getattr(was, name))
+
+
 def test_a_clear_difference_is_named(begun: Held, held: Held) -> None:
     assert held.sat is not None
     assert held.sat.exit_code == 0
@@ -244,6 +285,13 @@ def test_a_replay_of_either_run_makes_the_same_looks(begun: Held, held: Held) ->
         found = replay(run.folder)
         assert found.differences == []
         assert found.view.map_look == run.kinds(kinds.MAP_LOOKED_AT)[-1]
+        live = run.sitting.line
+        assert live.ongoing is not None
+        assert found.line.ongoing is not None
+        for target in ("M1", "PSI"):
+            a, b = (x.ongoing.signal(target, x.scorer(target, "run")) for x in (live, found.line))  # type: ignore[union-attr]
+            for name in ("re", "im", "ongoing_re", "ongoing_im", "good", "weights"):
+                np.testing.assert_allclose(getattr(b, name), getattr(a, name), rtol=0, atol=1e-9)
 
 
 def test_a_kill_after_the_answer_leaves_it_readable(held: Held, tmp_path: Path) -> None:

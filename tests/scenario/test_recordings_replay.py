@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recordings_tools import Live, export, live_of, run, values, watch_plan
-from session_tools import hold_tiny, tiny
+from decision_plan_tools import DECISION, asking
+from recordings_tools import Live, export, live_of, numbered, run, values, watch_plan
+from session_tools import hold_tiny, tiny, write_plan
 
 from rtloop.app import leaving
 from rtloop.app import recorded as app
@@ -18,6 +19,7 @@ from rtloop.eeg.layout import Kind
 from rtloop.errors import NotReady, UsageProblem, ValidationProblem
 from rtloop.model.montage import names_for
 from rtloop.record.folder import SessionFolder
+from rtloop.record.journal import read_journal
 from rtloop.record.read_open import Mark, OpenChannel, OpenRecording, Stretch
 from rtloop.record.verify import verify
 from rtloop.session.replay import replay
@@ -35,14 +37,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Live:
         patch.setattr(leaving, "write_report", lambda *a: None)  # its figures take longer than all else
         held = hold_tiny(folder, plan=tiny("M1", "DLPFC", wanted=3, most=4))
     return live_of(held.folder, folder / "plan.toml")
-
-
-def numbered(live: Live, folder: Path) -> Path:
-    """The map that deals the pulses by their number, as the journal says."""
-    rows = [f'"{i}" = "{block}"' for i, (_, block) in enumerate(live.trials, start=1)]
-    path = folder / "numbers.toml"
-    path.write_text("[numbers]\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return path
 
 
 def test_our_own_recording_replayed_as_a_foreign_one_gives_the_live_scores_exactly(
@@ -258,6 +252,34 @@ def test_a_file_for_each_target_is_one_session_with_a_break_between(replayed: An
     assert values(one)["M1"] == values(view)["M1"]
     with pytest.raises(UsageProblem, match=r"2 file\(s\), 3 --target"):
         replayed(made(), *both, files=files, targets=("M1", "DLPFC", "M1"))
+
+
+def test_a_return_visit_in_a_recording_learns_as_it_would_have_live(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Five pulses at M1, five at PSI, five at M1 again; four teach a filter, which cleans the earlier ones again."""
+    rec = made(at=tuple(range(2000, 32_000, 2000)), n=33_000)
+    stages = '[signal.stages]\nmuscle = { first = 4, channels = 8 }\nearlier_trials = "reclean"\n'
+    text = asking(DECISION + stages)
+    text = text.replace("window_ms", 'limits = "to_recording"\nwindow_ms')
+    blocks = tmp_path / "blocks.toml"
+    blocks.write_text('[numbers]\n"1-5" = "M1"\n"6-10" = "PSI"\n"11-15" = "M1"\n', encoding="utf-8")
+    monkeypatch.setattr(app, "open_recording", lambda path, stream: rec)
+    monkeypatch.setattr(app, "write_report", lambda *a: None)
+    _, _, data = run(Path("made.vhdr"), write_plan(tmp_path, text), tmp_path / "data", blocks=blocks)
+    folder = SessionFolder(path=Path(data["folder"]))
+    events = read_journal(folder.journal).events
+    renewed = [e.data["target"] for e in events if e.kind == "filter_renewed"]
+    assert renewed == ["M1"]
+    again = [e.data["trial_id"] for e in events if e.kind == "trial_recleaned" and e.data["cleaned"]]
+    uncleaned = [
+        e.data["trial_id"]
+        for e in events
+        if e.kind == "trial_judged" and not e.data["numbers"]["spatial_trials"]
+    ]
+    assert again == uncleaned
+    assert [i for i in again if i >= 10] == [i for i in range(10, 15) if i in uncleaned] != []
+    assert replay(folder).differences == []
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(

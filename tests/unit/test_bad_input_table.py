@@ -1,25 +1,31 @@
-"""Bad input, case by case: the stated outcome, told with its reason, and never a number that is none."""
+"""Bad input, case by case: the stated outcome, told with its reason, and never a number that is none.
+
+By the chain of a plan without stages of its own, and by that of the shipped plans, which learns patterns of muscle and decay.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from quality_tools import MONTAGE, PULSE, RATE, TIMES_S, epoch, scorer, trials
 
+from rtloop.app.setting import chain_of
 from rtloop.clock import SteppedClock
 from rtloop.dsp.chain import Chain
 from rtloop.dsp.spec import ChainSpec
 from rtloop.eeg.layout import Channel, Kind, Layout
 from rtloop.eeg.source import EegSource
 from rtloop.errors import ValidationProblem
-from rtloop.model.montage import Montage
+from rtloop.model.montage import Montage, names_for
 from rtloop.model.pulse import PulseSeen, Source
 from rtloop.model.view import View
+from rtloop.plan.load import load_plan
 from rtloop.quality.lights import Light
 from rtloop.session.judging import block_judged, trial_judged
 from rtloop.session.line import Label, SignalLine, Spot, Trial, trial_dict
@@ -28,6 +34,8 @@ from rtloop.session.line import Label, SignalLine, Spot, Trial, trial_dict
 SPEC = ChainSpec(
     hold_bad_trials=3, hold_of_last=10, hold_good_trials=5, rebuild=True, max_still_s=0.03
 )  # fmt: skip
+#: that of the shipped plans
+SHIPPED = chain_of(load_plan("map-200"))
 VERTEX = np.array([0.0, 0.0, 0.088])
 
 
@@ -73,9 +81,20 @@ class Ground:
         return block_judged(View(), self.line, "M1", "run", {}, running=running)
 
 
+@pytest.fixture(params=[SPEC, SHIPPED], ids=["plain", "shipped"])
+def ground(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
+    g = Ground(tmp_path, spec=request.param)
+    yield g
+    g.source.close()
+
+
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    g = Ground(tmp_path)
+def learnt(tmp_path: Path) -> Iterator[Ground]:
+    """The chain of the shipped plans after twelve good trials: its filter cleans."""
+    g = Ground(tmp_path, spec=SHIPPED)
+    for data in trials(12):
+        row = told(g, g.trial(data))
+    assert row["numbers"]["spatial_trials"] == 10
     yield g
     g.source.close()
 
@@ -304,18 +323,19 @@ def test_names_nobody_knows_are_all_told():
         Montage.from_names(["C3", "E1", "E2"])
 
 
-def test_electrodes_at_one_place_have_no_global_and_it_says_why():
+@pytest.mark.parametrize("spec", [None, SHIPPED], ids=["plain", "shipped"])
+def test_electrodes_at_one_place_have_no_global_and_it_says_why(spec):
     montage = Montage(names=MONTAGE.names, positions_m=np.repeat(MONTAGE.positions_m[:1], 16, axis=0))
-    s = scorer(None, montage)
-    for k, data in enumerate(trials(4)):
+    s = scorer(spec, montage)
+    for k, data in enumerate(trials(4 if spec is None else 11)):
         s.process(epoch(data), k)
     assert "all electrodes lie at one place" in s.scores().score("global").why_absent
 
 
 def test_without_a_coil_every_local_number_is_absent_and_one_that_is_no_number_is_refused(tmp_path):
-    g = Ground(tmp_path, coil_m=None)
+    g = Ground(tmp_path, spec=SHIPPED, coil_m=None)
     try:
-        for data in trials(4):
+        for data in trials(11):
             trial = g.trial(data)
             row = told(g, trial)
         assert trial.scores is not None
@@ -327,3 +347,119 @@ def test_without_a_coil_every_local_number_is_absent_and_one_that_is_no_number_i
         g.source.close()
     with pytest.raises(ValidationProblem, match="no number"):
         scorer(coil_m=np.array([math.nan, 0.0, 0.09]))
+
+
+# -- with a filter that was learnt -----------------------------------------------------------------------------------
+
+
+def usable(ground: Ground, seed: int = 7) -> dict:
+    """A good trial counts, is cleaned by a filter and has scores without a number that is none."""
+    before = ground.line.scorer("M1", "run").n_accepted
+    trial = ground.trial(trials(1, seed=seed)[0])
+    row = told(ground, trial)
+    assert row["accepted"]
+    assert row["numbers"]["spatial_trials"] >= 10
+    assert trial.scores is not None
+    assert trial.scores.score("global").present
+    assert trial.scores.n_accepted == before + 1
+    return row
+
+
+def test_a_spoilt_trial_among_learnt_ones_is_rejected_and_teaches_nothing(learnt):
+    x, learns = trials(2, seed=4), learnt.line.scorer("M1", "run").chain.spatial
+    for k, spoilt in enumerate((
+        np.full_like(x, 2e5), np.clip(1000 * x, -5000, 5000), np.full_like(x, np.nan), np.full_like(x, np.inf),
+        np.repeat(x[:, :1], 16, axis=1),
+    )):  # fmt: skip
+        before = learns.trials
+        for data in spoilt:
+            trial = learnt.trial(data)
+            row = told(learnt, trial)
+            assert not row["accepted"]
+            assert trial.clean is not None
+            assert np.isfinite(trial.clean.eeg_uv).all()
+            assert np.isfinite(trial.clean.analytic_re).all()
+            assert not learnt.line.filters.hindered("M1", trial.trial_id)  # rejected, and told so
+        assert learns.trials == before
+        assert (
+            usable(learnt, seed=10 + k)["numbers"]["spatial_trials"] == before
+        )  # made anew: the channels are good again
+
+
+def test_a_gap_and_a_pulse_in_the_window_before_spoil_their_trials_alone(learnt):
+    x = trials(3, seed=4)
+    learnt.see(learnt.source.head() + PULSE)
+    learnt.push(x[0][:, :900])
+    learnt.clock.advance(0.05)
+    learnt.push(x[0][:, 900:])
+    learnt.push(np.zeros((16, 50), np.float32))
+    at = learnt.source.head() + PULSE
+    learnt.see(at)
+    learnt.see(at + 1000)
+    learnt.see(at + 1700)  # 0.7 s after it: outside its 0.6 s, inside the 0.8 s before this one
+    learnt.push(np.concatenate(x, axis=1)[:, :3200])
+    rows = [told(learnt, t) for t in learnt.line.trials()]
+    assert [r["reasons"] for r in rows] == [
+        ["gap in the samples of the epoch"],
+        [],
+        [],
+        ["another pulse inside the epoch"],
+    ]
+    usable(learnt)
+    assert learnt.line.scorer("M1", "run").seen == 12 + 2 + 1
+
+
+def test_fewer_good_channels_than_the_filter_needs_count_as_they_came_and_it_is_said_once(learnt):
+    notes = []
+    for data in trials(3, seed=4):
+        data[5] = 0.0
+        trial = learnt.trial(data)
+        row = told(learnt, trial)
+        assert row["accepted"]
+        assert row["numbers"]["spatial_trials"] == 0
+        notes.append(learnt.line.filters.hindered("M1", trial.trial_id))
+    assert notes[0].endswith(
+        "counts as it came, not cleaned of artifact patterns: 15 good channels, at least 16 are needed"
+    )
+    assert notes[1:] == ["", ""]
+    words = learnt.line.filters.words("M1", SHIPPED)
+    assert "3 more could not be cleaned (15 good channels, at least 16 are needed)" in words
+
+
+def test_data_of_too_few_dimensions_have_no_filter_and_the_reason_is_said(tmp_path):
+    g = Ground(tmp_path, spec=SHIPPED)
+    try:
+        for data in trials(13):
+            data[8:] = data[:8] * (1 + np.arange(8)[:, None] / 100)
+            trial = g.trial(data)
+            row = told(g, trial)
+            assert row["accepted"]
+            assert row["numbers"]["spatial_trials"] == 0
+            why = g.line.filters.hindered("M1", trial.trial_id)
+            assert ("8 dimensions, at least 15 are needed" in why) == (trial.trial_id == 10)
+        assert trial.scores is not None
+        assert trial.scores.score("global").present
+        words = g.line.filters.words("M1", SHIPPED)
+        assert words.startswith("no filter came to be (13 trials; the data have 8 dimensions")
+    finally:
+        g.source.close()
+
+
+def test_a_line_with_too_few_channels_for_the_shipped_chain_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(ValidationProblem, match=r"at least 16 EEG channels; found: 15.*write muscle = false"):
+        Ground(tmp_path, Montage.from_names(MONTAGE.names[:15]), SHIPPED)
+
+
+def test_256_channels_with_places_of_their_own_go_through_the_shipped_chain(tmp_path):
+    places = Montage.from_names(names_for(256))
+    net = Montage(names=tuple(f"E{k}" for k in range(1, 257)), positions_m=places.positions_m)
+    g = Ground(tmp_path, net, replace(SHIPPED, spatial_first=4))
+    try:
+        for data in trials(5, 256):
+            trial = g.trial(data)
+            assert trial.verdict.accepted
+        row = told(g, trial)
+        assert row["numbers"]["spatial_trials"] == 4
+        assert g.line.scorer("M1", "run").scores(se=False).score("global").present
+    finally:
+        g.source.close()

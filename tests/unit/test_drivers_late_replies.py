@@ -43,10 +43,51 @@ def test_only_a_question_of_the_same_letter_can_be_meant_and_a_damaged_answer_is
     trouble(lambda: put(ex, b"Q@"), Silent, written=True)
     put(ex, b"EB")
     assert ex.late_s == 0.0
-    ex, _ = exchange(b"Q\x89\x00", Q)
+    ex, wire = exchange(b"Q\x89\x00", Q)
+    assert ex.late_s == 0.0
     trouble(lambda: put(ex, b"Q@"), Garbled, written=True)
+    wire.clock.advance(0.1)
     put(ex, b"Q@")
     assert ex.late_s == 0.0
+
+
+@pytest.mark.parametrize(("after_s", "late"), [(0.9, True), (1.1, False)])
+def test_a_reply_that_has_not_come_within_a_second_comes_no_more(after_s: float, late: bool) -> None:
+    ex, wire = exchange(b"", Q)
+    trouble(lambda: put(ex, b"Q@"), Silent, written=True)
+    wire.clock.sleep_until(1000.0 + after_s)
+    put(ex, b"Q@")
+    assert (ex.late_s > 0) is late
+
+
+def test_a_long_reply_that_ea_interrupted_and_that_came_whole_was_the_answer() -> None:
+    numbers = sealed(b"J\x89040000000")
+    ex, wire = exchange(numbers[:4], numbers[4:] + sealed(b"E\x89"), numbers)
+    wire.urgent_at_s = 1000.01
+    trouble(lambda: put(ex, b"J@", 12), Cut, written=True)
+    wire.urgent_at_s = float("inf")
+    assert ex.swallow()
+    wire.clock.advance(0.1)
+    put(ex, b"J@", 12)
+    assert ex.late_s == 0.0
+
+
+def test_a_damaged_reply_of_ea_is_not_waited_on_and_the_next_may_be_it() -> None:
+    ex, wire = exchange(b"", sealed(b"E\x8c"))
+    ex.cut()
+    wire.say(b"x" + b"E\x89\x00", 0.01)
+    assert ex.swallow(quiet_s=0.02, at_most_s=0.1)
+    assert wire.clock.now_s() == pytest.approx(1000.03, abs=0.003)  # quiet is enough: EA was heard of
+    put(ex, b"EB")
+    assert ex.late_s == pytest.approx(0.03, abs=0.003)
+
+
+def test_a_line_that_is_never_quiet_is_listened_to_for_a_tenth_of_a_second() -> None:
+    ex, wire = exchange()
+    for i in range(60):
+        wire.say(b"x", 0.005 * i)
+    ex.swallow()
+    assert wire.clock.now_s() == pytest.approx(1000.1, abs=0.0015)
 
 
 def test_a_reply_of_ea_that_was_not_seen_may_come_as_that_of_the_next_command_of_its_letter() -> None:

@@ -83,6 +83,64 @@ def test_each_request_has_its_deadline(
     assert made.lock.free
 
 
+def lives(m: Made, until_s: float) -> None:
+    """The port process shows life, and polls of the client see it, until then."""
+
+    def beat(now_s: float) -> None:
+        if now_s <= until_s:
+            m.board.beat("port")
+
+    m.clock.listen(beat)
+
+
+@pytest.mark.parametrize(
+    ("call", "short_s", "long_s"),
+    [
+        (lambda u: u.set_power(50), 2.1, 2.1), (lambda u: u.arm(), 2.5, 6.0), (lambda u: u.set_train(TRAIN), 14.0, 14.0),
+        (lambda u: u.refresh(), 0.6, 1.5),
+    ],
+)  # fmt: skip
+def test_a_port_process_that_lives_has_longer_for_what_may_take_longer(
+    made: Made, call: Callable[[MagstimUnit], object], short_s: float, long_s: float
+) -> None:
+    lives(made, made.clock.now_s() + 60.0)
+    assert took_s(made, lambda: call(made.unit), Fault.PORT_DEAD) == pytest.approx(long_s, abs=0.011)
+    made.clock.advance(60.0)  # it shows no life any more
+    assert took_s(made, lambda: call(made.unit), Fault.PORT_DEAD) == pytest.approx(short_s, abs=0.011)
+
+
+@pytest.mark.parametrize("silent_s", [0.3, 0.45])
+def test_a_port_process_that_showed_life_half_a_second_ago_is_in_a_write_to_the_line(
+    made: Made, silent_s: float
+) -> None:
+    """Its last sign of life comes before the short deadline; beyond half a second of silence nothing more is waited for."""
+    start_s = made.clock.now_s()
+    lives(made, start_s + silent_s)
+    assert took_s(made, made.unit.refresh, Fault.PORT_DEAD) == pytest.approx(silent_s + 0.5, abs=0.021)
+
+
+def test_an_answer_behind_one_that_nobody_waits_for_is_taken_at_the_last_moment(made: Made) -> None:
+    mine = status(READY)
+    made.conn.say(Answer(n=7, status=status()), 0.65)
+    made.conn.say(Answer(n=1, status=mine), 0.65)
+    made.conn.jumps[1] = made.clock.now_s() + 0.7
+    assert made.unit.refresh() is mine
+
+
+def test_who_waits_for_standby_shows_life(made: Made) -> None:
+    made.clock.advance(1.0)
+    made.serves_disarm(0.0, instr=None)
+    made.unit.disarm()
+    assert made.board.age_s("engine") < 0.01
+
+
+@pytest.mark.parametrize("due_s", [float("nan"), float("inf"), "soon"])
+def test_what_is_no_instant_is_not_announced(made: Made, due_s: Any) -> None:
+    assert took_s(made, lambda: made.unit.announce(due_s), Fault.UNIT_UNEXPECTED) == 0
+    assert made.conn.sent == []
+    assert made.lock.free
+
+
 def test_a_power_whose_start_is_not_known_is_waited_for_as_long_as_the_longest_ramp(made: Made) -> None:
     made.board["unit_power"] = -1
     assert took_s(made, lambda: made.unit.set_power(50), Fault.PORT_DEAD) == pytest.approx(12.0, abs=0.011)

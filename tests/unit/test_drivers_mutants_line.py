@@ -548,3 +548,8 @@ def test_what_a_reply_tells_of_and_the_most_that_one_command_gives() -> None:
     reply = Reply(instr=0, t_sent_s=5.0, t_s=5.5, late_s=2.0)
     assert (reply.about_s, reply.said_s) == (3.0, 3.5)
     assert (Held().most_pulses, Held(power_b_pct_mso=1).most_pulses) == (1, 2)
+
+
+def test_a_reply_of_which_nothing_else_is_said_is_not_late() -> None:
+    reply = Reply(instr=0x89, t_sent_s=3.0, t_s=3.1)
+    assert (reply.about_s, reply.said_s) == (3.0, 3.1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from watch_tools import (
     desk,
 )  # fmt: skip
 
+from drivers.magstim.magpy_port import Held
 from drivers.requests import RE_ARM, Trip
 from drivers.trouble import Cut, Garbled, LineTrouble, Lost, Refused, Silent
 from drivers.watch import CONFIRM_TRIES, FAILED, OPEN
@@ -446,3 +449,71 @@ def test_a_train_that_runs_on_is_not_kept_alive_for_an_engine_that_is_gone(d: De
     assert left == [4, 3, 2, 1, 0, 0, 0]
     assert d.watch.trip is not None
     assert d.watch.trip.fault is Fault.ENGINE_LATE
+
+
+@pytest.mark.req("R-BELIEF")
+def test_after_ea_the_numbers_are_read_that_were_not_since_the_last_pulse(d: Desk) -> None:
+    """Also where pulse and numbers are of one instant; not where the numbers are newer, or there was no pulse."""
+    for fired_s, read in ((999.0, True), (998.9, False), (math.nan, False)):
+        d.armed()
+        d.watch.numbers_s, d.watch.fired_s = 999.0, fired_s
+        disarm(d)
+        before = len(d.unit.names)
+        d.stepped()
+        assert ("power" in d.unit.names[before:]) is read
+        d.beat()
+
+
+@pytest.mark.req("R-BELIEF")
+def test_after_ea_a_train_hears_what_the_unit_was_set_to(d: Desk) -> None:
+    d.armed()
+    d.watch.run = run = Run(was_cut=True, untold=True)
+    d.unit.running = 0x02  # it runs on for a moment
+    held = Held(frequency_hz=10.0, n_pulses=700, duration_s=70.0)
+    d.unit.doing["power"] = lambda: setattr(
+        d.unit, "held", held
+    )  # its parameters say it, its status byte did not
+    disarm(d)
+    d.stepped()
+    assert run.numbers == [(700, d.unit.wrong)]
+
+
+def test_a_status_of_the_very_instant_of_ea_confirms_it(d: Desk) -> None:
+    d.armed()
+    disarm(d)
+    d.watch.before_request()
+    asked = d.unit.take_control
+    d.unit.take_control = lambda: replace(asked(), late_s=d.now_s - d.watch._ea_s)  # type: ignore[method-assign]
+    d.watch.confirm()
+    assert d.watch.status is not None
+    assert d.watch.status.t_s == d.watch._ea_s
+    assert d.watch.confirm_tries == 0
+
+
+def test_numbers_of_the_instant_of_a_setting_are_of_it(d: Desk) -> None:
+    d.armed()
+    d.watch.power_pct_mso, d.watch.set_s = 40, d.now_s
+    d.unit.power_pct_mso = 41
+    d.watch._compare(d.unit.parameters())
+    assert d.watch.trip is not None
+    assert "armed at 40 %, and the unit says 41 %" in d.watch.trip.words
+
+
+@pytest.mark.req("R-BELIEF")
+@pytest.mark.parametrize("fault", [None, *RE_ARM, Fault.STOP])
+@pytest.mark.parametrize("given", [True, False])
+def test_a_pulse_given_otherwise_is_told_over_what_two_steps_clear(
+    d: Desk, fault: Fault | None, given: bool
+) -> None:
+    """A trip that arming anew clears must not hide it; one that stands for the whole run is not replaced."""
+    d.armed()
+    d.watch.power_pct_mso, d.unit.power_pct_mso = 40, 41
+    was = None if fault is None else Trip(fault=fault, words="before", t_s=d.now_s)
+    d.watch.trip = was
+    d.watch.numbers_s, d.watch.fired_s = d.now_s, d.now_s + (0.0 if given else -1.0)
+    d.watch._compare(d.unit.parameters())
+    assert d.watch.trip is not None
+    told = "41 %" in d.watch.trip.words
+    assert told is (fault is None or (given and fault in RE_ARM))
+    assert d.watch.trip is was or told
+    assert ("may have been given so" in d.watch.trip.words) is (told and given)

@@ -110,6 +110,15 @@ def test_what_stops_a_run_stops_an_opening_at_once_and_in_words(
             assert b.board["stop_confirmed"] == 1
 
 
+def test_a_ramp_is_waited_for_between_looks_and_not_by_asking_without_end(tmp_path: Path) -> None:
+    with bed(tmp_path) as b:
+        b.done_s = 0.0
+        b.worker.open()
+        assert 5.9 < b.clock.now_s() - 1000.0 < 6.6
+        assert len(b.sent(b"Q@")) <= 6 / b.worker._watch.facts.keep_standby_s + 4
+        b.worker.shut()
+
+
 @pytest.mark.req("R-DISARM")
 def test_stop_goes_past_the_reply_that_an_opening_waits_for(tmp_path: Path) -> None:
     with bed(tmp_path, "rapid", version=(7, 1), faults=(SimFault(kind=FaultKind.MUTE),)) as b:

@@ -11,7 +11,7 @@ import pytest
 from trigger_tools import ARMED, READ, READY, STANDBY, Desk
 
 from drivers.magstim.line import PortLock
-from drivers.trigger import OutputSetting, TriggerLine
+from drivers.trigger import SETTLE_S, OutputSetting, TriggerLine
 from drivers.trouble import LineTrouble, UnitProblem
 from rtloop.errors import NotReady, ValidationProblem
 from rtloop.model.status import Fault, UnitStatus
@@ -144,6 +144,17 @@ def test_one_fire_is_one_edge_of_the_asked_width(desk: Desk) -> None:
     assert trigger.fire() == start_s
     assert desk.since(mark) == ["rts up", "rts down"]
     assert desk.clock.now_s() == pytest.approx(start_s + 0.002)
+
+
+def test_who_has_something_to_do_meanwhile_is_asked_to_wait(desk: Desk) -> None:
+    waited: list[float] = []
+
+    def wait(t_s: float) -> None:
+        waited.append(t_s - desk.clock.now_s())
+        desk.clock.sleep_until(t_s)
+
+    desk.trigger(wait_until=wait).fire()
+    assert waited == pytest.approx([SETTLE_S, 0.005])
 
 
 def test_a_byte_goes_out_once_and_its_instant_counts_the_byte_itself(desk: Desk) -> None:

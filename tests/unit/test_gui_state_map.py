@@ -275,12 +275,16 @@ def test_the_noise_matched_score_stands_behind_the_raw_one_unless_masked() -> No
     d = {
         "words": "",
         "kind": "undecided",
-        "scores": [{"target": "M1", "matched": e, "words": "M1: matched to PSI"}],
+        "scores": [{"target": "M1", "raw": e, "matched": e, "snr": e, "words": "M1: matched to PSI"}],
     }
     tip = dict(shown(replace(view, decision=d), look).scores.table[0].tips)["GLOBAL"]
     assert tip.startswith("pooled, noise-matched at the last look: 38.9 (no interval")
+    (table,) = shown(replace(view, decision=d), look).beside.tables
+    assert table.rows[0][:3] == ("M1", "38.9 [18.0, 60.0]", "38.9")
     hidden = replace(view, decision=d, started={**view.started, "blinded": True})
     assert not [t for row in shown(hidden, look).scores.table for t in row.tips if "38.9" in t[1]]
+    assert not shown(hidden, look).beside.tables
+    assert shown(hidden, look, role="unblinded").beside.tables == (table,)
 
 
 def test_the_review_shows_the_run() -> None:

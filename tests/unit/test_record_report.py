@@ -14,8 +14,16 @@ from rtloop.errors import IntegrityProblem
 from rtloop.model.estimate import BANDS_HZ, MEASURES, POOLED, Estimate, Scores
 from rtloop.model.montage import NAMES_63, Montage
 from rtloop.model.status import Mode
-from rtloop.record.report import RANK_LABEL, SENSORY, render_report, write_report
+from rtloop.record.report import (
+    RANK_LABEL,
+    SENSORY,
+    probability,
+    render_report,
+    with_error,
+    write_report,
+)
 from rtloop.record.report_input import (
+    BesideRow,
     Evoked,
     HistoryRow,
     PulseRow,
@@ -250,7 +258,38 @@ def test_a_blinded_report_holds_no_score(given: ReportInput) -> None:
         for scope in ("global", "local"):
             assert f"{t.scores.score(scope).value:.4g}" not in text
     assert "Undecided: about 40" not in text
+    assert text.index("Blinded study") < text.index(
+        "Target of the arm"
+    )  # said before anything that is masked
     assert "97 of 110 trials" in text
+
+
+def test_figures_that_say_nothing_are_left_out() -> None:
+    assert [probability(p) for p in (None, 5.5e-19, 0.0, 0.5, 1.0)] == [
+        "–",
+        "< 0.001",
+        "< 0.001",
+        "0.5",
+        "> 0.999",
+    ]
+    told = [
+        with_error(Estimate.normal(v, se, n=9, unit=u))
+        for v, se, u in ((-0.0003115, 0.0341, ""), (37.68, 12.1, "µV"))
+    ]
+    assert told == ["0.000 ± 0.034", "38 ± 12 µV"]
+
+
+def test_a_definition_stands_once_for_the_scopes_of_a_measure(given: ReportInput) -> None:
+    def row(measure: str, where: str, definition: str) -> BesideRow:
+        values = {POOLED: Estimate.normal(0.044, 0.026, n=97)}
+        return BesideRow(measure=measure, where=where, values=values, definition=definition)
+
+    rows = (row("shift", "GLOBAL", "D1"), row("shift", "LOCAL", "D1"), row("imcoh", "GLOBAL", "D2"))
+    one = replace(given.targets[2], beside=rows)
+    html = render_report(replace(given, targets=(one,), ranking=()))
+    assert [html.count(f">{d}<") for d in ("shift", "D1", "imcoh", "D2")] == [1, 1, 1, 1]
+    assert html.count('rowspan="2"') == 2
+    assert words_of(html).count("0.044 ± 0.026") == 3
 
 
 @pytest.mark.parametrize("mode", list(Mode))

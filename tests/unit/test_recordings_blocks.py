@@ -17,7 +17,7 @@ from rtloop.plan.load import load_plan
 from rtloop.plan.schema import Plan
 from rtloop.record.read_layout import PULSES, layout_for
 from rtloop.record.read_open import Mark, OpenChannel
-from rtloop.session.dealing import BlockMap, deal, read_block_map, told
+from rtloop.session.dealing import BlockMap, deal, read_block_map, return_visits, told
 
 
 def channels(*names: str, kind: Kind = Kind.EEG) -> tuple[OpenChannel, ...]:
@@ -200,3 +200,21 @@ def test_the_command_line_says_what_is_wrong(
     assert ended.value.code == code
     assert words in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_return_visit_is_a_long_enough_stretch_after_another_target_had_the_coil() -> None:
+    def dealt(text: str) -> dict[int, tuple[str, str] | None]:
+        blocks = {
+            "m": ("M1", "run"), "p": ("PSI", "run"), "c": ("M1", "control"), "v": ("PSI", "preview"), "-": None,
+        }  # fmt: skip
+        return {100 * k: blocks[sign] for k, sign in enumerate(text)}
+
+    assert return_visits(dealt("mmmmpppp"), 4) == set()
+    assert return_visits(dealt("mmmmppppmmmm"), 4) == {800}
+    assert return_visits(dealt("mmmmppppmmmmpppp"), 4) == {800, 1200}
+    assert return_visits(dealt("mmmmppppmmm"), 4) == set()  # nothing can be learnt in it
+    assert return_visits(dealt("mpmpmpmpmp"), 4) == set()
+    assert return_visits(dealt("mmmmccccmmmm"), 4) == set()  # the coil was at the target's own control
+    assert return_visits(dealt("mmmm---mmmm"), 4) == set()
+    assert return_visits(dealt("mmmmvvvvmmmm"), 4) == {800}
+    assert return_visits(dealt("mmmmpppp--mm--mm"), 4) == {1000}

@@ -70,7 +70,9 @@ class _Line:
 
     def __init__(self, seed: int = 0) -> None:
         self.montage, self.scorers, self.ongoing = MONTAGE, {}, None
-        self.spec = SimpleNamespace(average_reference=True, bridge=True, decay=True, detrend=True)
+        self.spec = SimpleNamespace(
+            average_reference=True, bridge=True, decay=True, detrend=True, sound=False, muscle=True
+        )  # fmt: skip
         self.rng, self.next_id, self.beats = np.random.default_rng(seed), 0, 0
 
     def renew(self, target: str, block: str) -> bool:
@@ -270,6 +272,9 @@ def test_a_return_visit_of_a_resumed_run_has_the_intensity_of_the_first(
         powers |= {s.target: s.power_pct_mso for s in steps if isinstance(s, RunStep)}
         third.course.accepted(steps[0].target)
     assert powers == {"M1": 47, "PSI": 45}
+    told = third.of("filter_renewed")  # whatever return_filter is: the filter was the earlier run's
+    assert {d["target"] for d in told} == set(powers)
+    assert all("this visit learns its own filter" in d["words"] for d in told)
 
 
 def test_trials_taken_out_after_the_visit_stay_out(first: _Session, tmp_path: Path) -> None:
@@ -311,6 +316,7 @@ def test_an_answered_map_needs_no_pulse_and_no_file(first: _Session, tmp_path: P
         ({"rate_hz": 2000.0}, "sampling rate"),
         ({"software_version": "2"}, "software"),
         ({"chain": {"gap_s": [-0.002, 0.012], "max_pre_pp_uv": 200.0}}, "the cleaning was not the same"),
+        ({"chain": STARTED["chain"] | {"reclean_earlier": True}}, "the cleaning was not the same"),
     ],
 )
 def test_trials_of_an_unlike_run_are_not_taken(

@@ -16,6 +16,8 @@ from simunit_tools import packet
 from hardware_sim.faults import Fault, FaultKind
 from hardware_sim.line import Line, PtyLine, SocketLine, SteppedLine
 from hardware_sim.magstim import Unit200
+from hardware_sim.packet import UnitState
+from hardware_sim.rapid import UNLOCK_CODE, UnitRapid
 from rtloop.clock import WALL, SteppedClock
 from rtloop.errors import NotReady
 
@@ -47,6 +49,18 @@ def connect(line: Line) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(line.port.rsplit(":", 1)[1])), timeout=1.0)
 
 
+def exactly(host: socket.socket, n_bytes: int) -> bytes:
+    got = b""
+    while len(got) < n_bytes:
+        got += host.recv(n_bytes - len(got))
+    return got
+
+
+def state(line: Line) -> UnitState:
+    with line.lock:  # between two steps of the unit
+        return line.unit.state()
+
+
 def test_a_host_takes_control_and_reads_back(line: Line) -> None:
     with host(line) as port:
         port.write(packet(b"Q@"))
@@ -63,6 +77,21 @@ def test_a_reply_never_comes_before_its_line_time(line: Line) -> None:
             for n in range(1, 10):
                 assert len(port.read(1)) == 1
                 assert WALL.now_s() - start_s >= (3 + n) * BYTE_S + 0.001, n
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_simulator_that_stands_still_never_tears_what_came_in_one_piece(kind: type[Line]) -> None:
+    line = kind(UnitRapid(version=(9, 0, 0)), WALL)  # type: ignore[call-arg]
+    line.start()
+    try:
+        with host(line) as port:
+            port.write(packet(b"Q" + UNLOCK_CODE.encode()))
+            time.sleep(0.01)  # the unit has begun to listen
+            with line.lock:
+                time.sleep(0.1)
+            assert port.read(3)[:1] == b"Q"
+    finally:
+        line.close()
 
 
 def test_without_a_host_a_keep_alive_is_missed_on_time(line: Line) -> None:
@@ -109,9 +138,9 @@ def test_unplugging_takes_the_port_away_but_not_the_unit(line: Line) -> None:
         with pytest.raises(OSError):
             connect(line)
     limit_s = WALL.now_s() + 2.0
-    while line.unit.state().remote and WALL.now_s() < limit_s:
+    while state(line).remote and WALL.now_s() < limit_s:
         time.sleep(0.01)
-    assert not line.unit.state().armed
+    assert not state(line).armed
 
 
 def test_closing_is_quick_and_may_be_repeated(line: Line) -> None:
@@ -133,18 +162,17 @@ def test_a_socket_serves_one_host_and_then_the_next() -> None:
     try:
         with connect(line) as first:
             first.sendall(packet(b"Q@"))
-            assert first.recv(1) == b"Q"
+            assert exactly(first, 3)[:1] == b"Q"
             with connect(line) as second:
                 assert second.recv(1) == b""  # turned away at once
             first.sendall(packet(b"J@"))
-            assert first.recv(1) != b""
+            assert (
+                exactly(first, 12)[:1] == b"J"
+            )  # all of it: leaving with words unread would tear the socket
             first.sendall(packet(b"EA") + packet(b"R@"))  # last words of a host that leaves
         with connect(line) as third:
             third.sendall(packet(b"Q@"))
-            got = b""
-            while len(got) < 3:
-                got += third.recv(3)
-            assert got == packet(b"Q\x89")
+            assert exactly(third, 3) == packet(b"Q\x89")
         assert [body[:2] for _, body in line.unit.packets] == [b"Q@", b"J@", b"EA", b"R@", b"Q@"]
     finally:
         line.close()
