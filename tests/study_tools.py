@@ -12,6 +12,8 @@ from typing import Any
 
 from rtloop.clock import SteppedClock
 from rtloop.model.course import Arm, Assessment, Course, Ended, TreatmentBegun, TreatmentGiven, Visit
+from rtloop.record.folder import SessionFolder
+from rtloop.record.journal import Journal
 from rtloop.study.fields import Role
 from rtloop.study.records import Enrolled, ListMade, OutcomeTaken, Screened, TargetChosen
 from rtloop.study.study import Study
@@ -129,3 +131,16 @@ def treat(study: Study, code: str, visit: int, **changed: Any) -> None:
     run = begun(code, visit, study.today, **changed)
     study.write(run, by=OP)
     study.write(given(run), by=OP)
+
+
+def written(
+    data_dir: Path, run_id: str, made: Sequence[tuple[str, dict[str, Any]]], hour: int
+) -> SessionFolder:
+    """A session folder of Monday with a journal of these events."""
+    clock = at(MONDAY, hour)
+    folder = SessionFolder.create(data_dir, run_id, clock=clock)
+    journal = Journal(folder.journal, run_id=run_id, clock=clock)
+    for kind, data in made:
+        journal.append(kind, data)
+    journal.close()
+    return folder

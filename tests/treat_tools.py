@@ -59,6 +59,7 @@ citation = "nobody"
 
 [course]
 treatment = "treat-10hz-4s"
+if_undecided = "classic"
 baseline = "before"
 primary = "after"
 

@@ -47,7 +47,7 @@ def init(
 ) -> None:  # fmt: skip
     """Make a study in a new folder. You become its first unblinded person."""
     from rtloop.app.study_words import NOT_HIDDEN, status_words
-    from rtloop.plan.course_load import load_course
+    from rtloop.app.treatment_check import course_named
     from rtloop.study.fields import Role
     from rtloop.study.shown import status as told_of
     from rtloop.study.study import Study
@@ -62,7 +62,7 @@ def init(
             "somebody has two roles", expected="one role for each name; who makes the study is unblinded"
         )
     made = Study.make(
-        folder, name=name, course=load_course(course).value(), by=by, people=people, blinded=not open_label,
+        folder, name=name, course=course_named(course), by=by, people=people, blinded=not open_label,
         simulated=simulated, strata=tuple(stratum or ()),
     )  # fmt: skip
     with made as study:

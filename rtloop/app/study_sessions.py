@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtloop.app.halt import folder_runs
-from rtloop.errors import IntegrityProblem, RtloopError
+from rtloop.errors import IntegrityProblem, NotReady, RtloopError
 from rtloop.model.course import TREATMENT_BEGUN, TREATMENT_GIVEN, Ended, TreatmentBegun, TreatmentGiven
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, Purpose
@@ -53,6 +53,31 @@ def gather(study: Study, data_dir: Path, *, by: str) -> Gathered:
         except RtloopError as err:
             problems.append(f"{folder.path.name}: {err}")
     return Gathered(taken=tuple(taken), problems=tuple(problems))
+
+
+def gather_run(study: Study, data_dir: Path, run: TreatmentBegun, *, by: str) -> list[str]:
+    """Take in the folder of one run that has no end yet, after a crash; what was taken in, in words.
+
+    IntegrityProblem where the folder is not there, is damaged or does not know the run; NotReady where it still runs.
+    """
+    folder = SessionFolder(path=data_dir / run.folder)
+    if not folder.journal.is_file():
+        raise IntegrityProblem(
+            f"the folder of the run {run.run_id} is not here", expected=str(folder.path), found="no journal there",
+            todo=f"gather it on {run.host}; until then all its {run.planned} pulses count as given",
+        )  # fmt: skip
+    if folder_runs(folder.path):
+        raise NotReady(
+            f"the run {run.run_id} still runs", expected="one session of a participant at a time", found=str(folder.path),
+            todo="end that session first",
+        )  # fmt: skip
+    taken = list(_take(study, folder, by))
+    if not isinstance(runs_of(study.state.participants[run.participant])[run.run_id], TreatmentGiven):
+        raise IntegrityProblem(
+            f"the journal in {folder.path} does not know the run {run.run_id}", expected="its beginning and its pulses",
+            found="; ".join(taken) or "nothing of it", todo="keep the folder and find out which one is that run's",
+        )  # fmt: skip
+    return [f"{folder.path.name}: {line}" for line in taken]
 
 
 def _take(study: Study, folder: SessionFolder, by: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from rtloop.safety.ledger import Counts
 
 if TYPE_CHECKING:
     from rtloop.app.config import Site
+    from rtloop.model.course import Course
     from rtloop.model.waiver import Waiver
     from rtloop.plan.breach import Breach
     from rtloop.plan.course_schema import CourseFile
@@ -124,6 +125,18 @@ def treatment_of(course: CourseFile) -> str:
     if Path(named).suffix != ".toml" or not Path(course.path).suffix:
         return named
     return str(Path(course.path).parent / named)
+
+
+def course_named(name: str) -> Course:
+    """The course of a file or of the library as a study holds it: with the name that its treatment plan gives itself.
+
+    ``FileProblem`` where course or plan cannot be used.
+    """
+    from rtloop.plan.course_load import load_course
+    from rtloop.plan.treat_load import load_treatment
+
+    course = load_course(name)
+    return replace(course.value(), treatment=load_treatment(treatment_of(course)).name)
 
 
 def _of_the_course(treatment: str, asked: CheckAsked, today: str, sessions: int) -> tuple[Breach, ...]:

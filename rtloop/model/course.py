@@ -34,6 +34,13 @@ class Arm(StrEnum):
     CLASSIC = "classic"
 
 
+#: what a course may say of a low or high arm whose target the map does not name: left M1 as in the classic arm; one of the map's
+#: targets drawn by lot; nothing until more pulses decide
+IF_UNDECIDED = ("classic", "chance", "more")
+#: what the classic arm treats: left M1 (design note SCIENCE section 1)
+CLASSIC_TARGET = "M1"
+
+
 class Ended(StrEnum):
     """How one run of a treatment came to its end. ``CRASHED``: nobody wrote an end; counted from the journal."""
 
@@ -126,7 +133,9 @@ class Course:
 
     ``closed``: weekdays on which nobody is treated. ``last_day``: of any treatment, None: no limit. ``made_up_max``: how many
     treatments may be moved out of their window. ``baseline`` and ``primary`` name the assessments that the responder flag
-    compares. ``ValidationProblem`` tells all faults.
+    compares. ``treatment``: name of the plan of every treatment. ``if_undecided``: what is treated where the map does not name
+    the arm's target (``IF_UNDECIDED``). Both are "" in a study made before they were asked for: nothing follows from "".
+    ``ValidationProblem`` tells all faults.
     """
 
     name: str
@@ -140,6 +149,8 @@ class Course:
     last_day: int | None = None
     made_up_max: int = 0
     start_within_days: int | None = None
+    treatment: str = ""
+    if_undecided: str = ""
 
     def __post_init__(self) -> None:
         bad = [] if self.visits else ["no visit"]
@@ -174,6 +185,8 @@ class Course:
         if not _SHA.fullmatch(self.sha256 or ""):
             bad.append(f"sha256 = {self.sha256!r} is not 64 hexadecimal digits")
         bad += [f"{k} is empty" for k in ("name", "label") if not getattr(self, k)]
+        if self.if_undecided not in ("", *IF_UNDECIDED):
+            bad.append(f"if_undecided = {self.if_undecided!r}, not one of {', '.join(IF_UNDECIDED)}")
         refuse("the course", bad, "correct the course's file")
 
     def visit(self, number: int) -> Visit | None:

@@ -42,10 +42,13 @@ class CourseTable(Table):
 
     ``treatment``: the treatment plan of every session, a name of the library, or a path as seen from the course file.
     ``baseline`` and ``primary``: the assessments that the responder flag compares. ``start_within_days`` of the enrolment
-    the first treatment is due; without it there is no limit.
+    the first treatment is due; without it there is no limit. ``if_undecided``: what a low or high arm treats where the map is
+    undecided or not comparable: ``classic`` (left M1), ``chance`` (one of the map's targets by lot), ``more`` (nothing until
+    more pulses decide). It has no default: a trial must have thought of it.
     """
 
     treatment: Text
+    if_undecided: Literal["classic", "chance", "more"]
     baseline: Text
     primary: Text
     start_within_days: Annotated[int, Field(ge=0, le=3650)] | None = None
@@ -123,7 +126,8 @@ class CourseFile(Table):
             name=self.plan.name, label=str(self.plan.label), sha256=self._sha256, visits=tuple(visits),
             assessments=tuple(Assessment(**a.model_dump()) for a in self.assessments),
             baseline=self.course.baseline, primary=self.course.primary,
-            start_within_days=self.course.start_within_days,
+            start_within_days=self.course.start_within_days, treatment=self.course.treatment,
+            if_undecided=self.course.if_undecided,
         )  # fmt: skip
 
     def phase_of(self, number: int) -> Phase:

@@ -162,6 +162,8 @@ def _as_next(state: State, who: Participant, record: TreatmentBegun, today: str)
         if who.target and record.target != who.target
         else []
     )
+    plan = state.course.treatment
+    bad += [f"the plan is {record.plan}, the course has {plan}"] if plan and record.plan != plan else []
     bad += (
         [f"treatment {record.visit}, expected {due.visit}"] if due.visit and record.visit != due.visit else []
     )

@@ -23,6 +23,8 @@ WRONG = [
     ("[course]", "[calendar]\nx = 1\n[course]", "calendar: the table is not known"),
     ('kind = "course"', 'kind = "treat"', "plan.kind: the file is no course; expected: kind = \"course\"; found: 'treat'"),
     ('label = "assumed"\n', "", "plan.label: the key is missing"),
+    ('if_undecided = "classic"\n', "", "course.if_undecided: the key is missing"),
+    ('if_undecided = "classic"', 'if_undecided = "M1"', "course.if_undecided: "),
 ]  # fmt: skip
 
 
@@ -33,6 +35,7 @@ def test_a_course_unfolds_to_what_a_study_holds() -> None:
     assert (value.name, value.label, value.baseline, value.primary, value.start_within_days) == (
         "good", "assumed", "before", "after", None,
     )  # fmt: skip
+    assert (value.treatment, value.if_undecided) == ("treat-10hz-4s", "classic")
     assert value.visits == (
         Visit(number=1, day=0, min_gap_days=1),
         Visit(number=2, day=1, early_days=1, late_days=2, min_gap_days=1),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from study_tools import MONDAY, OP, STAT, at, begun, enter, folder_in_memory, given, listed, made_in
+from study_tools import MONDAY, OP, STAT, at, begun, enter, folder_in_memory, given, listed, made_in, written
 
 from rtloop.app.study_sessions import gather, treatment_of
 from rtloop.errors import IntegrityProblem
@@ -16,8 +15,6 @@ from rtloop.model.course import TREATMENT_BEGUN, TREATMENT_GIVEN, Ended, Treatme
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, Purpose, Train
-from rtloop.record.folder import SessionFolder
-from rtloop.record.journal import Journal
 from rtloop.safety.ledger import PULSE_CLOSED, PULSE_INTENDED, Charge, Ledger
 from rtloop.study.study import Study
 
@@ -71,16 +68,6 @@ def test_an_end_that_says_less_than_the_pulses_is_refused() -> None:
             treatment_of(events([*made, (TREATMENT_GIVEN, wrong.data())]), head_hash="")
     with pytest.raises(IntegrityProblem, match="gave more than it set out to give"):
         treatment_of(events(rows(replace(run, planned=150), WHOLE, WHOLE)), head_hash="")
-
-
-def written(data_dir: Path, run_id: str, made: list[Row], hour: int) -> SessionFolder:
-    clock = at(MONDAY, hour)
-    folder = SessionFolder.create(data_dir, run_id, clock=clock)
-    journal = Journal(folder.journal, run_id=run_id, clock=clock)
-    for kind, data in made:
-        journal.append(kind, data)
-    journal.close()
-    return folder
 
 
 @pytest.fixture
