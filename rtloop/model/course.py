@@ -20,6 +20,17 @@ from rtloop.model.status import Mode
 #: event kinds in a session's journal: what a treatment set out to give (before its first pulse), and what became of it
 TREATMENT_BEGUN = "treatment_begun"
 TREATMENT_GIVEN = "treatment_given"
+#: and what happens in between; docs/events.md has their fields
+TRAIN_DUE = "train_due"
+TRAIN_GIVEN = "train_given"
+TRAIN_REFUSED = "train_refused"
+TREATMENT_PAUSED = "treatment_paused"
+TREATMENT_RESUMED = "treatment_resumed"
+CHECKLIST_SIGNED = "checklist_signed"
+SENSATION_TOLD = "sensation_told"
+ADVERSE_EVENT_TOLD = "adverse_event_told"
+GATE_OPENED = "gate_opened"
+COIL_TEMPERATURE_READ = "coil_temperature_read"
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CODE = re.compile(r"(?:[A-Z]{1,4}[0-9]{1,3}-)?[A-Z]{1,4}[0-9]{2,5}")
