@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from rtloop.model.course import Course, TreatmentBegun, TreatmentGiven, Visit
 from rtloop.study.records import CourseStopped, Enrolled, Missed, Moved, OutcomeTaken, Record
+
+#: fewest hours from the end of a treatment to the beginning of the next one [A]: where a UTC day ends in the middle of a
+#: clinic's day, two UTC days are no night apart
+LEAST_HOURS = 12
 
 
 def shifted(day: str, days: int) -> str:
@@ -70,6 +74,13 @@ class Session:
         return min(
             self.trains_planned,
             sum(r.trains_given for r in self.closed) + sum(r.trains_planned for r in self.unclosed),
+        )
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether whole trains of a treatment of the course are left, as far as is known: a broken one is not made up for."""
+        return bool(
+            self.visit and self.left and self.trains_given < self.trains_planned and not self.unclosed
         )
 
 
@@ -230,7 +241,7 @@ def whats_next(course: Course, calendar: Calendar, today: str) -> Next:
     if calendar.stopped is not None:
         return Next(kind="stopped", not_today=(*reasons, f"the course was stopped on {calendar.stopped}"))
     of_today = [s for s in calendar.given if s.day == today]
-    if len(of_today) == 1 and of_today[0].left and of_today[0].visit and not of_today[0].unclosed:
+    if len(of_today) == 1 and of_today[0].goes_on:
         s = of_today[0]
         return Next(kind="resume", visit=s.visit, session_id=s.session_id, left=s.left, trains_given=s.trains_given,
                     not_today=tuple(reasons))  # fmt: skip
@@ -253,6 +264,18 @@ def whats_next(course: Course, calendar: Calendar, today: str) -> Next:
     ):
         reasons.append(f"the course ended on {end}: record what was not given as missed, with the reason")
     return Next(kind="treat", visit=visit.number, span=window, not_today=tuple(reasons))
+
+
+def too_soon(calendar: Calendar, utc: str) -> list[str]:
+    """Why a new treatment may not begin at this instant (ISO 8601): another one ended less than ``LEAST_HOURS`` before it."""
+    ends = [r.ended_utc if isinstance(r, TreatmentGiven) else r.utc for s in calendar.given for r in s.runs]
+    last = max(map(datetime.fromisoformat, ends), default=None)
+    if last is None or datetime.fromisoformat(utc) - last >= timedelta(hours=LEAST_HOURS):
+        return []
+    return [
+        f"the last treatment ended at {last.isoformat(timespec='minutes')}: at least {LEAST_HOURS} hours between two, also where "
+        "a UTC day ends between them"
+    ]
 
 
 def _open_runs(calendar: Calendar) -> list[str]:
@@ -307,6 +330,8 @@ def moved_faults(course: Course, calendar: Calendar, visit: int, to_day: str, to
         else [f"the course is closed on that weekday ({', '.join(course.closed)})"]
     )
     anchor = calendar.anchor(course)
+    if anchor is None and visit != 1:
+        bad.append("the course has no days before treatment 1 was given: move that one")
     if (
         anchor is not None
         and course.last_day is not None

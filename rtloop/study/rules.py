@@ -8,7 +8,7 @@ from __future__ import annotations
 from rtloop.model.course import TreatmentBegun, TreatmentGiven
 from rtloop.model.status import Mode
 from rtloop.study.allocation import next_place
-from rtloop.study.calendar import missed_faults, moved_faults, whats_next
+from rtloop.study.calendar import missed_faults, moved_faults, too_soon, whats_next
 from rtloop.study.fields import Role
 from rtloop.study.log import Anything, kind_of
 from rtloop.study.records import (
@@ -100,7 +100,7 @@ def _of_participant(
     if isinstance(record, TreatmentBegun):
         return [
             *_right_study(state, record),
-            *not_today(state, who, today),
+            *not_today(state, who, today, record.utc),
             *_as_next(state, who, record, today),
         ]
     if isinstance(record, Missed):
@@ -140,8 +140,11 @@ def _right_study(state: State, record: TreatmentBegun) -> list[str]:
     )
 
 
-def not_today(state: State, who: Participant, today: str) -> list[str]:
-    """Every reason why this participant may not be treated today, as far as the study knows; never the arm."""
+def not_today(state: State, who: Participant, today: str, now_utc: str = "") -> list[str]:
+    """Every reason why this participant may not be treated today, as far as the study knows; never the arm.
+
+    ``now_utc``: the instant, so that the hours since the last treatment are looked at too.
+    """
     assert state.course is not None
     bad = [] if who.eligible else ["no signed screening says that this participant may take part"]
     bad += [] if "allocated" in who.kept else ["not allocated"]
@@ -150,7 +153,12 @@ def not_today(state: State, who: Participant, today: str) -> list[str]:
         bad.append(
             f"the assessment {state.course.baseline} was not taken: after the first treatment there is no baseline"
         )
-    return bad + list(whats_next(state.course, who.calendar, today).not_today)
+    due = whats_next(state.course, who.calendar, today)
+    return [
+        *bad,
+        *due.not_today,
+        *(too_soon(who.calendar, now_utc) if now_utc and due.kind == "treat" else ()),
+    ]
 
 
 def _as_next(state: State, who: Participant, record: TreatmentBegun, today: str) -> list[str]:
@@ -171,8 +179,16 @@ def _as_next(state: State, who: Participant, record: TreatmentBegun, today: str)
     if due.kind == "resume":
         if record.session_id != due.session_id:
             bad.append(f"session {record.session_id}, expected to resume {due.session_id} of today")
+        session = who.calendar.sessions[due.session_id]
         if record.planned > due.left:
             bad.append(f"{record.planned} pulses planned, but only {due.left} of the session are left")
+        if record.trains_planned > (trains := session.trains_planned - session.trains_given):
+            bad.append(f"{record.trains_planned} trains planned, but only {trains} of the session are left")
+        first = session.runs[0]
+        if (record.plan_sha256, record.session_planned) != (first.plan_sha256, first.session_planned):
+            bad.append(
+                f"another plan than that of the session ({first.plan}, {first.session_planned} pulses)"
+            )
     elif record.session_id in who.calendar.sessions and who.calendar.sessions[record.session_id].day != today:
         bad.append(f"session {record.session_id} is of another day")
     return bad

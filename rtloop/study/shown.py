@@ -39,7 +39,7 @@ def participant(study: Study, code: str, *, by: str, arm: bool = False) -> dict[
     treatment["done"], treatment["missed"] = sorted(calendar.done), sorted(calendar.missed)
     if see.sees("treatment_given", "planned"):
         treatment |= {"session_id": next_.session_id, "left": next_.left, "trains_given": next_.trains_given}
-        treatment["not_today"] = not_today(study.state, who, today)
+        treatment["not_today"] = not_today(study.state, who, today, study.clock.utc())
         told["findings"] = list(findings(course, calendar))
         told["adherence"] = _adherence(study, who)
     told["treatment"] = treatment

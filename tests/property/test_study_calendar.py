@@ -21,6 +21,7 @@ from rtloop.study.calendar import (
     moved_faults,
     shifted,
     step,
+    too_soon,
     whats_next,
 )
 from rtloop.study.records import Enrolled, Missed, Moved, Record
@@ -57,7 +58,7 @@ class Life:
         self.runs += 1
         planned = due.left if due.kind == "resume" else 3000
         run = begun(CODE, due.visit, self.today, run_id=f"r{self.runs}", planned=planned,
-                    session_id=due.session_id or f"s{self.runs}", trains_planned=30 - due.trains_given or 1)  # fmt: skip
+                    session_id=due.session_id or f"s{self.runs}", trains_planned=30 - due.trains_given)  # fmt: skip
         self.put(run)
         if (closed := end(run)) is not None:
             self.put(closed)
@@ -181,6 +182,26 @@ def test_a_crashed_run_is_given_whole_until_its_folder_is_gathered_then_goes_on(
     assert (due.kind, due.visit, due.not_today) == ("treat", 2, ())
 
 
+def test_a_broken_last_train_leaves_nothing_to_go_on_with() -> None:
+    run = begun(CODE, 1, MONDAY)
+    due = whats_next(COURSE, fold([*START, run, ended(run, 2950)]), MONDAY)
+    assert (due.kind, due.visit) == ("treat", 2)
+    assert due.not_today[0] == "a treatment was given today (P001-1): one a day"
+
+
+def test_no_two_treatments_within_hours_where_a_utc_day_ends_between_them() -> None:
+    """Four o'clock in the afternoon on the west coast of America is midnight in UTC."""
+    run = begun(CODE, 1, MONDAY, utc=f"{MONDAY}T23:40:00.000+00:00")
+    calendar = fold([*START, run, ended(run, 3000, ended_utc=f"{MONDAY}T23:55:00.000+00:00")])
+    assert whats_next(COURSE, calendar, "2026-11-24").not_today == ()  # days alone do not see it
+    told = too_soon(calendar, "2026-11-24T00:10:00.000+00:00")
+    assert told == ["the last treatment ended at 2026-11-23T23:55+00:00: at least 12 hours between two, also where a UTC day "
+                    "ends between them"]  # fmt: skip
+    assert too_soon(calendar, "2026-11-24T11:54:59.999+00:00")
+    assert too_soon(calendar, "2026-11-24T11:55:00.000+00:00") == []
+    assert too_soon(fold(START), f"{MONDAY}T09:00:00.000+00:00") == []
+
+
 def test_a_run_of_which_nothing_was_given_uses_up_nothing() -> None:
     due = whats_next(COURSE, fold([*START, *closed_day(MONDAY, 1, 0)]), MONDAY)
     assert (due.kind, due.visit, due.not_today) == ("treat", 1, ())
@@ -229,6 +250,14 @@ def test_why_not_today_in_words(today: str, words: str) -> None:
 )
 def test_why_a_visit_cannot_be_moved(visit: int, to_day: str, words: str) -> None:
     assert words in moved_faults(COURSE, fold([*START, *closed_day(MONDAY, 1, 3000)]), visit, to_day, MONDAY)
+
+
+def test_before_the_first_treatment_only_that_one_can_be_moved() -> None:
+    """The others have no days yet: a move could lie anywhere, and would count as made up afterwards."""
+    assert moved_faults(COURSE, fold(START), 2, "2027-02-01", MONDAY) == [
+        "the course has no days before treatment 1 was given: move that one"
+    ]
+    assert moved_faults(COURSE, fold(START), 1, "2026-11-25", MONDAY) == []
 
 
 def test_so_many_may_be_made_up_and_no_more() -> None:

@@ -97,11 +97,38 @@ def test_a_crash_is_gone_on_with_and_never_repeated(study: Study) -> None:
     )
     refused(study, replace(rest, session_id="new"), OP, "session new, expected to resume P001-1 of today")
     refused(study, replace(rest, run_id=first.run_id), OP, "was told of already")
+    refused(
+        study, replace(rest, trains_planned=20), OP, "20 trains planned, but only 19 of the session are left"
+    )
+    other = "another plan than that of the session (treat, 3000 pulses)"
+    refused(study, replace(rest, plan_sha256="e" * 64), OP, other)
+    refused(study, replace(rest, session_planned=3600), OP, other)
     study.write(rest, by=OP)
     study.write(given(rest), by=OP)
     refused(study, replace(first, run_id="r3", session_id="s3", visit=2), OP, "one a day")
     (session,) = study.state.participants["P001"].calendar.given
     assert (session.delivered, session.uncertain, session.given_most, session.left) == (2900, 100, 3000, 0)
+
+
+def test_a_utc_day_that_ends_in_the_afternoon_gives_no_second_treatment(
+    study: Study, clock: SteppedClock
+) -> None:
+    """In a time zone where UTC's midnight falls into the clinic's day, two UTC days may lie minutes apart."""
+    clock.sleep_until(at(MONDAY, 23).now_s())
+    run = begun("P001", 1, MONDAY, utc=clock.utc())
+    study.write(run, by=OP)
+    clock.sleep_until(clock.now_s() + 1800.0)
+    study.write(given(run, ended_utc=clock.utc()), by=OP)
+    clock.sleep_until(clock.now_s() + 3600.0)
+    tuesday = "2026-11-24"
+    assert study.today == tuesday
+    words = "the last treatment ended at 2026-11-23T23:30+00:00: at least 12 hours between two"
+    refused(study, begun("P001", 2, tuesday, utc=clock.utc()), OP, words)
+    from rtloop.study.shown import participant
+
+    assert [r[: len(words)] for r in participant(study, "P001", by=OP)["treatment"]["not_today"]] == [words]
+    clock.sleep_until(at(tuesday, 12).now_s())
+    study.write(begun("P001", 2, tuesday, utc=clock.utc()), by=OP)
 
 
 def test_facts_are_taken_in_whatever_they_are(study: Study) -> None:
