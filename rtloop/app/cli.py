@@ -185,15 +185,17 @@ def check(
     target: Annotated[str | None, typer.Option("--target", help="Of a treatment: this target only.")] = None,
     rmt: Annotated[int | None, typer.Option("--rmt", help="Of a treatment: with this motor threshold, % MSO.")] = None,
     rmt_date: Annotated[str, typer.Option("--rmt-date", help="The day it was taken, YYYY-MM-DD; else today.")] = "",
+    threshold: ThresholdFile = None,
     mode: Annotated[str, typer.Option("--mode", help="Of a treatment: simulated, bench or human.")] = "simulated",
     json_: Json = False,
 ) -> None:  # fmt: skip
     """Rehearse a plan, treatment or course: duration, dose, every rule it breaks with its step. Exit 3 if it breaks any."""
     from rtloop.app.look import check_plan
 
-    _tell(
-        check_plan(plan, site, waivers, target=target, rmt_pct_mso=rmt, rmt_date=rmt_date, mode=mode), json_
+    told = check_plan(
+        plan, site, waivers, target=target, rmt_pct_mso=rmt, rmt_date=rmt_date, mode=mode, threshold=threshold
     )
+    _tell(told, json_)
 
 
 @app.command()

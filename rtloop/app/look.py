@@ -15,19 +15,21 @@ Told = tuple[str, Any, int]
 
 def check_plan(
     plan: str, site: Path | None, waivers: Path | None = None, *, target: str | None = None, rmt_pct_mso: int | None = None,
-    rmt_date: str = "", mode: str = "simulated",
+    rmt_date: str = "", mode: str = "simulated", threshold: Path | None = None,
 ) -> Told:  # fmt: skip
     """Rehearse, and say what each waiver lifts; exit 3 when any rule is broken or a waiver is not valid.
 
-    A treatment plan and a course are checked as such; what follows ``waivers`` is for them (``CheckAsked``).
+    A treatment plan and a course are checked as such; what follows ``waivers`` is for them (``CheckAsked``), but ``threshold``, a
+    file of `rtloop threshold`, joins any plan in % of threshold.
     """
     from rtloop.app.treatment_check import CheckAsked, check_course, check_treatment
     from rtloop.plan.sections import kind_of
 
     today, kind = WALL.utc()[:10], kind_of(plan)
     asked = CheckAsked(
-        site=site, waivers=waivers, target=target, rmt_pct_mso=rmt_pct_mso, rmt_date=rmt_date, mode=mode
-    )
+        site=site, waivers=waivers, target=target, rmt_pct_mso=rmt_pct_mso, rmt_date=rmt_date, mode=mode,
+        threshold=threshold,
+    )  # fmt: skip
     if kind == "treat":
         return check_treatment(plan, asked, today)
     if kind == "course":
@@ -35,21 +37,35 @@ def check_plan(
     if asked.only_of_treatments:
         raise UsageProblem(
             f"{', '.join(asked.only_of_treatments)}: of treatments only", expected='a plan of kind = "treat" or "course"',
-            found=f"a {kind or 'plan without a kind'}", todo="write the threshold into the plan's own [threshold]",
+            found=f"a {kind or 'plan without a kind'}",
+            todo="give the threshold with --threshold FILE, or write it into the plan's own [threshold]",
         )  # fmt: skip
-    return _check_session(plan, site, waivers, today)
+    return _check_session(plan, site, waivers, today, threshold)
 
 
-def _check_session(plan: str, site: Path | None, waivers: Path | None, today: str) -> Told:
+def _check_session(
+    plan: str, site: Path | None, waivers: Path | None, today: str, threshold: Path | None
+) -> Told:
     from rtloop.app.config import load_site
     from rtloop.app.setting import chain_of
+    from rtloop.app.threshold_bound import bound
+    from rtloop.model.status import Mode
     from rtloop.plan.load import load_plan
     from rtloop.plan.rehearse import rehearse
+    from rtloop.record.thresholds import read_threshold
     from rtloop.safety.waivers import WAIVABLE, load_waivers
 
     loaded = load_plan(plan)
     chain_of(loaded)
     limits = load_site(site).limits()
+    lines = [f"SHA-256 of the plan, as a waiver names it: {loaded.sha256}"]
+    if threshold is not None:
+        taken, _ = read_threshold(threshold)
+        lines.append(f"threshold: {taken.words()}")
+        loaded, _ = bound(
+            loaded, threshold, participant=taken.participant, mode=Mode.SIMULATED, today=today,
+            max_age_days=limits.threshold_max_age_days,
+        )  # fmt: skip
     signed = () if waivers is None else load_waivers(waivers, plan_sha256=loaded.sha256, today=today)
     rehearsal = rehearse(loaded, limits=limits, today=today, waivers=signed)
     needs = rehearse(loaded, limits=limits, today=today).breaches if signed else ()
@@ -67,7 +83,7 @@ def _check_session(plan: str, site: Path | None, waivers: Path | None, today: st
         "duration_s": rehearsal.duration_s, "pulses": rehearsal.pulses, "targets": [asdict(r) for r in rehearsal.table],
         "breaches": [asdict(b) for b in rehearsal.breaches], "may_arm": rehearsal.may_arm, "waivers": lifts,
     }  # fmt: skip
-    lines = [f"SHA-256 of the plan, as a waiver names it: {rehearsal.plan_sha256}", rehearsal.words()]
+    lines.append(rehearsal.words())
     for row in lifts:
         where = (
             f"needed by {', '.join(row['needed_by'])}"

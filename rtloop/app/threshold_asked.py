@@ -21,6 +21,9 @@ from rtloop.threshold.methods import METHODS, Spec
 UNCOUNTED_OF_TEN = 5
 #: the muscle of the simulated person (hardware_sim/scenes/twitch.toml), and where its hot spot is
 SIMULATED_MUSCLE, SIMULATED_SCENE = "FDI", "twitch"
+#: coil, waveform and direction of the simulated bedside, as the plans that ship call theirs
+SIMULATED_200 = ("70 mm figure-of-eight", "monophasic", "posterior-anterior")
+SIMULATED_RAPID = ("70 mm figure-of-eight, cooled", "biphasic", "posterior-anterior")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +93,14 @@ def wanted(request: ThresholdRequest) -> Wanted:
     site = also(problems, lambda: load_site(r.site, overrides=overrides))
     if r.method not in METHODS:
         problems.append(UsageProblem(f"no method {r.method}", expected=" or ".join(METHODS), found=r.method))
+    model = _model(r, site)
+    own = (SIMULATED_RAPID if "rapid" in model else SIMULATED_200) if simulated else ("", "", "")
+    coil, waveform, direction = (
+        said or its for said, its in zip((r.coil, r.waveform, r.current_direction), own, strict=True)
+    )
     rig = Rig(
-        unit_model=_model(r, site), coil=r.coil or ("simulated" if simulated else ""),
-        waveform=r.waveform or ("monophasic" if simulated else ""),
-        current_direction=r.current_direction or ("posterior-anterior" if simulated else ""), unit_serial=r.unit_serial,
-    )  # fmt: skip
+        unit_model=model, coil=coil, waveform=waveform, current_direction=direction, unit_serial=r.unit_serial
+    )
     emg = r.emg or (SIMULATED_MUSCLE if simulated and not (r.ask or r.visual) else "")
     problems += _unsaid(r, rig, emg)
     if not simulated and site is not None and site.unit.port is None:

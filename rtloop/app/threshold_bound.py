@@ -43,7 +43,10 @@ def bound(
         rig = Rig(
             unit_model=plan.unit.model, coil=plan.unit.coil, waveform=waveform, current_direction=direction
         )
-        use = Use(participant=participant, rig=rig, today=today, mode=mode, max_age_days=max_age_days)
+        use = Use(
+            participant=participant, rig=rig, today=today, mode=mode, max_age_days=max_age_days,
+            cap_on=True,  # there is no map and no probe without one; it lifts the coil off the head
+        )  # fmt: skip
         no += unfit(threshold, use)
     if no:
         raise ValidationProblem(

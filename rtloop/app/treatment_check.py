@@ -14,6 +14,7 @@ from rtloop.safety.ledger import Counts
 if TYPE_CHECKING:
     from rtloop.app.config import Site
     from rtloop.model.course import Course
+    from rtloop.model.threshold import Threshold
     from rtloop.model.waiver import Waiver
     from rtloop.plan.breach import Breach
     from rtloop.plan.course_schema import CourseFile
@@ -26,7 +27,8 @@ Told = tuple[str, Any, int]
 
 @dataclass(frozen=True, kw_only=True)
 class CheckAsked:
-    """What `rtloop check` was asked beside the plan. ``rmt_pct_mso`` None: no threshold; ``rmt_date`` "": of today."""
+    """What `rtloop check` was asked beside the plan. ``rmt_pct_mso`` and ``threshold`` (a file of `rtloop threshold`) None: no
+    threshold; ``rmt_date`` "": of today."""
 
     site: Path | None = None
     waivers: Path | None = None
@@ -34,6 +36,7 @@ class CheckAsked:
     rmt_pct_mso: int | None = None
     rmt_date: str = ""
     mode: str = "simulated"
+    threshold: Path | None = None
 
     @property
     def only_of_treatments(self) -> tuple[str, ...]:
@@ -60,13 +63,14 @@ def check_treatment(name: str, asked: CheckAsked, today: str) -> Told:
         () if asked.waivers is None else load_waivers(asked.waivers, plan_sha256=plan.sha256, today=today)
     )
     unit, limits = _unit_and_limits(plan, site)
-    targets = _targets(plan, asked.target)
+    targets, of_file = _targets(plan, asked.target), _of_file(asked)
     rehearsals = [_rehearse(plan, t, unit, limits, asked, today, signed) for t in targets]
     unwaived = [_rehearse(plan, t, unit, limits, asked, today, ()) for t in targets] if signed else rehearsals
     lines = [
         f"SHA-256 of the plan, as a waiver names it: {plan.sha256}",
         f"{plan.name}: a treatment, {str(plan.plan.label).upper()}: {plan.plan.citation}",
         f"unit: {unit.words}; a threshold by EMG, at most {_max_age(plan, limits)}",
+        *([] if of_file is None else [f"threshold: {of_file.words()}"]),
     ]
     for group in _alike(rehearsals):
         lines += _words(group, unit, limits)
@@ -182,11 +186,14 @@ def _rehearse(
     plan: TreatmentPlan, target: str, unit: UnitOnPaper, limits: Limits, asked: CheckAsked, today: str,
     waivers: tuple[Waiver, ...], before: Counts | None = None,
 ) -> TreatmentRehearsal:  # fmt: skip
+    from rtloop.app.threshold_asked import motor_threshold
     from rtloop.plan.treat_rehearse import AS_CHECKED, rehearse_treatment
     from rtloop.safety.rules import MotorThreshold
 
-    rig, threshold = plan.rig(target), None
-    if asked.rmt_pct_mso is not None:
+    rig, threshold, of_file = plan.rig(target), None, _of_file(asked)
+    if of_file is not None:
+        threshold = motor_threshold(of_file)
+    elif asked.rmt_pct_mso is not None:
         try:
             threshold = MotorThreshold(
                 participant=AS_CHECKED, pct_mso=asked.rmt_pct_mso, date=asked.rmt_date or today, method="EMG",
@@ -198,9 +205,35 @@ def _rehearse(
                 expected="whole % of maximum output, YYYY-MM-DD",
                 found=str(err),
             ) from err
-    return rehearse_treatment(
+    made = rehearse_treatment(
         plan, target, unit=unit, limits=limits, today=today, threshold=threshold, mode=_mode(asked.mode),
-        before=before or Counts(), waivers=waivers,
+        before=before or Counts(), waivers=waivers, participant=AS_CHECKED if of_file is None else of_file.participant,
+    )  # fmt: skip
+    if of_file is None or of_file.mode is Mode.HUMAN:
+        return made
+    kept = (*made.breaches, _of_no_person(of_file)), made.over_a_person
+    if made.mode is not Mode.HUMAN:
+        kept = made.breaches, (*made.over_a_person, _of_no_person(of_file))
+    return replace(made, breaches=kept[0], over_a_person=kept[1])
+
+
+def _of_file(asked: CheckAsked) -> Threshold | None:
+    """The threshold of the file that was given; IntegrityProblem when it cannot be trusted."""
+    from rtloop.record.thresholds import read_threshold
+
+    if asked.threshold is not None and (asked.rmt_pct_mso is not None or asked.rmt_date):
+        raise UsageProblem("--threshold and --rmt exclude each other", expected="one of them", found="both")
+    return None if asked.threshold is None else read_threshold(asked.threshold)[0]
+
+
+def _of_no_person(threshold: Threshold) -> Breach:
+    """What the rules of a pulse cannot see in a threshold: where it was taken."""
+    from rtloop.plan.breach import Breach
+
+    return Breach(
+        step=None, where="the plan", rule="threshold_taken_in", expected=f"a threshold taken in mode {Mode.HUMAN}",
+        found=str(threshold.mode), todo="take it of the person: a simulation or a phantom says nothing of one",
+        citation="project default: rtloop.model.threshold",
     )  # fmt: skip
 
 

@@ -11,12 +11,14 @@ import pytest
 from plan_tools import GOOD
 from threshold_tools import RIG, made
 
+from rtloop.app.look import check_plan
 from rtloop.app.setting import Request, prepare
+from rtloop.app.threshold_asked import ThresholdRequest, wanted
 from rtloop.app.threshold_bound import for_treatment
-from rtloop.errors import ValidationProblem
+from rtloop.errors import UsageProblem, ValidationProblem
 from rtloop.model.status import Mode
 from rtloop.model.threshold import ToldBy
-from rtloop.plan.treat_load import load_treatment
+from rtloop.plan.treat_load import load_treatment, treatments
 from rtloop.record.thresholds import write_threshold
 from rtloop.safety.limits import load_limits
 
@@ -105,3 +107,51 @@ def test_a_treatment_takes_the_threshold_of_its_file_or_says_every_reason(tmp_pa
         )
     for word in ("participant: ", "unit: ", "told by: ", "taken in: ", "age: "):
         assert word in no.value.found
+
+
+def test_what_ships_takes_the_threshold_that_a_simulation_makes(tmp_path: Path) -> None:
+    """A newcomer's way: rtloop threshold --simulate, then its file for a plan of the library."""
+    for model, names in (("200", ("map-200", "probe-m1")), ("super-rapid", treatments())):
+        want = wanted(ThresholdRequest(simulate=True, participant="P001", unit=model))
+        file = tmp_path / f"{model}.json"
+        write_threshold(file, made(made_utc=NOW, rig=want.rig, mode=Mode.SIMULATED))
+        for name in names:
+            _, data, _ = check_plan(name, None, target=None if model == "200" else "M1", threshold=file)
+            left = [b["rule"] for b in (data if model == "200" else data["targets"][0])["breaches"]]
+            assert left in ([], ["train_longest_tested"]), (
+                name
+            )  # the trial's trains want their waiver in any case
+
+
+def test_a_threshold_without_the_cap_is_not_that_of_a_map(tmp_path: Path) -> None:
+    with pytest.raises(ValidationProblem, match="EEG cap: expected on, found off"):
+        prepare(asked(tmp_path, cap_on=False))
+
+
+def test_check_with_a_file_knows_the_power_and_what_does_not_fit(tmp_path: Path) -> None:
+    plan, file = load_treatment("treat-10hz-4s"), tmp_path / "t.json"
+    write_threshold(file, made(made_utc=NOW, pct_mso=41, estimate_pct_mso=41.2, low_pct_mso=None, rig=plan.rig("M1"),
+                               mode=Mode.BENCH))  # fmt: skip
+    text, data, code = check_plan(plan.name, None, target="M1", threshold=file)
+    assert code == 0
+    assert "80 % RMT = 32 % MSO (with a threshold of 41 % MSO)" in text  # 32.8
+    assert "threshold: 41 % of maximum output (95 %: open to 52.5), P001" in text
+    assert data["targets"][0]["energy_j"] == pytest.approx(3000 * 252 * 0.32**2)
+    assert "threshold_taken_in: expected a threshold taken in mode HUMAN, found BENCH" in text
+    _, data, code = check_plan(plan.name, None, target="M1", threshold=file, mode="human")
+    assert code == 3
+    assert "threshold_taken_in" in [b["rule"] for b in data["targets"][0]["breaches"]]
+    _, data, code = check_plan(plan.name, None, target="ACC", threshold=file)  # of another coil
+    assert (code, [b["rule"] for b in data["targets"][0]["breaches"]]) == (3, ["threshold_own"])
+    with pytest.raises(UsageProblem, match="--threshold and --rmt exclude each other"):
+        check_plan(plan.name, None, threshold=file, rmt_pct_mso=41)
+
+
+def test_check_of_a_map_with_a_file_knows_its_powers(tmp_path: Path) -> None:
+    request = asked(tmp_path)
+    assert request.plan is not None
+    text, data, code = check_plan(request.plan, None, threshold=request.threshold)
+    assert code == 0, text
+    assert data["targets"][0]["power_pct_mso"] == 45
+    with pytest.raises(ValidationProblem, match="cannot be used with the plan quick"):
+        check_plan("quick", None, threshold=request.threshold)

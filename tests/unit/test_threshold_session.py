@@ -83,7 +83,11 @@ def test_the_simulated_bedside_gives_a_threshold_by_emg_with_its_record(tmp_path
     assert [e.data["threshold"] for e in read_journal(s.folder.journal).events if e.kind == TAKEN] == [
         found.data()
     ]
-    assert (found.mode, found.rig.coil, found.session) == (Mode.SIMULATED, "simulated", s.folder.path.name)
+    assert (found.mode, found.rig.coil, found.session) == (
+        Mode.SIMULATED,
+        "70 mm figure-of-eight",
+        s.folder.path.name,
+    )
     text, data, code = told(course, found, s.folder.path)
     assert (code, data["found"], data["threshold"]["pct_mso"]) == (0, True, found.pct_mso)
     assert text.startswith(f"threshold: {found.pct_mso} % of maximum output (95 %: ")

@@ -330,7 +330,7 @@ def test_at_the_terminal(
     with pytest.raises(SystemExit) as end:
         main(["check", "map-200", "--rmt", "55"])
     assert end.value.code == 2
-    assert "what to do: write the threshold into the plan's own [threshold]" in capsys.readouterr().err
+    assert "what to do: give the threshold with --threshold FILE" in capsys.readouterr().err
 
 
 def test_what_the_manual_says_of_what_ships() -> None:
