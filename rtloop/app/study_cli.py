@@ -130,6 +130,7 @@ def allocate(
     blocks: Annotated[int | None, typer.Option("--blocks", help="Make a list: places a stratum, blocks of 6 and 9.")] = None,
     seed: Annotated[str | None, typer.Option("--seed", help="With --blocks: the seed; else drawn. It is kept, sealed.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="With CODE, unblinded: the target that follows.")] = None,
+    from_map: Annotated[bool, typer.Option("--from-map", help="With CODE: the target that follows from arm and map.")] = False,
     json_: Json = False,
 ) -> None:  # fmt: skip
     """Make or import the list (unblinded), or give a participant its next place. Nobody is told the arm here."""
@@ -141,17 +142,22 @@ def allocate(
     if (
         (code is not None) + (list_ is not None) + (blocks is not None) != 1
         or (seed and blocks is None)
-        or (target and not code)
+        or ((target or from_map) and not code)
+        or (target and from_map)
     ):
         raise UsageProblem(
             "what to allocate is not clear", todo="say one of them",
-            expected="CODE (and maybe --target), or --list FILE, or --blocks N (and maybe --seed)",
+            expected="CODE (and maybe --target or --from-map), or --list FILE, or --blocks N (and maybe --seed)",
         )  # fmt: skip
     with opened(folder) as study:
         strata = study.state.study.strata if study.state.study else ()
         if code is not None:
-            if target is None or not _is_allocated(study, code):
+            if not (target or from_map) or not _is_allocated(study, code):
                 study.allocate(code, by=by)
+            if from_map:
+                words = study.resolve(code, by=by)
+                text, told = next_of(study, code, by)
+                tell_and_exit(f"{words}\n{text}", told | {"map": words}, json_)
             if target is not None:
                 study.write(TargetChosen(participant=code, target=target), by=by)
             text, told = next_of(study, code, by)

@@ -1,4 +1,4 @@
-"""Owns the way from session folders into a study: treatments, maps and probes that it does not know yet; changes no folder.
+"""Owns the way from session folders into a study: treatments, thresholds, maps, probes that it does not know; changes no folder.
 
 What a treatment gave is counted from the journal's own intents and outcomes, as the dose ledger counts: what nobody closed was
 given. An end that the session itself wrote is taken only if it agrees with that.
@@ -16,11 +16,13 @@ from rtloop.model.course import TREATMENT_BEGUN, TREATMENT_GIVEN, Ended, Treatme
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, Purpose
 from rtloop.model.status import Mode
+from rtloop.model.threshold import Threshold, ToldBy
 from rtloop.record import kinds
 from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
+from rtloop.record.thresholds import FILE_NAME, TAKEN, read_threshold
 from rtloop.safety.ledger import PULSE_CLOSED, PULSE_INTENDED, Charge, Ledger
-from rtloop.study.records import Mapped, Probed
+from rtloop.study.records import Mapped, Probed, ThresholdTaken
 from rtloop.study.state import runs_of
 from rtloop.study.study import Study
 
@@ -99,7 +101,35 @@ def _take(study: Study, folder: SessionFolder, by: str) -> Iterator[str]:
             study.write(given, by=by)
             yield f"treatment {given.visit} of {given.participant}, {given.given_most} of {given.planned} pulses"
         return
+    yield from _thresholds(study, folder, read.events, by)
     yield from _scored(study, folder, read.events, by)
+
+
+def _thresholds(study: Study, folder: SessionFolder, events: Sequence[Event], by: str) -> Iterator[str]:
+    """The motor thresholds that a session found, from its journal; its file must say the same. One told by eye is left out.
+
+    An interval that the pulses do not bound on both sides is none here.
+    """
+    for event in events:
+        if event.kind != TAKEN:
+            continue
+        found = Threshold.of(event.data["threshold"])
+        if (folder.path / FILE_NAME).exists() and read_threshold(folder.path)[0] != found:
+            raise IntegrityProblem(
+                f"{FILE_NAME} is not what its journal says", expected=found.words(), found=read_threshold(folder.path)[0].words(),
+                todo="keep the folder, and take the threshold again",
+            )  # fmt: skip
+        if found.told_by is not ToldBy.EMG or not _fits(study, found.mode):
+            continue
+        closed = found.low_pct_mso is not None and found.high_pct_mso is not None
+        record = ThresholdTaken(
+            participant=found.participant, day=found.day, pct_mso=found.pct_mso, method="EMG", unit=found.rig.unit_model,
+            low_pct_mso=found.low_pct_mso if closed else None, high_pct_mso=found.high_pct_mso if closed else None,
+            coil=found.rig.coil, waveform=found.rig.waveform_words,
+        )  # fmt: skip
+        if record not in study.state.participants[found.participant].thresholds:
+            study.write(record, by=by)
+            yield f"motor threshold of {found.participant}, {found.pct_mso} % of maximum output"
 
 
 def _fits(study: Study, mode: str) -> bool:
@@ -159,6 +189,7 @@ def counted(events: Iterable[Event]) -> tuple[int, int, int]:
 
 def _scored(study: Study, folder: SessionFolder, events: Sequence[Event], by: str) -> Iterator[str]:
     """The scores of a map or a probe that ended, with their intervals."""
+    from rtloop.app.study_map import answers_of
     from rtloop.model.estimate import Estimate
     from rtloop.model.view import fold_all
     from rtloop.session.display import runs, scores_of
@@ -186,9 +217,10 @@ def _scored(study: Study, folder: SessionFolder, events: Sequence[Event], by: st
     ):
         words = str((view.decision or {}).get("words", ""))[:500]
         whole = bool(end.data.get("clean")) and all(t.accepted_by_operator for t in runs(view))
+        answers = {q: (a.kind, a.target, a.more_pulses, a.words) for q, a in answers_of(view, events).items()}
         study.write(
             Mapped(participant=code, day=day, session=folder.path.name, accepted=whole, decision=words,
-                   scores=scores, n_accepted={n: accepted[n] for n in scores}),
+                   scores=scores, n_accepted={n: accepted[n] for n in scores}, answers=answers),
             by=by,
         )  # fmt: skip
         yield f"map of {code}"

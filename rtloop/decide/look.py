@@ -190,6 +190,48 @@ def decision_of(found: Look, candidates: Sequence[Candidate]) -> Decision:
     )  # fmt: skip
 
 
+#: pulses more at a target that are still worth naming: beyond, a session does not end
+MORE_MOST = 3000
+_MORE_STEP = 10
+
+
+def more_to_decide(
+    candidates: Sequence[Candidate], comparability: Comparability, spec: LookSpec
+) -> int | None:
+    """Accepted pulses in all, at the leader and at each target it does not beat yet, after which one more visit of each would
+    name the leader, if the scores stay where they are; 0: it is named already.
+
+    An expectation, no promise: scores move. None where pulses are not what is missing (not comparable for another reason, a
+    gap that no number of pulses below ``MORE_MOST`` at a target parts).
+    """
+    if not comparability.passed or _refused(candidates, comparability, spec, 1) is not None:
+        wanted = [f.more_pulses for f in comparability.failures]
+        return sum(w for w in wanted if w) if wanted and all(wanted) else None
+    leader, others = _leader(candidates, spec)
+    needed = boundary.z_needed(spec.looks)
+    behind = [c for c in others if any(_z(leader, c, s, spec) < needed for s in spec.agree)]
+    if not behind:
+        return 0
+    for more in range(_MORE_STEP, MORE_MOST + 1, _MORE_STEP):
+        if all(_expected_z(leader, c, s, spec, more) >= needed for c in behind for s in spec.agree):
+            return more * (1 + len(behind))
+    return None
+
+
+def _expected_z(leader: Candidate, other: Candidate, scale: Scale, spec: LookSpec, more: int) -> float:
+    """z where each of the two gets so many accepted pulses more in one visit, and both scores stay."""
+    gap, spread = _asked(other, scale, spec) - _asked(leader, scale, spec), []
+    for c in (leader, other):
+        e = c.score(scale)
+        e = replace(e, se=e.se * math.sqrt(e.n / (e.n + more)))
+        spread.append(
+            boundary.variance(
+                e, visits=c.visits + 1, placement_sd=spec.placement_sd, place_spread=spec.place_spread
+            )
+        )
+    return boundary.separation(gap, *spread)
+
+
 def _assumed(spec: LookSpec) -> str:
     """What a name assumes beyond the scores it compares."""
     within = f"within {100 * spec.place_spread:g} %" if spec.place_spread else "exactly"

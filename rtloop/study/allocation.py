@@ -35,6 +35,11 @@ def _below(draws: Iterator[int], n: int) -> int:
     return drawn % n
 
 
+def drawn(seed: str, n: int) -> int:
+    """One number, evenly from 0 to n - 1, that anybody can draw again from the seed."""
+    return _below(_draws(seed, "lot"), n)
+
+
 def permuted_blocks(
     per_stratum: int, *, seed: str, strata: Sequence[str] = (), blocks: Sequence[int] = BLOCKS, arms: Sequence[str] = tuple(Arm)
 ) -> ListMade:  # fmt: skip

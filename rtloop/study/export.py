@@ -11,7 +11,7 @@ from typing import Any
 
 from rtloop.errors import IntegrityProblem, ValidationProblem
 from rtloop.model.course import Arm, Ended
-from rtloop.study.fields import AE_STATE, RELATED, SERIOUS, SEVERITY, Role
+from rtloop.study.fields import AE_STATE, RELATED, RULES, SERIOUS, SEVERITY, Role
 from rtloop.study.shown import participant
 from rtloop.study.study import Study
 
@@ -72,7 +72,7 @@ MEANING: dict[str, tuple[str, str, str]] = {
     "refused": ("integer", "certainly not given", "pulses"),
     "uncertain": ("integer", "not known whether given; counts as given", "pulses"),
     "trains_given": ("integer", "trains of which a pulse may have been given", "trains"),
-    "words": ("text", "how the run ended, in words", ""),
+    "words": ("text", "how the run ended, or why, in words", ""),
     "head_hash": ("text", "hash of the last record of the session's journal", ""),
     "what": ("text", "what happened", ""),
     "assessment": ("text", "assessment of the course", ""),
@@ -101,6 +101,10 @@ MEANING: dict[str, tuple[str, str, str]] = {
     "n_accepted": ("integer", "accepted trials", "trials"),
     "accepted": ("integer", "whether the mapping was accepted", _YES),
     "decision": ("text", "what was decided of the map", ""),
+    "question": ("text", "what an arm may ask of the map", "low, high"),
+    "answer": ("text", "what the map answers to it", "decided, undecided, not_comparable"),
+    "more_pulses": ("integer", "accepted pulses after which it would be expected to be decided, scores as they are", "pulses"),
+    "rule": ("text", "by what the target was chosen", ", ".join(RULES)),
     "visits": ("integer", "treatments of the course", ""),
     "done": ("integer", "treatments given, at least in part", ""),
     "whole": ("integer", "treatments given whole", ""),

@@ -34,7 +34,12 @@ SERIOUS = (
     "treatment to prevent these",
     "foetus or birth",
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.:/+²-]{0,79}")
+#: what a map may answer to a question
+ANSWERS = ("decided", "undecided", "not_comparable")
+#: by what a target was chosen: the map's own answer; the classic arm, whatever the map says; where the map does not answer, left
+#: M1 or one of its targets by lot (the course's ``if_undecided``)
+RULES = ("map", "classic arm", "classic", "chance")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.,:/+²-]{0,79}")
 _SHA = re.compile(r"[0-9a-f]{64}")
 
 
@@ -86,6 +91,15 @@ def _entries(value: object) -> bool:
     )  # fmt: skip
 
 
+def _answers(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        k in ("low", "high") and isinstance(a, list | tuple) and len(a) == 4 and a[0] in ANSWERS
+        and ((a[0] == "decided") == (a[1] != "")) and (a[1] == "" or _name(a[1]))
+        and (a[2] is None or whole(a[2], 1, 1_000_000)) and isinstance(a[3], str) and len(a[3]) <= 500
+        for k, a in value.items()
+    )  # fmt: skip
+
+
 #: field -> (whether a value will do, what will do in words); a field means the same in every record
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "participant": (is_code, "a code such as P017 or S01-P017, no name and no birth date"),
@@ -127,7 +141,12 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "state": (lambda v: v in AE_STATE, f"one of {', '.join(AE_STATE)}"),
     "serious": (lambda v: isinstance(v, list | tuple) and all(s in SERIOUS for s in v), f"none or more of {', '.join(SERIOUS)}"),
     "action": (lambda v: v == "" or _text(v), "what was done, or empty"),
-    "kept": (lambda v: v in ("list_made", "allocated", "mapped", "probed"), "a kind of sealed record"),
+    "kept": (
+        lambda v: v in ("list_made", "allocated", "mapped", "probed", "target_resolved"), "a kind of sealed record",
+    ),
+    "answers": (_answers, "question (low, high) = [kind, target or empty, more pulses or none, words]"),
+    "rule": (lambda v: v in RULES, f"one of {', '.join(RULES)}"),
+    "words": (lambda v: isinstance(v, str) and len(v) <= 1000, "a text"),
     "sealed_n": (lambda v: whole(v, 0, 10**9), "the number of the sealed record"),
     "sealed_hash": (lambda v: isinstance(v, str) and bool(_SHA.fullmatch(v)), "the hash of the sealed record"),
     "source": (lambda v: v in ("imported", "generated"), "imported or generated"),

@@ -7,7 +7,7 @@ log of its own; the open log only says that it is there (``Kept``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from rtloop.errors import IntegrityProblem
@@ -245,8 +245,26 @@ class Allocated(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a map answers to one question: ``kind`` decided, undecided or not_comparable; ``target`` where it is decided, else "".
+
+    ``more_pulses``: accepted pulses after which it would be expected to be decided; None: none would, or it is decided.
+    """
+
+    kind: str
+    target: str
+    more_pulses: int | None
+    words: str
+
+    @property
+    def decided(self) -> bool:
+        return self.kind == "decided"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mapped(Record):
-    """A mapping: GLOBAL score of each target with interval, and what was decided."""
+    """A mapping: GLOBAL score of each target with interval, and what was decided; ``answers`` by question (low, high): kind,
+    target, more pulses, words, as in ``Answer``; {} where nothing was asked of the map."""
 
     KIND, SEALED = "mapped", True
     participant: str
@@ -256,6 +274,25 @@ class Mapped(Record):
     decision: str
     scores: Mapping[str, tuple[float, float | None, float | None]]
     n_accepted: Mapping[str, int]
+    answers: Mapping[str, tuple[str, str, int | None, str]] = field(default_factory=dict)
+
+    def answer(self, question: str) -> Answer | None:
+        """What it answers to a question; None where it was asked nothing."""
+        had = self.answers.get(question)
+        return None if had is None else Answer(kind=had[0], target=had[1], more_pulses=had[2], words=had[3])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetResolved(Record):
+    """Why a participant's target is what it is: from which map, by which ``rule`` (``RULES``), in words."""
+
+    KIND, SEALED = "target_resolved", True
+    participant: str
+    day: str
+    session: str
+    target: str
+    rule: str
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,4 +315,6 @@ OPEN_KINDS: dict[str, type[Record]] = {
         OutcomeTaken, AdverseEvent, Kept, ReadUnblinded,
     )
 }  # fmt: skip
-SEALED_KINDS: dict[str, type[Record]] = {k.KIND: k for k in (ListMade, Allocated, Mapped, Probed)}
+SEALED_KINDS: dict[str, type[Record]] = {
+    k.KIND: k for k in (ListMade, Allocated, Mapped, TargetResolved, Probed)
+}

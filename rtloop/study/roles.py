@@ -64,6 +64,8 @@ HIDDEN: Columns = {
         "accepted",
         "decision",
     ),
+    "map_answer": (*_WHO, "day", "session", "question", "answer", "target", "more_pulses", "words"),
+    "resolution": (*_WHO, "day", "session", "target", "rule", "words"),
     "probe": (*_WHO, "day", "session", "target", "name", "value", "low", "high", "n_accepted"),
 }
 _OPERATOR: Columns = {k: v for k, v in ALL.items() if k != "outcome"} | {"entry": _TRAIL}
@@ -77,13 +79,13 @@ _ASSESSOR: Columns = {
 _MAY_WRITE: Mapping[Role, frozenset[str]] = {
     Role.OPERATOR: frozenset({
         "enrolled", "screened", "threshold_taken", "treatment_begun", "treatment_given", "missed", "moved", "deviation",
-        "course_stopped", "adverse_event", "mapped", "probed", "allocated", "kept", "target_chosen",
+        "course_stopped", "adverse_event", "mapped", "probed", "allocated", "kept", "target_chosen", "target_resolved",
     }),
     Role.ASSESSOR: frozenset({"outcome_taken", "adverse_event"}),
     Role.UNBLINDED: frozenset({
         "person_added", "enrolled", "screened", "threshold_taken", "treatment_begun", "treatment_given", "missed", "moved",
         "deviation", "course_stopped", "adverse_event", "mapped", "probed", "list_made", "allocated", "target_chosen", "kept",
-        "read_unblinded",
+        "read_unblinded", "target_resolved",
     }),
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ from rtloop.study.records import (
     PersonAdded,
     StudyMade,
     TargetChosen,
+    TargetResolved,
 )
 from rtloop.study.roles import may_write
 from rtloop.study.state import Hidden, Participant, State, runs_of
@@ -123,6 +124,9 @@ def _of_participant(
         return _corrects(
             record.corrects, {n for n, _ in who.events}, {e.corrects for _, e in who.events}, reason
         )
+    if isinstance(record, TargetResolved):
+        known = hidden is not None and who.code in hidden.resolved
+        return [f"the target of {who.code} was resolved already"] if known else []
     if isinstance(record, Allocated):
         return _allocated(hidden, who, record)
     if isinstance(record, Kept) and record.sealed_n in state.announced:

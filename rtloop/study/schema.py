@@ -94,6 +94,14 @@ SEALED: tuple[Migration, ...] = (
             "value REAL NOT NULL, low REAL, high REAL, n_accepted INTEGER, PRIMARY KEY (n, name)",
         },
     ),
+    Migration(
+        tables={
+            "map_answer": f"{_N}, {_P}, day TEXT NOT NULL, session TEXT NOT NULL, question TEXT NOT NULL, answer TEXT NOT NULL, "
+            "target TEXT NOT NULL, more_pulses INTEGER, words TEXT NOT NULL, PRIMARY KEY (n, question)",
+            "resolution": f"{_ONE}, {_P}, day TEXT NOT NULL, session TEXT NOT NULL, target TEXT NOT NULL, rule TEXT NOT NULL, "
+            "words TEXT NOT NULL",
+        },
+    ),
 )
 #: kind of record -> table, where each record is one row with the record's fields as columns
 _TABLE = {
@@ -101,6 +109,7 @@ _TABLE = {
     "threshold_taken": "threshold", "target_chosen": "target", "treatment_begun": "treatment_begun",
     "treatment_given": "treatment_given", "missed": "missed", "moved": "moved", "deviation": "deviation",
     "course_stopped": "stopped", "adverse_event": "adverse_event", "kept": "kept", "allocated": "allocation",
+    "target_resolved": "resolution",
 }  # fmt: skip
 
 
@@ -164,6 +173,16 @@ def rows_of(entry: Entry) -> Iterator[tuple[str, Row]]:
                     **_limits("score", score, low, high),
                 },
             )
+        same = {k: same[k] for k in ("n", "participant", "day", "session")}
+        for question, (answer, target, more, words) in record.answers.items():
+            told = {
+                "question": question,
+                "answer": answer,
+                "target": target,
+                "more_pulses": more,
+                "words": words,
+            }
+            yield "map_answer", same | told
     elif isinstance(record, Probed):
         same = n | {
             "participant": record.participant,

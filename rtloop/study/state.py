@@ -16,11 +16,13 @@ from rtloop.study.records import (
     Enrolled,
     Kept,
     ListMade,
+    Mapped,
     OutcomeTaken,
     PersonAdded,
     Screened,
     StudyMade,
     TargetChosen,
+    TargetResolved,
     ThresholdTaken,
 )
 
@@ -33,11 +35,16 @@ class Participant:
     stratum: str
     calendar: Calendar = field(default_factory=Calendar)
     screening: Screened | None = None
-    threshold: ThresholdTaken | None = None
+    thresholds: list[ThresholdTaken] = field(default_factory=list)
     target: str | None = None
     outcomes: list[tuple[int, OutcomeTaken]] = field(default_factory=list)
     events: list[tuple[int, AdverseEvent]] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
+
+    @property
+    def threshold(self) -> ThresholdTaken | None:
+        """The newest one by its day; of one day the one written last."""
+        return max(reversed(self.thresholds), key=lambda t: t.day, default=None)
 
     @property
     def eligible(self) -> bool:
@@ -94,7 +101,7 @@ def _take(who: Participant, entry: Entry) -> None:
     if isinstance(record, Screened):
         who.screening = record
     elif isinstance(record, ThresholdTaken):
-        who.threshold = record
+        who.thresholds.append(record)
     elif isinstance(record, TargetChosen):
         who.target = record.target
     elif isinstance(record, OutcomeTaken):
@@ -111,6 +118,8 @@ class Hidden:
 
     listed: ListMade | None = None
     allocated: dict[str, Allocated] = field(default_factory=dict)
+    resolved: dict[str, TargetResolved] = field(default_factory=dict)
+    maps: dict[str, list[tuple[str, Mapped]]] = field(default_factory=dict)  # with the hash of the line
     entries: list[Entry] = field(default_factory=list)
     n: int = 0
     head: str = NO_HASH
@@ -121,6 +130,10 @@ class Hidden:
         self.entries.append(entry)
         if isinstance(entry.record, ListMade):
             self.listed = self.listed or entry.record
+        elif isinstance(entry.record, TargetResolved):
+            self.resolved.setdefault(entry.record.participant, entry.record)
+        elif isinstance(entry.record, Mapped):
+            self.maps.setdefault(entry.record.participant, []).append((entry.hash, entry.record))
         elif isinstance(entry.record, Allocated):
             self.allocated.setdefault(entry.record.participant, entry.record)
 

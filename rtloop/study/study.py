@@ -29,7 +29,10 @@ from rtloop.study.records import (
     ReadUnblinded,
     Record,
     StudyMade,
+    TargetChosen,
+    TargetResolved,
 )
+from rtloop.study.resolve import NO_BENEFIT, faults, map_words, newest, resolve
 from rtloop.study.roles import readable
 from rtloop.study.rules import refusals
 from rtloop.study.state import Hidden, State
@@ -191,6 +194,38 @@ class Study:
         """For the engine that resolves the target, and for it alone: a participant's place. Never show it to a blinded role."""
         self._need_seal()
         return self._hidden.allocated.get(participant)
+
+    def resolve(self, participant: str, *, by: str) -> str:
+        """Let the target follow from arm and newest accepted map, and write it down; returns what anybody may be told of it.
+
+        The reason is sealed. Where the course waits for more pulses nothing is written. ValidationProblem with every reason why
+        no target can follow, the same in every arm. Said twice it writes once: also after a crash between the two records.
+        """
+        self.follow()
+        self._need_seal()
+        who, place = self.state.participants.get(participant), self._hidden.allocated.get(participant)
+        found = newest(self._hidden.maps.get(participant, []))
+        had = self._hidden.resolved.get(participant)
+        bad = [] if who is not None and place is not None else [f"{participant} is not allocated"]
+        bad += faults(self.course, None if found is None else found[1]) if had is None else []
+        if who is not None and who.target is not None:
+            bad.append(f"the target is {who.target} already")
+        if bad or place is None or (found is None and had is None):
+            raise ValidationProblem(
+                f"no target of {participant} follows from a map", expected="allocated, and an accepted map that was asked",
+                found="; ".join(bad), todo="rtloop study allocate, and gather the folder of the map",
+            )  # fmt: skip
+        if had is None:
+            assert found is not None
+            made = resolve(self.course, place.arm, found[1], found[0])
+            if not made.target:
+                return made.words
+            had = TargetResolved(participant=participant, day=self.today, session=found[1].session, target=made.target,
+                                 rule=made.rule, words=f"{made.words}. {NO_BENEFIT}"[:1000])  # fmt: skip
+            self.write(had, by=by)
+        self.write(TargetChosen(participant=participant, target=had.target), by=by)
+        words = "" if found is None else f"; {map_words(self.course, found[1])}"
+        return f"{participant} is treated at {had.target}{words}"
 
     def sealed_sessions(self) -> frozenset[str]:
         """Session folders whose map or probe the sealed log holds."""

@@ -29,8 +29,10 @@ while True:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX signal")
-def test_writers_killed_while_they_write_leave_everything_whole() -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGSTOP are POSIX signals")
+@pytest.mark.parametrize("stopped_s", [0.0, 0.15])
+def test_writers_stopped_and_killed_while_they_write_leave_everything_whole(stopped_s: float) -> None:
+    """Two at once; with ``stopped_s`` one of them stands still for that long in the middle, and writes on after it."""
     tests = Path(__file__).parents[1]
     env = {
         **os.environ,
@@ -48,13 +50,18 @@ def test_writers_killed_while_they_write_leave_everything_whole() -> None:
             try:
                 assert all(p.stdout is not None and p.stdout.readline() for p in two)  # both write
                 time.sleep(0.05 + 0.037 * turn)
+                if stopped_s:
+                    two[0].send_signal(signal.SIGSTOP)
+                    time.sleep(stopped_s)
+                    two[0].send_signal(signal.SIGCONT)
+                    assert all(p.stdout is not None and p.stdout.readline() for p in two)  # both go on
             finally:
                 for p in two:
                     p.send_signal(signal.SIGKILL)
             for name, p in zip(names, two, strict=True):
                 assert p.stdout is not None
                 with p.stdout:
-                    said[name] = 1 + sum(line.endswith(b"\n") for line in p.stdout)
+                    said[name] = 1 + bool(stopped_s) + sum(line.endswith(b"\n") for line in p.stdout)
                 p.wait(10)
         with Study.open(folder / "study", clock=at(MONDAY)) as study:
             values = study.state.participants["P001"].values["week 3"]

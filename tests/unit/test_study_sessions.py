@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from study_tools import MONDAY, OP, STAT, at, begun, enter, folder_in_memory, given, listed, made_in, written
+from threshold_tools import made as threshold
 
 from rtloop.app.study_sessions import gather, treatment_of
 from rtloop.errors import IntegrityProblem
@@ -15,6 +16,9 @@ from rtloop.model.course import TREATMENT_BEGUN, TREATMENT_GIVEN, Ended, Treatme
 from rtloop.model.estimate import Estimate, Scores
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, Purpose, Train
+from rtloop.model.status import Mode
+from rtloop.model.threshold import ToldBy
+from rtloop.record.thresholds import FILE_NAME, write_threshold
 from rtloop.safety.ledger import PULSE_CLOSED, PULSE_INTENDED, Charge, Ledger
 from rtloop.study.study import Study
 
@@ -156,3 +160,39 @@ def test_maps_and_probes_that_ended_are_kept_sealed_with_their_intervals(study: 
     }  # fmt: skip
     columns, probes = sealed["probe"]
     assert [r[columns.index("name")] for r in probes] == ["lmfp_uv"]  # what is absent has no row
+
+
+def test_thresholds_are_taken_in_once_and_only_those_of_the_muscle(study: Study) -> None:
+    """By EMG, of this study's kind, as the journal says; a file that says something else is told."""
+    data_dir = study.folder.parent / "data"
+    told = ("session_started", {"participant": "P001", "mode": "SIMULATED", "kind": "script"})
+    taken = threshold(participant="P001", made_utc=f"{MONDAY}T08:30:00.000+00:00", mode=Mode.SIMULATED)
+    both = replace(taken, pct_mso=51, estimate_pct_mso=51.0, low_pct_mso=50.0, high_pct_mso=None)
+    seen = replace(taken, told_by=ToldBy.VISUAL)
+    real = replace(taken, mode=Mode.HUMAN)
+    folders = [
+        written(data_dir, name, [told, ("threshold_taken", {"threshold": t.data()})], hour)
+        for name, t, hour in (
+            ("aa", taken, 9),
+            ("bb", both, 10),
+            ("cc", seen, 11),
+            ("dd", real, 12),
+            ("ee", taken, 13),
+        )
+    ]
+    write_threshold(folders[0].path / FILE_NAME, taken)
+    write_threshold(folders[1].path / FILE_NAME, taken)
+    found = gather(study, data_dir, by=OP)
+    assert found.taken == (
+        f"{folders[0].path.name}: motor threshold of P001, {taken.pct_mso} % of maximum output",
+    )
+    (problem,) = found.problems
+    assert problem.startswith(f"{folders[1].path.name}: threshold.json is not what its journal says")
+    (folders[1].path / FILE_NAME).unlink()
+    assert len(gather(study, data_dir, by=OP).taken) == 1
+    assert gather(study, data_dir, by=OP).taken == ()
+    first, second = study.state.participants["P001"].thresholds
+    assert (first.low_pct_mso, first.high_pct_mso) == (taken.low_pct_mso, taken.high_pct_mso)
+    assert (second.pct_mso, second.low_pct_mso, second.high_pct_mso) == (51, None, None)
+    assert first.waveform == taken.rig.waveform_words
+    assert study.state.participants["P001"].threshold == second
