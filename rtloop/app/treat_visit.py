@@ -181,7 +181,11 @@ def _refuse(
     if mode is not None and mode is not wanted:
         bad.append(f"the session is in mode {mode}, this study takes {wanted} only")
     who = study.state.participants.get(participant)
-    bad += [f"{participant} is not enrolled"] if who is None else not_today(study.state, who, study.today)
+    bad += (
+        [f"{participant} is not enrolled"]
+        if who is None
+        else not_today(study.state, who, study.today, study.clock.utc())
+    )
     if bad:
         raise ValidationProblem(
             f"no treatment of {participant} may begin now", expected="nothing in the study that speaks against it",
