@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from rtloop.app.study_options import (
     write_and_exit,
 )
 from rtloop.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from rtloop.study.study import Study
 
 taken = typer.Typer()
 
@@ -110,7 +113,7 @@ def outcome(
     corrects: Annotated[int | None, typer.Option("--corrects", help="Number of the entry that this one replaces.")] = None,
     reason: Reason = "", day: Day = None, json_: Json = False,
 ) -> None:  # fmt: skip
-    """Keep outcomes of a participant; a correction names the entry that it replaces, and why."""
+    """Keep outcomes of a participant; a correction names the entry that it replaces, and why, and keeps its day."""
     from rtloop.study.records import OutcomeTaken
 
     scales = {k: v for k, v in (("pain", pain), ("pgic", pgic)) if v is not None} | dict(
@@ -118,13 +121,20 @@ def outcome(
     )
     with opened(folder) as study:
         record = OutcomeTaken(
-            participant=code, assessment=assessment, day=day or study.today, scales=scales, corrects=corrects
-        )
+            participant=code, assessment=assessment, day=day or _day(study, code, corrects), scales=scales, corrects=corrects
+        )  # fmt: skip
         entry = study.write(record, by=by, reason=reason)
         told = {"n": entry.n, **next_of(study, code, by)[1]}
         tell_and_exit(
             f"kept as entry {entry.n}: {', '.join(f'{k} {v:g}' for k, v in scales.items())}", told, json_
         )
+
+
+def _day(study: Study, code: str, corrects: int | None) -> str:
+    """Of the record that is corrected, else today: a correction does not move what was taken to another day."""
+    who = study.state.participants.get(code)
+    rows = () if who is None else (*who.outcomes, *who.events)
+    return next((r.day for n, r in rows if n == corrects), study.today)
 
 
 def _named(text: str) -> tuple[str, float]:
@@ -152,7 +162,7 @@ def event(
     from rtloop.study.records import AdverseEvent
 
     with opened(folder) as study:
-        record = AdverseEvent(participant=code, day=day or study.today, what=what, severity=severity,
+        record = AdverseEvent(participant=code, day=day or _day(study, code, corrects), what=what, severity=severity,
                               serious=tuple(serious or ()), related=related, anticipated=anticipated,
                               device_deficiency=device_deficiency, state=state,
                               action=action, corrects=corrects)  # fmt: skip

@@ -44,7 +44,8 @@ class CourseTable(Table):
     ``baseline`` and ``primary``: the assessments that the responder flag compares. ``start_within_days`` of the enrolment
     the first treatment is due; without it there is no limit. ``if_undecided``: what a low or high arm treats where the map is
     undecided or not comparable: ``classic`` (left M1), ``chance`` (one of the map's targets by lot), ``more`` (nothing until
-    more pulses decide). It has no default: a trial must have thought of it.
+    more pulses decide). It has no default: a trial must have thought of it. ``closed``: weekdays without treatment ("sunday");
+    ``last_day``: of any treatment, without it there is no limit; ``made_up_max``: how many may be moved out of their window.
     """
 
     treatment: Text
@@ -52,6 +53,9 @@ class CourseTable(Table):
     baseline: Text
     primary: Text
     start_within_days: Annotated[int, Field(ge=0, le=3650)] | None = None
+    closed: Annotated[tuple[Text, ...], Field(max_length=7)] = ()
+    last_day: Annotated[int, Field(ge=0, le=3650)] | None = None
+    made_up_max: Annotated[int, Field(ge=0, le=100)] = 0
 
 
 class Phase(Table):
@@ -127,7 +131,8 @@ class CourseFile(Table):
             assessments=tuple(Assessment(**a.model_dump()) for a in self.assessments),
             baseline=self.course.baseline, primary=self.course.primary,
             start_within_days=self.course.start_within_days, treatment=self.course.treatment,
-            if_undecided=self.course.if_undecided,
+            if_undecided=self.course.if_undecided, closed=self.course.closed, last_day=self.course.last_day,
+            made_up_max=self.course.made_up_max,
         )  # fmt: skip
 
     def phase_of(self, number: int) -> Phase:

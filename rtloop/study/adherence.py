@@ -108,6 +108,8 @@ def assessments(course: Course, calendar: Calendar, today: str) -> tuple[Due, ..
         taken = calendar.assessed.get(a.name)
         if taken is not None:
             words = f"taken on {taken}"
+            if window is not None and not window.earliest <= taken <= window.latest:
+                words += f", outside its days: {window.earliest} to {window.latest}"
         elif window is None:
             words = "due before the first treatment" if a.day <= 0 else "after the course has begun"
         elif today < window.earliest:

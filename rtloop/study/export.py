@@ -78,7 +78,7 @@ MEANING: dict[str, tuple[str, str, str]] = {
     "assessment": ("text", "assessment of the course", ""),
     "scale": ("text", "name of the scale", "pain: 0 to 10; pgic: 1 (very much improved) to 7 (very much worse)"),
     "value": ("number", "value", ""),
-    "corrects": ("integer", "number of the entry that this one takes the place of", ""),
+    "corrects": ("integer", "number of the entry that this one takes the place of: that one no longer counts", ""),
     "severity": ("text", "severity of an adverse event", ", ".join(SEVERITY)),
     "serious": ("text", "what makes it serious, JSON; empty list: not serious", ", ".join(SERIOUS)),
     "related": ("text", "relation to stimulation or procedure", ", ".join(RELATED)),
@@ -138,7 +138,8 @@ def export(study: Study, folder: Path, *, by: str) -> list[Path]:
     heads = f"head of the log: {head}\n" + (f"head of the sealed log: {sealed_head}\n" if sealed else "")
     files["README.txt"] = (
         f"Export of the study {study.state.study.name if study.state.study else ''} for {by} ({study.role_of(by)}), "
-        f"{study.clock.utc()} UTC\nThe columns are told in dictionary.csv. Empty cells: no value.\n{heads}"
+        f"{study.clock.utc()} UTC\nThe columns are told in dictionary.csv. Empty cells: no value.\n"
+        f"Rows that were corrected are here too: one whose n stands in another row's column corrects no longer counts.\n{heads}"
     )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -64,6 +64,8 @@ def refusals(
     elif isinstance(record, ListMade):
         bad += _listed(state, hidden, record)
     elif who is not None:
+        if isinstance(record, TargetChosen) and role is Role.OPERATOR and state.blinded:
+            bad += _as_resolved(hidden, record)
         bad += _of_participant(state, hidden, who, record, today=today, reason=reason)
     return bad
 
@@ -132,6 +134,16 @@ def _of_participant(
     if isinstance(record, Kept) and record.sealed_n in state.announced:
         return [f"sealed line {record.sealed_n} is told of already"]
     return []
+
+
+def _as_resolved(hidden: Hidden | None, record: TargetChosen) -> list[str]:
+    """Why an operator may not write this target: nothing is chosen at the bedside."""
+    known = None if hidden is None else hidden.resolved.get(record.participant)
+    if known is not None and known.target == record.target:
+        return []
+    return [
+        "an operator takes the target that follows from arm and map (--from-map); an unblinded person may name one"
+    ]
 
 
 def _right_study(state: State, record: TreatmentBegun) -> list[str]:

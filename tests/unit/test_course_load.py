@@ -25,6 +25,8 @@ WRONG = [
     ('label = "assumed"\n', "", "plan.label: the key is missing"),
     ('if_undecided = "classic"\n', "", "course.if_undecided: the key is missing"),
     ('if_undecided = "classic"', 'if_undecided = "M1"', "course.if_undecided: "),
+    ("[course]", '[course]\nclosed = ["Sonntag"]', "closed: 'Sonntag' is no weekday"),
+    ("[course]", "[course]\nlast_day = 13", "visit 5 is planned after last_day = 13"),
 ]  # fmt: skip
 
 
@@ -50,6 +52,14 @@ def test_a_course_unfolds_to_what_a_study_holds() -> None:
     for n in (0, 6):
         with pytest.raises(KeyError):
             course.phase_of(n)
+
+
+def test_closed_days_the_last_day_and_what_may_be_made_up_are_the_files_to_say() -> None:
+    plain = parse_course(COURSE).value()
+    assert (plain.closed, plain.last_day, plain.made_up_max) == ((), None, 0)
+    said = '[course]\nclosed = ["saturday", "sunday"]\nlast_day = 20\nmade_up_max = 2\n'
+    value = parse_course(spoiled(COURSE, ("[course]\n", said))).value()
+    assert (value.closed, value.last_day, value.made_up_max) == (("saturday", "sunday"), 20, 2)
 
 
 @pytest.mark.parametrize(("old", "new", "words"), WRONG)

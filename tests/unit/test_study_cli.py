@@ -67,6 +67,15 @@ def test_from_making_to_export(run: Run, tmp_path: Path) -> None:
     )
     kept = run("outcome", "P001", "baseline", "--pain", "7", "--scale", "sleep=3.5", "--json", by="Ada").data
     assert kept["outcomes"] == {"baseline": {"pain": 7.0, "sleep": 3.5}}
+    early = run("outcome", "P001", "week 8", "--pain", "4", "--day", "2020-01-01", "--json", by="Ada").data[
+        "n"
+    ]
+    fixed = run(
+        "outcome", "P001", "week 8", "--pain", "3", "--corrects", str(early), "--reason", "misread", by="Ada"
+    )
+    assert "assessment week 8: taken on 2020-01-01" in run("next", "P001", by="Ada").out, (
+        fixed.out
+    )  # the day stays
     assert run("next", "P001", by="Ola").out.endswith("  target: M1\n  today: it may be given\n")
     run("move", "P001", "1", "2999-01-01", "--reason", "ill", by="Ola", code=3)
     run("event", "P001", "headache", "--severity", "mild", "--related", "possible", "--anticipated", by="Ola")
@@ -88,17 +97,20 @@ def test_from_making_to_export(run: Run, tmp_path: Path) -> None:
     assert "arm" not in run("status", "--json", by="Ola").data["participants"][0]
     text = run("status", by="Ada").out
     assert "P001 · treatment 1 is next, due on " in text
-    assert "0 treatments given · pain 7, primary not taken · 0 serious of 1 adverse events" in text
+    assert "0 treatments given · pain 7 to 3 (-57 %), responder · 0 serious of 1 adverse events" in text
     audit = run("audit")
     assert "Ola (operator): deviation P001; reason: traffic" in audit.out
     assert audit.out.endswith("the study's record is whole\n")
     assert run("audit", "--json", by="Ola").data["problems"] == []
     told = run("export", str(tmp_path / "out"), "--json")
     rows = list(csv.DictReader(lines("outcome.csv")))
-    assert [(r["participant"], r["scale"], r["value"]) for r in rows] == [
-        ("P001", "pain", "7.0"),
-        ("P001", "sleep", "3.5"),
+    stands = [r for r in rows if r["n"] not in {other["corrects"] for other in rows}]
+    assert [(r["assessment"], r["day"], r["scale"], r["value"]) for r in stands] == [
+        ("baseline", kept["assessments"][0]["taken"], "pain", "7.0"),
+        ("baseline", kept["assessments"][0]["taken"], "sleep", "3.5"),
+        ("week 8", "2020-01-01", "pain", "3.0"),
     ]
+    assert "no longer counts" in " ".join(lines("README.txt"))
     described = {(r["table"], r["column"]) for r in csv.DictReader(lines("dictionary.csv"))}
     for name in told.data["files"]:
         if name.endswith(".csv") and name != "dictionary.csv":

@@ -192,6 +192,12 @@ def test_who_is_enrolled_allocated_and_given_a_target(study: Study, clock: Stepp
     with pytest.raises(ValidationProblem, match="no signed screening"):
         study.allocate("P002", by=OP)
     refused(study, TargetChosen(participant="P002", target="M1"), STAT, "P002 is not allocated")
+    refused(
+        study,
+        TargetChosen(participant="P001", target="M1"),
+        OP,
+        "an operator takes the target that follows from arm and map",
+    )
     with pytest.raises(ValidationProblem, match="P001 is allocated already"):
         study.allocate("P001", by=OP)
     with pytest.raises(ValidationProblem, match="found: not enrolled"):
