@@ -21,6 +21,7 @@ from rtloop.app.study_options import (
 from rtloop.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from rtloop.study.records import AdverseEvent, OutcomeTaken
     from rtloop.study.study import Study
 
 taken = typer.Typer()
@@ -133,7 +134,9 @@ def outcome(
 def _day(study: Study, code: str, corrects: int | None) -> str:
     """Of the record that is corrected, else today: a correction does not move what was taken to another day."""
     who = study.state.participants.get(code)
-    rows = () if who is None else (*who.outcomes, *who.events)
+    rows: tuple[tuple[int, OutcomeTaken | AdverseEvent], ...] = (
+        () if who is None else (*who.outcomes, *who.events)
+    )
     return next((r.day for n, r in rows if n == corrects), study.today)
 
 
