@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from enum import StrEnum
-from fractions import Fraction
 from typing import Any
 
 from rtloop.errors import ValidationProblem
@@ -67,7 +66,7 @@ class Rig:
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
     """A resting motor threshold. Everything that follows from it follows from ``pct_mso``, the whole % nearest to the estimate
-    (a half goes down).
+    (a half goes down): ``rtloop.plan.dose`` and the gate each make intensities of it, rounded down.
 
     ``low_pct_mso`` and ``high_pct_mso``: the 95 % interval, None where the pulses do not bound that side. ``settings``: the
     numbers of the method. ``answers``: the pulses that counted, in order; ``pulses_given``: with those that did not.
@@ -107,20 +106,6 @@ class Threshold:
     def day(self) -> str:
         """The UTC day on which it was taken, YYYY-MM-DD."""
         return self.made_utc[:10]
-
-    def intensity_pct_mso(self, pct_rmt: float) -> int:
-        """% of threshold -> whole % of maximum output, rounded DOWN (exact in decimals).
-
-        ValidationProblem where that is no intensity that a unit has: refused, not brought into its range.
-        """
-        share = finite(pct_rmt)
-        power = math.floor(Fraction(repr(share)) * self.pct_mso / 100) if share > 0 else 0
-        if not 1 <= power <= 100:
-            raise ValidationProblem(
-                f"{pct_rmt!r} % of a threshold of {self.pct_mso} % is no intensity", expected="1 to 100 % of maximum output",
-                found=f"{power} %" if share > 0 else repr(pct_rmt), todo="correct the % of threshold",
-            )  # fmt: skip
-        return power
 
     def words(self) -> str:
         """One line for people."""

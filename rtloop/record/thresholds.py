@@ -15,7 +15,6 @@ from typing import Any
 from rtloop.durable import canonical, create_append_only, digest, sync_data, write_all
 from rtloop.errors import IntegrityProblem, RtloopError
 from rtloop.model.threshold import Threshold
-from rtloop.record.folder import SessionFolder
 
 FILE_NAME = "threshold.json"
 #: kinds of event: a pulse was judged; a threshold was taken
@@ -58,22 +57,3 @@ def read_threshold(path: Path) -> tuple[Threshold, str]:
             f"the motor threshold {file} cannot be trusted", expected="the file as rtloop threshold wrote it",
             found=f"{type(err).__name__}: {err}", todo="restore the file, or take the threshold again",
         ) from err  # fmt: skip
-
-
-def thresholds_of(data_dir: Path, participant: str) -> tuple[list[tuple[Path, Threshold]], list[str]]:
-    """Every threshold of a participant in a data directory, oldest first, and what is wrong with files that are none."""
-    found: list[tuple[Path, Threshold]] = []
-    wrong: list[str] = []
-    for folder in SessionFolder.all_in(data_dir):
-        file = folder.path / FILE_NAME
-        if not file.exists():
-            continue
-        try:
-            threshold, _ = read_threshold(file)
-        except IntegrityProblem as err:
-            wrong.append(f"{err.what}: {err.found}")
-        else:
-            if threshold.participant == participant:
-                found.append((file, threshold))
-    found.sort(key=lambda pair: pair[1].made_utc)
-    return found, wrong
