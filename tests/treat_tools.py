@@ -49,6 +49,25 @@ coil = "double cone"
 current_direction = "PA"
 intensity_pct_rmt = 110.0
 """
+#: a good table of its own for such a plan
+GATE = """
+[gate]
+measure = "plv"
+band = "alpha"
+near = "coil"
+holds = "below"
+quantile = 0.5
+window_s = 4.0
+every_s = 0.5
+recovery_s = 4.0
+swing_uv_max = 150.0
+fast_uv_max = 20.0
+calibration_windows = 20
+calibration_max_s = 200.0
+time_out_s = 20.0
+then = "give"
+begin_by = "state"
+"""
 COURSE = """
 [plan]
 name = "good"

@@ -74,6 +74,7 @@ def check_treatment(name: str, asked: CheckAsked, today: str) -> Told:
     ]
     for group in _alike(rehearsals):
         lines += _words(group, unit, limits)
+        lines += _gate_words(plan, group[0])
     lifts = [_lift(w, unwaived) for w in signed]
     lines += [row["told"] for row in lifts]
     lines += _wanted(plan, rehearsals)
@@ -294,6 +295,25 @@ def _words(group: Sequence[TreatmentRehearsal], unit: UnitOnPaper, limits: Limit
     lines += [f"  refused: {b.words()}" for b in r.breaches]
     lines += [f"  over a person also refused: {b.words()}" for b in r.over_a_person]
     return lines
+
+
+def _gate_words(plan: TreatmentPlan, r: TreatmentRehearsal) -> list[str]:
+    """What a state-gated treatment waits for, and how long it may take."""
+    gate = plan.gate
+    if gate is None or r.waits_s is None:
+        return []
+    then = "is given all the same" if gate.then == "give" else "is passed over"
+    begins = (
+        f"each train begins only while it holds: {gate.condition}"
+        if gate.begin_by == "state"
+        else f"CONTROL: each train waits as long as this would make it wait, whatever the state: {gate.condition}"
+    )
+    fewest, most = (_minutes(r.duration_s + w) for w in r.waits_s)
+    return [
+        f"  {begins}",
+        f"  looked at every {gate.every_s:g} s, from {gate.recovery_s:g} s after a train; after {gate.time_out_s:g} s it {then}",
+        f"  {fewest} to {most} with calibration and waits (paused by hand or by a fault: longer); it needs the EEG of the stream",
+    ]
 
 
 def _minutes(seconds: float) -> str:

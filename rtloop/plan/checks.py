@@ -99,19 +99,19 @@ def _electrode(where: str, name: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def coil_misplaced(where: str, coil_at: str | Point) -> Iterator[Problem]:
-    """A coil that is not on a head, or at an electrode that nobody knows."""
+def coil_misplaced(where: str, coil_at: str | Point, key: str = "coil_at") -> Iterator[Problem]:
+    """A place (of a coil, unless ``key`` says of what) that is not on a head, or at an electrode that nobody knows."""
     if isinstance(coil_at, Point):
         distance_m = float(np.hypot(np.hypot(coil_at.x_m, coil_at.y_m), coil_at.z_m))
         if not 0.5 * HEAD_RADIUS_M <= distance_m <= 2 * HEAD_RADIUS_M:
             yield Problem(
-                where=f"{where}.coil_at", what="the place is not on a head",
+                where=f"{where}.{key}", what="the place is not on a head",
                 expected=f"{0.5 * HEAD_RADIUS_M:.3f} to {2 * HEAD_RADIUS_M:.3f} m from the head's centre",
                 found=f"{distance_m:g} m",
                 todo="write metres from the centre of the head, not millimetres",
             )  # fmt: skip
     else:
-        yield from _electrode(f"{where}.coil_at", coil_at)
+        yield from _electrode(f"{where}.{key}", coil_at)
 
 
 def _places(where: str, target: Target) -> Iterator[Problem]:

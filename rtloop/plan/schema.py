@@ -119,6 +119,16 @@ class Control(Table):
     subtract: bool = False
 
 
+def place_m(at: str | Point) -> F64:
+    """An electrode or a point as float64[3], metres; ValueError for an electrode that nobody knows."""
+    if isinstance(at, Point):
+        return np.array([at.x_m, at.y_m, at.z_m])
+    unit = position_of(at)
+    if unit is None:  # refused when the plan was checked
+        raise ValueError(f"unknown electrode {at}")
+    return np.asarray(unit * HEAD_RADIUS_M)
+
+
 class Target(Table):
     """One of ``[[targets]]``."""
 
@@ -136,12 +146,7 @@ class Target(Table):
 
     def point_m(self) -> F64:
         """Where the coil is, float64[3], metres."""
-        if isinstance(self.coil_at, Point):
-            return np.array([self.coil_at.x_m, self.coil_at.y_m, self.coil_at.z_m])
-        unit = position_of(self.coil_at)
-        if unit is None:  # refused when the plan was checked
-            raise ValueError(f"unknown electrode {self.coil_at}")
-        return np.asarray(unit * HEAD_RADIUS_M)
+        return place_m(self.coil_at)
 
     def local_in(self, montage: Montage) -> tuple[int, ...]:
         """Indices of the local electrodes in a montage: the named ones, else the 4 nearest the coil.

@@ -12,6 +12,7 @@ from typing import Any
 
 from rtloop.model.pulse import Train
 from rtloop.plan.checks import coil_misplaced, names_twice
+from rtloop.plan.gate_checks import gate_wrong
 from rtloop.plan.problems import Problem, shown
 from rtloop.plan.treat_schema import RampUp, Trains, TreatCaps, TreatTarget
 
@@ -58,6 +59,8 @@ def treatment_wrong(tables: Mapping[str, Any]) -> list[Problem]:
         out += _dose(trains, tables.get("caps"))
     if ramp is not None:
         out += _ramp(ramp, trains, targets)
+    if (gate := tables.get("gate")) is not None:
+        out += gate_wrong(gate, trains)
     return out
 
 

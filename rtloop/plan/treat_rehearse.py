@@ -18,6 +18,7 @@ from rtloop.model.pulse import Pulse, Purpose, Train
 from rtloop.model.status import Capabilities, Mode
 from rtloop.model.waiver import Waiver
 from rtloop.plan.breach import Breach, citation_of
+from rtloop.plan.gate_checks import waits_s
 from rtloop.plan.treat_schema import TreatmentPlan
 from rtloop.plan.treat_steps import TrainStep, begins_s, duration_s, prescribed, trains_of
 from rtloop.safety.ledger import NO_PULSES, Counts
@@ -84,7 +85,7 @@ class TreatmentRehearsal:
     plan's cap allows. ``powers_pct_mso``: of the ramp's steps and then of the treatment. ``energy_j``: of all pulses;
     ``pause_s``: the plan's, the unit's own least one, and the rules' (None where there is one train). ``coil_c``: start,
     highest, end. ``hot_train``: the first train (from 1) that the estimate does not allow. ``over_a_person``: breaches that
-    only mode HUMAN adds.
+    only mode HUMAN adds. ``waits_s``: what a gate adds to ``duration_s``, fewest and most (None: trains wait for nothing).
     """
 
     plan_name: str
@@ -107,6 +108,7 @@ class TreatmentRehearsal:
     hot_train: int | None
     breaches: tuple[Breach, ...]
     over_a_person: tuple[Breach, ...]
+    waits_s: tuple[float, float] | None = None
 
     @property
     def may_arm(self) -> bool:
@@ -171,6 +173,7 @@ def rehearse_treatment(
         coil_c=(coil[0], max(coil), coil[-1]),
         hot_train=next((s.index + 1 for s, c in zip(steps, coil[1:], strict=True) if not c <= own.coil_stop_c), None),
         breaches=breaches, over_a_person=tuple(b for b in human if (b.step, b.rule) not in had),
+        waits_s=waits_s(plan.gate, len(steps), plan.trains.pause_s),
     )  # fmt: skip
 
 

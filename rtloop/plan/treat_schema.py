@@ -12,9 +12,13 @@ from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from rtloop.model.pulse import Train
+from rtloop.model.samples import F64
 from rtloop.model.threshold import Rig
 from rtloop.plan.course_schema import Grade
-from rtloop.plan.schema import Name, PctMso, PctRmt, Point, Table, Text
+from rtloop.plan.schema import Name, PctMso, PctRmt, Point, Table, Text, place_m
+
+#: what ``[gate] near`` says for the place of the treated target
+COIL = "coil"
 
 
 class TreatHead(Table):
@@ -65,6 +69,51 @@ class RampUp(Table):
     trains_each: Annotated[int, Field(ge=1, le=100)]
 
 
+class StateGate(Table):
+    """``[gate]``: each train begins only while a condition on the ongoing EEG holds (docs/treatment-gate.md).
+
+    The condition: ``measure`` in ``band`` among the 4 electrodes nearest ``near`` ("coil": the treated target), over the newest
+    ``window_s``, is ``holds`` the ``quantile`` of the participant's own calibration. It is looked at every ``every_s``.
+
+    ``recovery_s`` from the end of a train to the first sample that counts; ``swing_uv_max`` and ``fast_uv_max``: a window in
+    which one of these electrodes swings more (peak to peak, without its line), or has more fast activity (as muscle), is no
+    value. ``calibration_windows``: that many windows side by side without artifact, within ``calibration_max_s``, before the
+    first train. ``time_out_s`` from the end of the pause; ``then`` the train is given all the same, or passed over.
+    ``begin_by`` "control": the train begins after a wait as the state makes them, whatever the state (decision 0023).
+    """
+
+    measure: Literal["plv", "dwpli2"]
+    band: Literal["alpha", "low_beta", "high_beta"]
+    near: str | Point
+    holds: Literal["below", "above"]
+    quantile: Annotated[float, Field(ge=0.2, le=0.8)]
+    window_s: Annotated[float, Field(ge=1.5, le=10)]
+    every_s: Annotated[float, Field(ge=0.1, le=2)]
+    recovery_s: Annotated[float, Field(ge=0.5, le=60)]
+    swing_uv_max: Annotated[float, Field(ge=20, le=1000)]
+    fast_uv_max: Annotated[float, Field(ge=1, le=200)]
+    calibration_windows: Annotated[int, Field(ge=20, le=200)]
+    calibration_max_s: Annotated[float, Field(gt=0, le=1800)]
+    time_out_s: Annotated[float, Field(ge=1, le=45)]  # a Magstim disarms by itself after a minute
+    then: Literal["give", "skip"]
+    begin_by: Literal["state", "control"]
+
+    @property
+    def condition(self) -> str:
+        """The condition in words."""
+        place = (
+            "the coil" if self.near == COIL else self.near if isinstance(self.near, str) else "a given point"
+        )
+        return (
+            f"{self.measure} in the {self.band} band among the 4 electrodes nearest {place}, over {self.window_s:g} s, "
+            f"{self.holds} the {self.quantile:g} quantile of {self.calibration_windows} calibration windows"
+        )
+
+    def near_m(self, coil_at: str | Point) -> F64:
+        """The place float64[3] in metres; ``coil_at``: of the treated target. ValueError for an electrode that nobody knows."""
+        return place_m(coil_at if self.near == COIL else self.near)
+
+
 class AcceptedThreshold(Table):
     """``[threshold]``: which motor threshold is accepted. The limits may ask for a younger one; the stricter holds."""
 
@@ -89,6 +138,7 @@ class TreatmentPlan(Table):
     threshold: AcceptedThreshold
     caps: TreatCaps
     ramp_up: RampUp | None = None
+    gate: StateGate | None = None
     _sha256: str = PrivateAttr(default="")
     _source: bytes = PrivateAttr(default=b"")
 
@@ -149,6 +199,7 @@ SECTIONS: dict[str, type[Table]] = {
     "unit": TreatUnit,
     "trains": Trains,
     "ramp_up": RampUp,
+    "gate": StateGate,
     "threshold": AcceptedThreshold,
     "caps": TreatCaps,
 }

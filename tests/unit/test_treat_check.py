@@ -17,7 +17,15 @@ from rtloop.model.status import Mode
 from rtloop.plan.course_schema import Phase
 from rtloop.plan.treat_load import load_treatment, parse_treatment, treatments
 from rtloop.plan.treat_rehearse import rehearse_treatment
-from rtloop.plan.treat_schema import AcceptedThreshold, RampUp, Trains, TreatCaps, TreatTarget, TreatUnit
+from rtloop.plan.treat_schema import (
+    AcceptedThreshold,
+    RampUp,
+    StateGate,
+    Trains,
+    TreatCaps,
+    TreatTarget,
+    TreatUnit,
+)
 from rtloop.safety.ledger import Counts
 from rtloop.safety.limits import load_limits
 
@@ -340,5 +348,5 @@ def test_what_the_manual_says_of_what_ships() -> None:
         (row,) = [line for line in manual.splitlines() if line.startswith(f"| `{name}` |")]
         assert f"{plan.pulses} pulses in" in row
         assert f"| {plan.plan.label}" in row
-    for shape in (Trains, RampUp, AcceptedThreshold, TreatCaps, TreatTarget, TreatUnit, Phase):
+    for shape in (Trains, RampUp, StateGate, AcceptedThreshold, TreatCaps, TreatTarget, TreatUnit, Phase):
         assert all(f"`{key}`" in manual or f"`{key} = " in manual for key in shape.model_fields), shape

@@ -47,9 +47,9 @@ ONE = [
     ("one name twice", ('name = "ACC"', 'name = "m1"'),
      ("targets[1].name", "the target name m1 occurs twice", "each target name once", "also in targets[0]",
       "rename one of the two targets")),
-    ("a gate that is not built", ("[caps]", "[gate]\nbelow = 1\n[caps]"),
-     ("gate", "the table is not known", "plan, unit, trains, ramp_up, threshold, caps or targets", "a table with the keys below",
-      "remove the table or correct its name")),
+    ("a table that is not built", ("[caps]", "[sham]\nbelow = 1\n[caps]"),
+     ("sham", "the table is not known", "plan, unit, trains, ramp_up, gate, threshold, caps or targets",
+      "a table with the keys below", "remove the table or correct its name")),
     ("a mapping's key", ("count = 10", "count = 10\nlead_s = 1"),
      ("trains.lead_s", "the key is not known", "only known keys", "1", "remove the key or correct its name")),
     ("no place on a head", ("z_m = 0.08", "z_m = 80.0"),
@@ -147,7 +147,7 @@ def test_a_plan_made_in_code_is_checked_too() -> None:
 
 
 def test_what_ships() -> None:
-    assert treatments() == ("treat-10hz-4s", "treat-10hz-trial", "treat-1hz")
+    assert treatments() == ("treat-10hz-4s", "treat-10hz-4s-gated", "treat-10hz-trial", "treat-1hz")
     plans = {name: load_treatment(name) for name in treatments()}
     for name, plan in plans.items():
         assert (plan.name, kind_of(name)) == (name, "treat")
