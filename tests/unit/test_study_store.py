@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -36,7 +37,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             scores = {"M1": (0.1, 0.0, 0.2), "ACC": (0.3, None, None)}
             study.write(
                 Mapped(participant="P001", day=MONDAY, session="20261123-090000_ab", accepted=True, decision="M1", scores=scores,
-                       n_accepted={"M1": 100}),
+                       n_accepted={"M1": 100}, answers={"low": ("decided", "M1", None, "M1 is lowest")}),
                 by=OP,
             )  # fmt: skip
             study.write(
@@ -96,29 +97,27 @@ def test_the_store_made_again_from_the_log_equals_the_live_one(copy: Path) -> No
         assert study.dumps() == live
 
 
-@pytest.mark.parametrize("sealed", [False, True])
-@pytest.mark.parametrize("version", [1])
+@pytest.mark.parametrize(
+    ("sealed", "version", "new_table"),
+    [(False, 1, "adverse_event"), (True, 1, "mapping"), (True, 2, "map_answer")],
+)
 def test_a_store_of_an_older_version_becomes_what_a_new_one_is(
-    copy: Path, sealed: bool, version: int
+    copy: Path, sealed: bool, version: int, new_table: str
 ) -> None:
     part = copy / "sealed" if sealed else copy
     steps = SEALED if sealed else OPEN
-    assert len(steps) == 2  # a new migration: a new version above
+    assert len(steps) == (3 if sealed else 2)  # a new migration: a new row above
     log = Log(part / "log", sealed=sealed)
     old = Store.open(part / "old.sqlite", log, migrations=steps[:version])
-    tables = {
-        r[0]
-        for r in sqlite3.connect(part / "old.sqlite").execute(
-            "SELECT name FROM sqlite_master WHERE type='table'"
-        )
-    }
+    with contextlib.closing(sqlite3.connect(part / "old.sqlite")) as db:
+        tables = {r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     old.close()
-    assert ("mapping" if sealed else "adverse_event") not in tables
+    assert new_table not in tables
     brought_up = Store.open(part / "old.sqlite", log)
     new = Store.open(part / "store.sqlite", log)
     try:
         assert brought_up.dump() == new.dump()
-        assert brought_up.rows("mapping" if sealed else "adverse_event", ["n"])
+        assert brought_up.rows(new_table, ["n"])
     finally:
         brought_up.close()
         new.close()
