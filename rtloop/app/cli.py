@@ -12,8 +12,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from rtloop import __version__
+from rtloop.app.stop_cli import emergency, stop, unlock
 from rtloop.app.study_cli import app as study_app
 from rtloop.app.threshold_cli import ThresholdFile, threshold
+from rtloop.app.treat_cli import treat
 from rtloop.errors import OperatorAbort, RtloopError, UsageProblem
 
 app = typer.Typer(
@@ -23,7 +25,6 @@ app = typer.Typer(
 config_app = typer.Typer(help="The settings of this site.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(study_app, name="study")
-app.command()(threshold)
 
 # one BLAS thread in every process of a session: fork-join stalls would reach the loop (design note PERFORMANCE)
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -320,48 +321,16 @@ def report(folder: Annotated[Path, typer.Argument(help="A session folder.")], js
     _tell(report_folder(folder), json_)
 
 
-@app.command()
-def stop(
-    folder: Annotated[Path | None, typer.Argument(help="A running session's folder; else all that run.")] = None,
-    site: Site = None, data_dir: DataDir = None, json_: Json = False,
-) -> None:  # fmt: skip
-    """STOP: disarm at once, straight to the process that owns the unit's line. The unit's own stop is the last line."""
-    from rtloop.app.halt import stop_sessions
-
-    _tell(stop_sessions(folder, site, data_dir), json_)
-
-
-@app.command()
-def emergency(
-    folder: Annotated[Path | None, typer.Argument(help="A running session's folder; else all that run.")] = None,
-    words: Annotated[str, typer.Option("--words", help="What happened.")] = "no words were given",
-    participant: Code = None, site: Site = None, data_dir: DataDir = None, json_: Json = False,
-) -> None:  # fmt: skip
-    """Seizure or syncope: STOP, lock the participant until a named person unlocks, tell the time and the last pulses."""
-    from rtloop.app.lock import emergency as procedure
-
-    _tell(procedure(folder, site, data_dir, participant, words), json_)
-
-
-@app.command()
-def unlock(
-    person: Annotated[str, typer.Option("--person", help="Your name: who unlocks.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why this participant may be stimulated again.")],
-    participant: Code = None, site: Site = None, data_dir: DataDir = None, json_: Json = False,
-    damaged: Annotated[bool, typer.Option("--damaged", help="Vouch for a damaged file of locks; lifts no lock.")] = False,
-) -> None:  # fmt: skip
-    """Lift the lock of a participant after an emergency; who, when and why are kept for ever."""
-    from rtloop.app.lock import unlock_participant
-
-    _tell(unlock_participant(site, data_dir, participant, person, reason, damaged=damaged), json_)
-
-
 @config_app.command("show")
 def config_show(site: Site = None) -> None:
     """Every setting, its value and where it comes from."""
     from rtloop.app.config import load_site, show
 
     typer.echo(show(load_site(site)))
+
+
+for _command in (treat, threshold, stop, emergency, unlock):
+    app.command()(_command)
 
 
 def _say(words: str) -> None:

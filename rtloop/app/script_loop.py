@@ -20,7 +20,7 @@ from rtloop.model.pulse import Pulse
 from rtloop.model.status import Fault
 from rtloop.record import kinds
 from rtloop.record.journal import Journal
-from rtloop.safety.gate import Gate, GateResult
+from rtloop.safety.gate import Disarmed, Gate, GateResult
 from rtloop.safety.interlock import Interlock
 from rtloop.safety.ledger import PULSE_INTENDED
 from rtloop.session.accounts import Account, Accounts
@@ -119,8 +119,8 @@ class ScriptLoop:
             raise job.error
         return job.value
 
-    def end(self, words: str, *, clean: bool) -> None:
-        """Disarm at once, let the last pulses be seen, write the last record, end the thread; every wait has a deadline."""
+    def settle(self) -> Disarmed:
+        """Disarm at once, let the last pulses be seen, end the thread; every wait has a deadline. Nothing is given afterwards."""
         done = self.gate.disarm("the script ends")
         end_s = max(self._clock.now_s(), self._train_end_s) + SETTLE_S
         while self._outstanding and self.failure is None and self._clock.now_s() < end_s:
@@ -128,12 +128,18 @@ class ScriptLoop:
         self._told.set()
         if self._thread.ident is not None:
             self._thread.join(END_WITHIN_S)
+        if not self._thread.is_alive() and self.failure is None:
+            for news in self._tally.ended():
+                self.emit(news.kind, **news.data)
+        return done
+
+    def end(self, words: str, *, clean: bool, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """``settle``, do ``meanwhile``, then write the last record."""
+        done = self.settle()
         board = self._bench.board
         if self._thread.is_alive() or self.failure is not None:
             words, clean = f"{words}; the loop failed: {self.failure!r}", False
-        else:
-            for news in self._tally.ended():
-                self.emit(news.kind, **news.data)
+        meanwhile()
         self.emit("disarmed", reason="the script ends", confirmed=done.confirmed, words=done.words)
         self.emit(
             kinds.SESSION_ENDED, sync=True, clean=clean, words=words, durable_sample=board["durable_sample"],

@@ -13,7 +13,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,16 @@ class ScriptSetting:
     script_sha256: str  # of the bytes of that file, "" where there is none
     waivers: tuple[Waiver, ...] = ()  # signed for exactly these bytes
     covering: Covered | None = None  # in HUMAN: the commissioning record that lets a person under the coil
+    kind: str = "script"
+    session_id: str = ""  # of the session that this run goes on with; "": its own
+    target: str = "script"  # of every pulse
+    more: Mapping[str, Any] = field(default_factory=dict)  # of session_started
     say: Say
+
+    @property
+    def session(self) -> str:
+        """Over whose runs the dose of a session counts."""
+        return self.session_id or self.run_id
 
     @property
     def sees(self) -> bool:
@@ -217,7 +226,7 @@ def ends_for(setting: ScriptSetting, bedside: Bedside | None) -> tuple[StreamWan
 def started(setting: ScriptSetting, bench: Bench, band: Band) -> dict[str, Any]:
     """Data of ``session_started``."""
     return {
-        "mode": setting.mode.value, "kind": "script", "participant": setting.participant, "plan": setting.script,
+        "mode": setting.mode.value, "kind": setting.kind, "participant": setting.participant, "plan": setting.script,
         "plan_sha256": setting.script_sha256, "waivers": [w.data() for w in setting.waivers], "software_version": __version__,
         "run_id": setting.run_id, "rate_hz": bench.source.rate_hz, "eeg": setting.eeg_words, "targets": [],
         "scene": "default" if setting.simulated else None, "limits": {r.name: r.value for r in setting.limits.rows},
@@ -225,7 +234,7 @@ def started(setting: ScriptSetting, bench: Bench, band: Band) -> dict[str, Any]:
         # what replay and report read the recording with; a script has no trials
         "layout": layout_dict(bench.source.layout), "chain": json.loads(json.dumps(ChainSpec().to_dict())),
         "epoch_after": 0, "spots": {}, "local": {},
-    }  # fmt: skip
+    } | dict(setting.more)  # fmt: skip
 
 
 @contextlib.contextmanager

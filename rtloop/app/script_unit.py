@@ -25,7 +25,7 @@ from rtloop.model.status import Fault, Lamp, Mode, UnitStatus
 from rtloop.record import kinds
 from rtloop.record.commissioning import Record
 from rtloop.record.journal import Journal
-from rtloop.safety.gate import Gate
+from rtloop.safety.gate import Gate, GateResult
 from rtloop.safety.interlock import Interlock
 from rtloop.safety.locked import Watch
 from rtloop.safety.rules import Situation
@@ -82,6 +82,7 @@ class Tms:
             gate_of=lambda intent: Gate(
                 stimulator=self._unit, limits=limits, interlock=self._interlock, ledger=setting.ledger, clock=clock,
                 run_id=setting.run_id, key=bench.key, record_intent=intent, situation=self._situation,
+                session_id=setting.session,
             ),
             show=self._show, participant=setting.participant, locked=self._lock.why, band=self._band,
         )  # fmt: skip
@@ -207,7 +208,7 @@ class Tms:
         found = self._loop.ask(
             lambda: Dose(
                 session=ledger.count(run_id=run), day=ledger.count(day=day), total=ledger.count(),
-                course=ledger.counts(target="script", session_id=run, day=day).treatment_course,
+                course=ledger.counts(target=self.setting.target, session_id=run, day=day).treatment_course,
             ),
             FIRE_WITHIN_S,
         )  # fmt: skip
@@ -282,8 +283,8 @@ class Tms:
     def _wish(self, train: Train | None, pair: Pair | None, pulse_id: int = 0) -> Pulse:
         now_s, power = self._clock.now_s(), self._power
         return Pulse(
-            pulse_id=pulse_id, target="script", purpose=self.setting.purpose, power_pct_mso=-1 if power is None else power,
-            power_pct_rmt=None, due_s=now_s, deadline_s=now_s + DEADLINE_S, train=train, pair=pair,
+            pulse_id=pulse_id, target=self.setting.target, purpose=self.setting.purpose, power_pct_rmt=None,
+            power_pct_mso=-1 if power is None else power, due_s=now_s, deadline_s=now_s + DEADLINE_S, train=train, pair=pair,
         )  # fmt: skip
 
     def _give(self, what: str, is_set: bool) -> Receipt:
@@ -293,25 +294,31 @@ class Tms:
                 f"the unit is not set to {what}", expected="set it, and the power, before tms.arm(...)"
             )
         self._wait_until_due(self._due_s(self._power))
-        self._raise_if_the_unit_is_gone()
-        self._pulses += 1
-        pulse = self._wish(self._train, self._pair, self._pulses)
-        result = self._loop.ask(lambda: self._loop.fire(pulse), FIRE_WITHIN_S)
-        if result.outcome is Outcome.REFUSED:
-            raise self._refusal(
-                f"pulse {pulse.pulse_id} was refused", tuple(r.words() for r in result.refusals)
-            )
-        train, pair, now_s = self._train, self._pair, self._clock.now_s()
-        length_s = train.duration_s if train is not None else 0.0 if pair is None else pair.interval_ms * 1e-3
-        if result.receipt is not None:
-            self._last = (now_s + length_s, self._power, train)
+        pulse, result, over_s = self._sent()
         if pulse.pulse_id not in self._loop.closings and result.receipt is not None:
-            end_s = now_s + length_s + self.setting.limits.train_end_max_wait_s + 1.0
+            end_s = over_s + self.setting.limits.train_end_max_wait_s + 1.0
             while pulse.pulse_id not in self._loop.closings and self._clock.now_s() < end_s:
                 self.wait(WAIT_SLICE_S)
                 self._loop.check()
         missed = {"outcome": result.outcome.value, "refusals": [r.words() for r in result.refusals]}
         return Receipt.of(pulse, self._loop.closings.get(pulse.pulse_id, missed))
+
+    def _sent(self) -> tuple[Pulse, GateResult, float]:
+        """Through the gate now, once; and when it is over at the latest, s. Refused with all reasons."""
+        self._raise_if_the_unit_is_gone()
+        self._pulses += 1
+        pulse = self._wish(self._train, self._pair, self._pulses)
+        result: GateResult = self._loop.ask(lambda: self._loop.fire(pulse), FIRE_WITHIN_S)
+        if result.outcome is Outcome.REFUSED:
+            raise self._refusal(
+                f"pulse {pulse.pulse_id} was refused", tuple(r.words() for r in result.refusals)
+            )
+        train, pair = self._train, self._pair
+        length_s = train.duration_s if train is not None else 0.0 if pair is None else pair.interval_ms * 1e-3
+        over_s = self._clock.now_s() + length_s
+        if result.receipt is not None:
+            self._last = (over_s, self._power, train)
+        return pulse, result, over_s
 
     def _due_s(self, power_pct_mso: int) -> float:
         now_s, gate = self._clock.now_s(), self._loop.gate

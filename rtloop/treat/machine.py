@@ -51,7 +51,8 @@ class Pace:
 
 
 class Machine:
-    """One run of a session. ``steps``: those that are left, in order; every train begins at most once and none is skipped.
+    """One run of a session. ``steps``: those that are left, in order; every train begins at most once, and none is left out but
+    by ``passed_over``.
 
     Parameters
     ----------
@@ -202,6 +203,14 @@ class Machine:
         self._open = False
         self.pause(words)
 
+    def passed_over(self) -> None:
+        """The train whose turn it is will not be given in this run: what gates it did not let it."""
+        step = self.step
+        if step is None or self.running is not None:
+            raise ValueError("no train is to be given now")
+        self._open = False
+        self.given.append(Given(step=step, least=0, most=0))
+
     def over(self, least: int, most: int, end_s: float) -> None:
         """The train under way is over; between so many pulses of it were given."""
         step = self.running
@@ -278,7 +287,7 @@ class Machine:
             return self.phase, Disarm(reason="every train was given")
         if self.paused:
             return Phase.PAUSED, self._disarmed(self.paused)
-        if hot := self.too_hot(step):
+        if hot := self.too_hot():
             return Phase.COOLING, self._disarmed(hot)
         if not self._shape_set or self._power_set != step.power_pct_mso:
             order = None if self._shape_set else self._disarmed("a train is set in standby")
@@ -303,8 +312,8 @@ class Machine:
     def _disarmed(self, reason: str) -> Disarm | None:
         return Disarm(reason=reason) if self.armed else None
 
-    def too_hot(self, step: TrainStep) -> str:
-        """Why the coil is too hot to begin ``step``, or ""; a coil whose temperature is not known is the gate's to refuse."""
+    def too_hot(self) -> str:
+        """Why the coil is too hot to begin a train, or ""; one whose temperature is not known is the gate's to refuse."""
         if self.coil_c is None or self.coil_c + self._rise_c <= self.pace.coil_stop_c:
             return ""
         rise = f", and the last train added {self._rise_c:.1f} °C" if self._rise_c > 0 else ""
