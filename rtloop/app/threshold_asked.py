@@ -9,8 +9,10 @@ from typing import Any
 from rtloop.app.config import Site, load_site
 from rtloop.app.script_asked import all_of, also
 from rtloop.app.wiring import new_run_id
+from rtloop.clock import WALL
 from rtloop.errors import RtloopError, UsageProblem
-from rtloop.model.threshold import Rig, Threshold, ToldBy
+from rtloop.model.status import Mode
+from rtloop.model.threshold import Rig, Threshold, ToldBy, Use, fit
 from rtloop.record.thresholds import read_threshold
 from rtloop.safety.rules import MotorThreshold
 from rtloop.safety.rules import Rig as GateRig
@@ -117,7 +119,7 @@ def wanted(request: ThresholdRequest) -> Wanted:
         problems.append(
             UsageProblem("--interval-s cannot be", expected="1 to 60 s", found=f"{r.interval_s!r}")
         )
-    earlier = None if r.earlier is None else also(problems, lambda: read_threshold(r.earlier)[0])  # type: ignore[arg-type]
+    earlier = None if r.earlier is None else also(problems, lambda: _earlier(r, rig, site))
     spec = None
     if site is not None and r.method in METHODS:
         most = int(site.limits().max_power_pct_mso) if r.most_pct_mso is None else r.most_pct_mso
@@ -134,6 +136,19 @@ def wanted(request: ThresholdRequest) -> Wanted:
               "max_power_pct_mso": float(spec.most_pct_mso)},
         earlier=earlier, gate=gate_values(earlier, rig),
     )  # fmt: skip
+
+
+def _earlier(request: ThresholdRequest, rig: Rig, site: Site | None) -> Threshold:
+    """The threshold that caps these pulses, where it holds for exactly what they are given with."""
+    assert request.earlier is not None
+    threshold, _ = read_threshold(request.earlier)
+    if site is None:
+        return threshold  # the site's own problem is told
+    human = (request.mode or "").upper() == Mode.HUMAN
+    return fit(threshold, Use(
+        participant=request.participant or threshold.participant, rig=rig, today=WALL.utc()[:10],
+        mode=Mode.HUMAN if human else Mode.SIMULATED, max_age_days=site.limits().threshold_max_age_days, cap_on=request.cap_on,
+    ))  # fmt: skip
 
 
 def gate_values(threshold: Threshold | None, rig: Rig) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from rtloop.app.dose import ledger_of
 from rtloop.app.threshold import Course, find, kept, setting_of, take_threshold, taken, told
 from rtloop.app.threshold_asked import ThresholdRequest, Wanted, wanted
 from rtloop.app.threshold_unit import ThresholdTms
-from rtloop.errors import NotReady, OperatorAbort, RtloopError, SafetyStop, UsageProblem
+from rtloop.errors import NotReady, OperatorAbort, RtloopError, SafetyStop, UsageProblem, ValidationProblem
 from rtloop.model.pulse import Purpose
 from rtloop.model.status import Lamp, Mode
+from rtloop.model.threshold import ToldBy
 from rtloop.record.journal import read_journal
 from rtloop.record.thresholds import FILE_NAME, TAKEN, read_threshold, write_threshold
 from rtloop.record.verify import verify
@@ -203,16 +205,29 @@ def test_over_a_person_the_gate_wants_a_threshold_before_the_first_pulse(tmp_pat
     with pytest.raises(SafetyStop, match="mode HUMAN refuses this script") as no:
         take_threshold(request_of(tmp_path, simulate=False, port="/dev/ttyUSB0", mode="human", **SAID), print)
     assert "threshold_known: expected a dated motor threshold, found none" in no.value.found
-    file = tmp_path / FILE_NAME
-    write_threshold(file, made(participant="P002"))
-    with pytest.raises(SafetyStop) as other:
-        take_threshold(
-            request_of(tmp_path, simulate=False, port="/dev/ttyUSB0", mode="human", earlier=file, **SAID),
-            print,
-        )
-    assert "threshold_own" in other.value.found
-    assert "threshold_known" not in other.value.found
     assert not (tmp_path / "data").exists()
+
+
+def test_an_earlier_threshold_is_of_this_person_with_this_set_up_and_of_a_person(tmp_path: Path) -> None:
+    """It caps the pulses: one that a simulation made, or that is of somebody else, would cap them anywhere."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    human = request_of(tmp_path, simulate=False, port="/dev/ttyUSB0", mode="human", **SAID)
+    good = made(made_utc=now, rig=wanted(human).rig)
+    for i, (one, words) in enumerate((
+        (replace(good, mode=Mode.SIMULATED), "taken in: expected HUMAN, found SIMULATED"),
+        (replace(good, participant="P002"), "participant: expected P001, found P002"),
+        (replace(good, told_by=ToldBy.VISUAL), "told by: expected EMG"),
+        (replace(good, cap_on=False), "EEG cap: expected on, found off"),
+        (replace(good, made_utc="2020-01-01T00:00:00+00:00"), "age: expected at most 7 days"),
+        (replace(good, rig=replace(good.rig, coil="another")), "coil: expected"),
+    )):  # fmt: skip
+        write_threshold(tmp_path / f"{i}.json", one)
+        with pytest.raises(ValidationProblem, match="the motor threshold cannot be used") as no:
+            wanted(replace(human, earlier=tmp_path / f"{i}.json"))
+        assert words in no.value.found
+        assert no.value.found.count("expected") == 1
+    write_threshold(tmp_path / "good.json", good)
+    assert wanted(replace(human, earlier=tmp_path / "good.json")).gate["threshold"].pct_mso == 50.0
 
 
 def test_everything_that_is_wrong_with_the_wish_is_told_at_once(tmp_path: Path) -> None:
