@@ -81,8 +81,11 @@ class TreatTms(Tms):
         return self._unit.status().ready
 
     def earliest_s(self) -> float:
-        """When the next train may come at the earliest, by unit, rules and what was given before this run."""
-        return -float("inf") if self._power is None or self._train is None else self._due_s(self._power)
+        """When the next train may come at the earliest, by unit, rules and what was given before this run; -inf: it may now."""
+        if self._power is None or self._train is None:
+            return -float("inf")
+        due_s = self._due_s(self._power)  # never before now, which is past once it is told
+        return due_s if due_s > self._clock.now_s() else -float("inf")
 
     def announce(self, due_s: float) -> None:
         """A hint to the driver when the next train is due; it permits nothing."""
