@@ -249,6 +249,31 @@ def export(
 
 
 @app.command()
+def report(
+    folder: Folder, by: By,
+    code: Annotated[str | None, typer.Argument(metavar="[CODE]", help="Of this participant's course; else of the study.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The file; else a new one in the working folder.")] = None,
+    json_: Json = False,
+) -> None:  # fmt: skip
+    """The report of a course or of the study as one HTML file, as far as you may see it."""
+    from rtloop.record.course_report import course_report
+    from rtloop.record.document import write
+    from rtloop.record.study_report import study_report
+
+    with opened(folder) as study:
+        if code is None:
+            made, name = study_report(study, by=by), study.state.study.name if study.state.study else "study"
+        else:
+            next_of(study, code, by)  # refuses who is not enrolled
+            made, name = course_report(study, code, by=by), code
+        path = out or Path(
+            f"{name}-{study.role_of(by)}-{study.today}.html".replace(" ", "-").replace("/", "-")
+        )
+        write(path, made)
+        tell_and_exit(str(path), {"file": str(path), "head": study.heads[0]}, json_)
+
+
+@app.command()
 def gather(
     folder: Folder, by: By,
     data_dir: Annotated[Path, typer.Option("--data-dir", help="Where the session folders are.")], json_: Json = False,

@@ -20,7 +20,8 @@ INK, MUTED, ACCENT, GRID = "#1c2733", "#66727f", "#0b5c8a", "#d9dfe5"
 OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure, inches; drawn by Agg, without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -29,15 +30,20 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _uri(figure: Any, kind: str) -> str:
+def data_uri(figure: Any, kind: str) -> str:
+    """The figure (``kind`` svg or png) as a data URI."""
+    from matplotlib import rc_context
+
     out = io.BytesIO()
     meta = {"Date": None} if kind == "svg" else {"Software": None}
-    figure.savefig(out, format=kind, metadata=meta)
+    with rc_context({"svg.hashsalt": "rtloop"}):  # the same numbers give the same file
+        figure.savefig(out, format=kind, metadata=meta)
     mime = "image/svg+xml" if kind == "svg" else "image/png"
     return f"data:{mime};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
-def _axes_style(axes: Any) -> None:
+def style_axes(axes: Any) -> None:
+    """The house's axes: light, without a box."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -51,7 +57,7 @@ def _axes_style(axes: Any) -> None:
 
 def evoked_figure(evoked: Evoked) -> str:
     """Butterfly, GMFP and five maps of one target; PNG data URI. Stretches without numbers are left blank."""
-    figure = _figure(9.0, 5.9)
+    figure = new_figure(9.0, 5.9)
     rows = figure.add_gridspec(
         2, 1, height_ratios=(2, 1), hspace=0.1, left=0.065, right=0.985, top=0.985, bottom=0.385
     )
@@ -79,7 +85,7 @@ def evoked_figure(evoked: Evoked) -> str:
         low.set_ylim(0, (float(np.nanmax(gmfp[t > 10])) if np.any(t > 10) else 1.0) * 1.2 or 1.0)
         low.set_xlim(float(t[0]), float(t[-1]))
     for axes in (top, low):
-        _axes_style(axes)
+        style_axes(axes)
         axes.axvline(0, color=INK, linewidth=0.9)
         if evoked.gap_ms is not None:
             axes.axvspan(*evoked.gap_ms, color="#f2c14e", alpha=0.45, linewidth=0)
@@ -88,7 +94,7 @@ def evoked_figure(evoked: Evoked) -> str:
     if local:
         top.legend(loc="upper right", fontsize=8, frameon=False)
     _maps(figure, maps[0], evoked, data)
-    return _uri(figure, "png")
+    return data_uri(figure, "png")
 
 
 def _maps(figure: Any, place: Any, evoked: Evoked, data: Any) -> None:
@@ -146,7 +152,7 @@ def _head(axes: Any) -> None:
 
 def ranking_figure(rows: Sequence[RankRow]) -> str:
     """Scores with their intervals, in the order displayed; SVG data URI."""
-    figure = _figure(7.6, 0.55 + 0.38 * len(rows))
+    figure = new_figure(7.6, 0.55 + 0.38 * len(rows))
     axes = figure.add_axes(
         (0.13, 0.42 / (0.55 + 0.38 * len(rows)), 0.84, 0.36 * len(rows) / (0.55 + 0.38 * len(rows)))
     )
@@ -160,6 +166,6 @@ def ranking_figure(rows: Sequence[RankRow]) -> str:
     axes.set_yticks(range(len(rows)), [r.target for r in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("global dwPLI², pooled 8-30 Hz, 95 % interval", fontsize=8)
-    _axes_style(axes)
+    style_axes(axes)
     axes.tick_params(axis="y", labelsize=9, colors=INK, length=0)
-    return _uri(figure, "svg")
+    return data_uri(figure, "svg")
