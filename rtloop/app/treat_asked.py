@@ -16,7 +16,7 @@ from rtloop.app.script_asked import all_of, also
 from rtloop.app.script_setting import Say, ScriptSetting, decide
 from rtloop.app.threshold_asked import motor_threshold
 from rtloop.app.threshold_bound import for_treatment
-from rtloop.app.treat_today import Today, runs_of_today, today_of
+from rtloop.app.treat_today import Today, refuse_too_soon, runs_of, today_of
 from rtloop.clock import WALL
 from rtloop.errors import RtloopError, UsageProblem, ValidationProblem
 from rtloop.model.course import is_code
@@ -81,7 +81,8 @@ def wanted(
     ``target``: as a study allocated it; else the request's, or the plan's only one. ``known``: what a study knows of today's
     session, perhaps of another computer's.
     """
-    named, day = request.plan or (QUICK if request.simulate else ""), WALL.utc()[:10]
+    named, utc = request.plan or (QUICK if request.simulate else ""), WALL.utc()
+    day = utc[:10]
     if not named:
         raise UsageProblem(
             "no treatment plan is named",
@@ -124,10 +125,13 @@ def wanted(
         rig=Rig(unit_model=rig.unit_model, coil=rig.coil, waveform=rig.waveform_words), purpose="treatment",
         data_dir=request.data_dir, site=request.site, waivers=None, say=say,
     )  # fmt: skip
+    runs = runs_of(Path(setting.data_dir), participant, simulated=request.simulate)
     before = today_of(
-        runs_of_today(Path(setting.data_dir), participant, day, simulated=request.simulate), resume=request.resume,
-        plan_sha256=plan.sha256, target=where, threshold_pct_mso=threshold.pct_mso, trains=plan.trains.count, known=known,
+        tuple(r for r in runs if r.day == day), resume=request.resume, plan_sha256=plan.sha256, target=where,
+        threshold_pct_mso=threshold.pct_mso, trains=plan.trains.count, known=known,
     )  # fmt: skip
+    if not before.session_id:
+        refuse_too_soon(runs, utc)
     session = before.session_id or setting.run_id
     rehearsed = rehearse_treatment(
         plan, where, unit=_paper(plan, site), limits=limits, today=day, threshold=motor, mode=mode,

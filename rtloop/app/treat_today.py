@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rtloop.app.study_sessions import treatment_of
 from rtloop.errors import ValidationProblem
-from rtloop.model.course import TreatmentGiven
+from rtloop.model.course import LEAST_HOURS, TreatmentGiven, rest_faults
 from rtloop.session.earlier import earlier_events
 
 
@@ -24,16 +24,22 @@ class Today:
     runs: tuple[TreatmentGiven, ...] = ()
 
 
-def runs_of_today(
-    data_dir: Path, participant: str, day: str, *, simulated: bool
-) -> tuple[TreatmentGiven, ...]:
-    """Every run of a treatment of this participant on this UTC day, oldest first. IntegrityProblem where a journal is damaged."""
-    found = []
-    for _, events in earlier_events(data_dir, participant, simulated=simulated):
-        given = treatment_of(events, head_hash="")
-        if given is not None and given.day == day:
-            found.append(given)
-    return tuple(found)
+def runs_of(data_dir: Path, participant: str, *, simulated: bool) -> tuple[TreatmentGiven, ...]:
+    """Every run of a treatment of this participant, oldest first. IntegrityProblem where a journal is damaged."""
+    all_ = (
+        treatment_of(events, head_hash="")
+        for _, events in earlier_events(data_dir, participant, simulated=simulated)
+    )
+    return tuple(given for given in all_ if given is not None)
+
+
+def refuse_too_soon(runs: tuple[TreatmentGiven, ...], utc: str) -> None:
+    """ValidationProblem where a new session at this instant would begin too soon after another one, whatever UTC days say."""
+    if no := rest_faults((r for r in runs if r.given_most > 0), utc):
+        raise ValidationProblem(
+            "a treatment was given too short a time ago", expected=f"{LEAST_HOURS} hours between two treatments",
+            found="; ".join(no), todo="wait; what is left of an interrupted one is given on its own UTC day, with --resume",
+        )  # fmt: skip
 
 
 def today_of(

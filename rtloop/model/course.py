@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -32,6 +32,9 @@ ADVERSE_EVENT_TOLD = "adverse_event_told"
 GATE_OPENED = "gate_opened"
 COIL_TEMPERATURE_READ = "coil_temperature_read"
 
+#: fewest hours from the end of a treatment to the beginning of the next one [A]: where a UTC day ends in the middle of a
+#: clinic's day, two UTC days are no night apart
+LEAST_HOURS = 12
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CODE = re.compile(r"(?:[A-Z]{1,4}[0-9]{1,3}-)?[A-Z]{1,4}[0-9]{2,5}")
 _SHA = re.compile(r"[0-9a-f]{64}")
@@ -363,6 +366,21 @@ class TreatmentGiven(TreatmentBegun):
         had = _exactly(cls, data)
         known = had["ended"] in list(Ended)
         return cls(**{**had, "ended": Ended(had["ended"]) if known else had["ended"]})
+
+
+def rest_faults(runs: Iterable[TreatmentBegun], utc: str) -> list[str]:
+    """Why a new treatment may not begin at this instant (ISO 8601): one of these runs ended less than ``LEAST_HOURS`` before it.
+
+    A run without an end counts from its beginning.
+    """
+    ends = [r.ended_utc if isinstance(r, TreatmentGiven) else r.utc for r in runs]
+    last = max(map(datetime.fromisoformat, ends), default=None)
+    if last is None or datetime.fromisoformat(utc) - last >= timedelta(hours=LEAST_HOURS):
+        return []
+    return [
+        f"the last treatment ended at {last.isoformat(timespec='minutes')}: at least {LEAST_HOURS} hours between two, also where "
+        "a UTC day ends between them"
+    ]
 
 
 def _exactly(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:

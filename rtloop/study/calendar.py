@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
-from rtloop.model.course import Course, TreatmentBegun, TreatmentGiven, Visit
+from rtloop.model.course import Course, TreatmentBegun, TreatmentGiven, Visit, rest_faults
 from rtloop.study.records import CourseStopped, Enrolled, Missed, Moved, OutcomeTaken, Record
-
-#: fewest hours from the end of a treatment to the beginning of the next one [A]: where a UTC day ends in the middle of a
-#: clinic's day, two UTC days are no night apart
-LEAST_HOURS = 12
 
 
 def shifted(day: str, days: int) -> str:
@@ -267,15 +263,8 @@ def whats_next(course: Course, calendar: Calendar, today: str) -> Next:
 
 
 def too_soon(calendar: Calendar, utc: str) -> list[str]:
-    """Why a new treatment may not begin at this instant (ISO 8601): another one ended less than ``LEAST_HOURS`` before it."""
-    ends = [r.ended_utc if isinstance(r, TreatmentGiven) else r.utc for s in calendar.given for r in s.runs]
-    last = max(map(datetime.fromisoformat, ends), default=None)
-    if last is None or datetime.fromisoformat(utc) - last >= timedelta(hours=LEAST_HOURS):
-        return []
-    return [
-        f"the last treatment ended at {last.isoformat(timespec='minutes')}: at least {LEAST_HOURS} hours between two, also where "
-        "a UTC day ends between them"
-    ]
+    """Why a new treatment may not begin at this instant: another one ended less than ``LEAST_HOURS`` before it."""
+    return rest_faults((r for s in calendar.given for r in s.runs), utc)
 
 
 def _open_runs(calendar: Calendar) -> list[str]:
