@@ -15,6 +15,7 @@ import numpy as np
 from hardware_sim.artifacts import STEP_TAU_S, Artifacts
 from hardware_sim.brain import ANSWER_S, Answer, EvokedCourses, Ongoing
 from hardware_sim.emg import EMG_ANSWER_S, Mep, Muscle
+from hardware_sim.rhythm import LocalRhythm
 from hardware_sim.scene import Scene
 from hardware_sim.sensory import Sensory
 from hardware_sim.truth import truth_of
@@ -60,6 +61,8 @@ class Head:
         self._loop = np.ascontiguousarray(background, dtype=np.float32)
         self._noise = self._amplifier_noise(made)
         self._line = line_sizes_uv(scene, montage)
+        #: an ongoing rhythm whose locking is known, None where the scene has none
+        self.rhythm: LocalRhythm | None = None
         self._running: list[tuple[int, F32]] = []
         self._steps: list[tuple[int, F32]] = []
         self._answers: dict[str, tuple[Answer, Artifacts, Sensory]] = {}
@@ -71,6 +74,9 @@ class Head:
         self._rest_chance = np.random.default_rng([seed, 5])
         self._twitches: list[tuple[int, F32]] = []
         self._emg_position = 0
+        if scene.rhythm is not None:
+            fields = self.prepare(scene.rhythm.target)[0].fields
+            self.rhythm = LocalRhythm(scene.rhythm, fields, self.rate_hz)
 
     def _amplifier_noise(self, rng: np.random.Generator) -> F32:
         """White noise; its length shares no factor with the loop's, so the sum hardly ever repeats."""
@@ -134,6 +140,8 @@ class Head:
             t_s = (first + np.arange(n)) / self.rate_hz
             wave = np.sin(2 * np.pi * np.remainder(t_s * self.scene.noise.line_hz, 1.0)).astype(np.float32)
             out += wave[:, None] * self._line
+        if self.rhythm is not None:
+            out += self.rhythm.block(first, n)
         touched = bool(self._running or self._steps)
         if self._running:
             for start, response in self._running:

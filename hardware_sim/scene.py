@@ -142,6 +142,20 @@ class Emg(_Strict):
     reach_mm: Positive = 20.0  # off the hotspot the effective power falls over so much
 
 
+class Rhythm(_Strict):
+    """An ongoing rhythm of the places under and around a target, whose locking comes and goes; only in the stream.
+
+    All have ``hz`` while they are locked; in between they run apart by up to ``apart_hz``, so that their phases drift (see
+    ``hardware_sim.rhythm``). ``uv``: SD at the average-referenced electrode where all of them together are largest, in phase.
+    """
+
+    target: str
+    hz: Annotated[float, Field(ge=1.0, le=100.0)] = 10.0
+    uv: Size = 16.0
+    period_s: Annotated[float, Field(ge=4.0, le=600.0)] = 24.0  # from locked to apart and back
+    apart_hz: Annotated[float, Field(ge=0.0, le=5.0)] = 0.5
+
+
 class Evoked(_Strict):
     """The evoked response common to all targets, at amplitude 1 and the reference intensity."""
 
@@ -181,6 +195,7 @@ class Scene(_Strict):
     sensory: Sensory = Sensory()
     conduction: Conduction = Conduction()
     emg: Emg | None = None  # None: no such channel
+    rhythm: Rhythm | None = None  # None: ongoing activity has no locking that is known
     focus: str = ""  # the target that the scene is about; "" = all alike
     targets: Annotated[dict[str, Target], Field(min_length=1)]
 
@@ -197,6 +212,8 @@ class Scene(_Strict):
                 target.control_of not in self.targets or self.targets[target.control_of].control_of
             ):
                 raise ValueError(f"targets.{name}.control_of = {target.control_of!r} names no target")
+        if self.rhythm is not None and self.rhythm.target not in self.targets:
+            raise ValueError(f"rhythm.target = {self.rhythm.target!r} names no target")
         if self.focus and self.focus not in self.targets:
             raise ValueError(f"focus = {self.focus!r} names no target")
         return self

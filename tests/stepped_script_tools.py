@@ -148,7 +148,9 @@ def stepped_script(
     os.environ.setdefault("RTLOOP_LSL_SESSION", f"stepped-{os.getpid()}")
     with contextlib.ExitStack() as stack:
         unit_named = {} if setting.model == "200" else {"unit": setting.model}
-        bench = SteppedBench(clock, BedsideSpec(n_channels=8, rate_hz=1000.0, **(unit_named | (spec or {}))))
+        bench = SteppedBench(
+            clock, BedsideSpec(**({"n_channels": 8, "rate_hz": 1000.0} | unit_named | (spec or {})))
+        )
         journal = Journal(folder.journal, run_id=setting.run_id, clock=clock)
         stack.callback(journal.close)
         board = stack.enter_context(Board.create(folder.board, clock=clock))

@@ -15,7 +15,7 @@ from typing import Any
 
 from rtloop.app.script_setting import ScriptSetting, bedside_for
 from rtloop.app.scripting import held
-from rtloop.app.treat_asked import TreatRequest, Wanted, data_dir_of, wanted
+from rtloop.app.treat_asked import GATED_SCENE, TreatRequest, Wanted, data_dir_of, wanted
 from rtloop.app.treat_given import Books
 from rtloop.app.treat_run import Runner
 from rtloop.app.treat_study import StudyThread
@@ -66,6 +66,8 @@ def treatment(request: TreatRequest, say: Say) -> Iterator[Runner]:
         spec = bedside_for(setting)
         if spec is not None and setting.simulated:
             spec = replace(spec, seed=request.seed)
+            if want.plan.gate is not None:  # a person whose state is known, with electrodes enough
+                spec = replace(spec, scene=GATED_SCENE, n_channels=63)
         try:
             with held(setting, spec, TreatTms) as tms:
                 SessionFolder(path=tms.folder).keep_plan(want.plan.source)

@@ -33,6 +33,8 @@ from rtloop.safety.waivers import load_waivers
 #: the threshold of a simulated person that nobody measured, % MSO
 SIMULATED_PCT_MSO = 50
 QUICK = "treat-quick"
+#: the simulated person of a plan that gates its trains: how synchrony near M1 comes and goes is known of it
+GATED_SCENE = "state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +243,7 @@ def _started(want: Wanted, setting: ScriptSetting, request: TreatRequest) -> dic
     return {
         "targets": [want.target], "session_id": want.today.session_id or setting.run_id,
         "answered_by": "simulated" if request.simulate and not request.ask else "terminal",
+        **({"scene": GATED_SCENE} if request.simulate and plan.gate is not None else {}),
         "seed": request.seed, "threshold": {"sha256": want.threshold_sha256, **want.threshold.data()},
         "treatment": {
             "label": str(plan.plan.label), "citation": plan.plan.citation, "coil": target.coil,

@@ -36,6 +36,8 @@ def asked(
                 f"pause of {step.pause_s:g} s before" if step is not None and step.pause_s else "waiting for"
             )
             return f"{pause} {now}", ()
+        case Phase.CALIBRATING:
+            return "the limit that gates the trains is being found; let the person rest", ("pause", *ends)
         case Phase.GATE:
             return f"{now} waits for its state", ()
         case Phase.TRAIN:

@@ -16,6 +16,7 @@ from rtloop.app.treat_asked import Wanted
 from rtloop.app.treat_checklist import AFTER, BEFORE, checklist
 from rtloop.app.treat_given import Books
 from rtloop.app.treat_questions import asked
+from rtloop.app.treat_state import gating_of
 from rtloop.app.treat_unit import READY_WITHIN_S, TreatTms
 from rtloop.app.treat_words import Operator
 from rtloop.clock import Clock
@@ -45,14 +46,6 @@ class StudySide(Protocol):
     def held(self) -> bool: ...
 
 
-class StateGating(Protocol):
-    """What makes a train wait for a state of the EEG (rtloop.app.treat_state)."""
-
-    def turn(self, machine: Machine, now_s: float) -> None:
-        """Called in each turn, after the machine was asked; opens the machine where it waits in ``Phase.GATE``."""
-        ...
-
-
 class Runner:
     """One run. ``run`` it inside the session that holds ``tms``; then ``machine.end`` and ``books`` say what came of it.
 
@@ -60,22 +53,23 @@ class Runner:
     ----------
     operator : who answers
     study : asked before each train whether this computer still holds the participant; None outside of a study
-    gating : None where trains begin by the clock
     """
 
     def __init__(
         self, tms: TreatTms, want: Wanted, operator: Operator, books: Books, clock: Clock, *,
-        study: StudySide | None = None, gating: StateGating | None = None, pace: Pace | None = None,
+        study: StudySide | None = None, pace: Pace | None = None,
     ) -> None:  # fmt: skip
         limits, now_s = tms.setting.limits, clock.now_s()
         self.tms, self.want, self.operator, self.books, self._clock = tms, want, operator, books, clock
-        self._study, self._gating, self._say = study, gating, tms.setting.say
+        self._study, self._say = study, tms.setting.say
+        self._gating = gating_of(tms, want.plan, want.target)  # None: trains begin by the clock
         after_s = want.plan.trains.pause_s or 0.0
         self.machine = Machine(
             want.steps,
             pace or Pace(arm_timeout_s=limits.arm_timeout_s, coil_stop_c=limits.coil_stop_c),
             not_before_s=now_s + tms.setting.ledger.maybe_running_s + after_s if want.given else now_s,
-            gated=gating is not None,
+            gated=self._gating is not None,
+            calibrate=self._gating is not None,
         )
         self.lists = {BEFORE: checklist(BEFORE), AFTER: checklist(AFTER)}
         self._pulse: tuple[int, float] | None = None  # number and latest end of the train under way
@@ -201,6 +195,8 @@ class Runner:
 
     def _happened(self, kind: str, data: Mapping[str, Any], now_s: float) -> None:
         self.operator.tell(kind, data, now_s)
+        if self._gating is not None:
+            self._gating.heard(kind, data)
         if words := self.books.heard(kind, data):
             self._say(words)
 

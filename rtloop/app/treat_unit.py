@@ -15,12 +15,14 @@ from typing import Any
 from rtloop.app.script_person import asked_for
 from rtloop.app.script_unit import ARM_WITHIN_S, Tms
 from rtloop.app.script_words import Refused
+from rtloop.eeg.source import EegSource
 from rtloop.model.pulse import Pair, Pulse, Train
 from rtloop.plan.treat_steps import TrainStep
 from rtloop.record.journal import Journal
 
 #: before and after: so soon a unit says ready once it may fire
 READY_WITHIN_S = 1.0
+ASK_WITHIN_S = 2.0
 
 
 class TreatTms(Tms):
@@ -95,6 +97,15 @@ class TreatTms(Tms):
     def cannot_stop(self) -> str:
         """What software may be unable to stop of the train that is set, in words."""
         return self._cannot_stop
+
+    @property
+    def source(self) -> EegSource:
+        """The stream; samples may be read from any thread, all else is asked for with ``ask``."""
+        return self._bench.source
+
+    def ask(self, work: Callable[[], Any]) -> Any:
+        """Something that belongs to the loop's thread, done there; SafetyStop when it does not answer."""
+        return self._loop.ask(work, ASK_WITHIN_S)
 
     # -- what is done ----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ Neighbours share their signal by conduction: PLV and PPC are high without intera
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,24 +34,28 @@ class OngoingKernels:
     rate_hz : of the raw samples
     n_before : samples of the epoch before the pulse
     gap_start_s : where missing data begin, negative; nothing at or after it is read
+    span_s : how far back from there it is read; instants : in each of ``bands_hz``, spread evenly
     """
 
-    def __init__(self, rate_hz: float, n_before: int, gap_start_s: float) -> None:
+    def __init__(
+        self, rate_hz: float, n_before: int, gap_start_s: float, *, span_s: float = SPAN_S, instants: int = INSTANTS,
+        bands_hz: Mapping[str, tuple[float, float]] = BANDS_HZ,
+    ) -> None:  # fmt: skip
         if not (gap_start_s < 0 and rate_hz > 0):
             raise ValidationProblem(
                 "the ongoing signal must end before the pulse", expected="a gap that begins below 0 s, a rate above 0 Hz",
                 found=f"{gap_start_s} s, {rate_hz} Hz",
             )  # fmt: skip
         times_s = (np.arange(n_before) - n_before) / rate_hz
-        use = (times_s < gap_start_s - 1e-9) & (times_s >= gap_start_s - SPAN_S - 1e-9)
+        use = (times_s < gap_start_s - 1e-9) & (times_s >= gap_start_s - span_s - 1e-9)
         self.columns = slice(int(np.argmax(use)), int(np.argmax(use)) + int(use.sum()))
         t = times_s[self.columns]
         self.slices: dict[str, slice] = {}
         self.points_s: dict[str, F64] = {}
         blocks: list[npt.NDArray[np.complex128]] = []
         place = 0
-        for band, (low_hz, high_hz) in BANDS_HZ.items():
-            sigma_s = np.sqrt(np.log(2.0)) / (np.pi * (high_hz - low_hz))
+        for band, (low_hz, high_hz) in bands_hz.items():
+            sigma_s = sigma_of(low_hz, high_hz)
             reach_s = REACH_SIGMAS * sigma_s
             if t.size < 8 or t[-1] - t[0] < 2 * reach_s + 0.05:
                 raise ValidationProblem(
@@ -57,10 +63,10 @@ class OngoingKernels:
                     expected=f"at least {2 * reach_s + 0.05:.2f} s before the gap", found=f"{t.size / rate_hz:.2f} s",
                     todo="record a longer epoch before the pulse",
                 )  # fmt: skip
-            at_s = np.linspace(t[0] + reach_s, t[-1] - reach_s, INSTANTS)
+            at_s = np.linspace(t[0] + reach_s, t[-1] - reach_s, instants)
             blocks.append(_kernels(t, at_s, (low_hz + high_hz) / 2, sigma_s, reach_s))
-            self.slices[band], self.points_s[band] = slice(place, place + INSTANTS), at_s
-            place += INSTANTS
+            self.slices[band], self.points_s[band] = slice(place, place + instants), at_s
+            place += instants
         h = np.concatenate(blocks, axis=1)
         self._matrix: F32 = np.concatenate([h.real, h.imag], axis=1).astype(np.float32)
 
@@ -91,6 +97,11 @@ class OngoingKernels:
         both = chosen @ self._matrix
         n = self.n_points
         return np.ascontiguousarray(both[:, :n]), np.ascontiguousarray(both[:, n:])
+
+
+def sigma_of(low_hz: float, high_hz: float) -> float:
+    """SD of the Gaussian envelope in seconds whose half power lies at the edges of the band."""
+    return float(np.sqrt(np.log(2.0)) / (np.pi * (high_hz - low_hz)))
 
 
 class RunningOngoing:

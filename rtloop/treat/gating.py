@@ -70,7 +70,7 @@ class TrainGate:
     """The gate of a session's trains.
 
     ``begin`` at the end of each pause; ``take`` whenever ``wants``; ``look`` gives the ``Opening`` once. ``cancel`` at every
-    interruption (pause, disarmed, hot coil): the wait begins anew after it. ``train_over`` after each train, however it ended.
+    interruption (pause, disarmed, hot coil): the wait begins anew after it. ``train_over`` tells of the train before.
     """
 
     def __init__(self, gate: StateGate, calibrated: Calibrated, *, seed: str) -> None:
@@ -82,7 +82,6 @@ class TrainGate:
     def train_over(self, end_s: float) -> None:
         """A train (or any pulse) ended: samples count from ``recovery_s`` after it."""
         self._from_s = max(self._from_s, end_s + self.gate.recovery_s)
-        self._wait = None
 
     @property
     def waiting(self) -> bool:

@@ -58,11 +58,13 @@ class Machine:
     ----------
     not_before_s : no train begins earlier (of a run that resumes: the pause after what may have been given last)
     gated : each train waits for ``opened`` once its pause is over
+    calibrate : nothing is set or armed before ``calibrated``
     """
 
     def __init__(
-        self, steps: Sequence[TrainStep], pace: Pace, *, not_before_s: float = -math.inf, gated: bool = False
-    ) -> None:
+        self, steps: Sequence[TrainStep], pace: Pace, *, not_before_s: float = -math.inf, gated: bool = False,
+        calibrate: bool = False,
+    ) -> None:  # fmt: skip
         self.steps, self.pace, self.gated = tuple(steps), pace, gated
         self.phase = Phase.BEFORE
         self.end: End | None = None
@@ -71,9 +73,11 @@ class Machine:
         self.running: TrainStep | None = None
         self.begun = False
         self.due_s = not_before_s  # of the next train, at the earliest
+        self.over_s = -math.inf  # the last train that may have been given is over by then
         self.coil_c: float | None = None
         self._signed = self._left = False
-        self._open = False  # the state that gates the next train was found, or its time-out came
+        self._open_until_s = -math.inf  # the state that gates the next train was found, or its time-out came
+        self._calibrated = not calibrate
         self._shape_set = False
         self._power_set: int | None = None
         self._lamp = Lamp.SAFE
@@ -184,15 +188,23 @@ class Machine:
         """Give nothing more until somebody says resume."""
         self.paused = self.paused or words
 
-    def opened(self) -> None:
-        """The state that gates the next train holds, or its time is over."""
-        self._open = True
+    def calibrated(self) -> None:
+        """What gates the trains is known."""
+        self._calibrated = True
+
+    def opened(self, until_s: float = math.inf) -> None:
+        """The state that gates the next train holds, or its time is over: it begins until then, or waits anew."""
+        self._open_until_s = until_s
+
+    def is_open(self, now_s: float) -> bool:
+        """Whether what gates the next train lets it begin."""
+        return now_s <= self._open_until_s
 
     def started(self, step: TrainStep, end_s: float) -> None:
         """This train was sent, and is over by ``end_s`` at the latest."""
         if step is not self.step or self.running is not None:
             raise ValueError(f"train {step.index} was not to be given now")
-        self.running, self._open = step, False
+        self.running, self._open_until_s = step, -math.inf
         self._cold_c = self.coil_c
         self._count_pause_from(end_s)
 
@@ -200,7 +212,7 @@ class Machine:
         """The train was certainly not given: it is tried again once the operator was asked."""
         if self.running is not None:
             raise ValueError("a train is under way")
-        self._open = False
+        self._open_until_s = -math.inf
         self.pause(words)
 
     def passed_over(self) -> None:
@@ -208,7 +220,7 @@ class Machine:
         step = self.step
         if step is None or self.running is not None:
             raise ValueError("no train is to be given now")
-        self._open = False
+        self._open_until_s = -math.inf
         self.given.append(Given(step=step, least=0, most=0))
 
     def over(self, least: int, most: int, end_s: float) -> None:
@@ -225,7 +237,7 @@ class Machine:
 
     def _count_pause_from(self, end_s: float) -> None:
         step = self.step
-        self._armed_s = max(self._armed_s, end_s)
+        self._armed_s, self.over_s = max(self._armed_s, end_s), max(self.over_s, end_s)
         self.due_s = max(self.due_s, end_s + (0.0 if step is None else step.pause_s))
 
     def read_coil(self, coil_c: float | None) -> None:
@@ -287,6 +299,8 @@ class Machine:
             return self.phase, Disarm(reason="every train was given")
         if self.paused:
             return Phase.PAUSED, self._disarmed(self.paused)
+        if not self._calibrated:
+            return Phase.CALIBRATING, self._disarmed("it is calibrated in standby")
         if hot := self.too_hot():
             return Phase.COOLING, self._disarmed(hot)
         if not self._shape_set or self._power_set != step.power_pct_mso:
@@ -305,7 +319,7 @@ class Machine:
             if now_s > max(due_s, self._armed_s) + self.pace.hold_s:
                 self.pause("the unit was held for too long")
             return Phase.PAUSE, None
-        if self.gated and not self._open:
+        if self.gated and not self.is_open(now_s):
             return Phase.GATE, None
         return self.phase, Give(step=step)
 

@@ -14,6 +14,9 @@ class Phase(StrEnum):
     """Where a session stands; ``phase_entered`` tells each."""
 
     BEFORE = "before"  # the checklist before is asked
+    CALIBRATING = (
+        "calibrating"  # the participant's own limit of what gates the trains is being found, in standby
+    )
     SETTING = "setting"  # power and train are being set
     ARM = "arm"  # the operator is asked to arm, in two steps
     PAUSE = "pause"  # between two trains
