@@ -175,8 +175,9 @@ def response_words(seen: Seen, who: Participant) -> str:
     if r.fall_pct is None:
         return "Response: not defined, pain was 0 at baseline."
     flag = "a responder" if r.responder else "no responder"
+    moved = f"a fall of {r.fall_pct:.0f} %" if r.fall_pct >= 0 else f"a rise of {-r.fall_pct:.0f} %"
     return (
-        f"Pain {r.baseline:g} at {course.baseline} and {r.primary:g} at {course.primary}: a fall of {r.fall_pct:.0f} % of the "
+        f"Pain {r.baseline:g} at {course.baseline} and {r.primary:g} at {course.primary}: {moved} of the "
         f"baseline, {flag} by the trial's definition (at least 30 %)."
     )
 

@@ -54,14 +54,14 @@ def resolve(course: Course, arm: str, mapped: Mapped, lot: str) -> Resolution:
         return Resolution(target="", rule="more", words=f"the course waits: {map_words(course, mapped)}")
     if arm == Arm.CLASSIC:
         return Resolution(
-            target=CLASSIC_TARGET, rule="classic arm", words=f"the classic arm gets {CLASSIC_TARGET}, whatever the map says"
+            target=CLASSIC_TARGET, rule="classic arm", words=f"The classic arm gets {CLASSIC_TARGET}, whatever the map says"
         )  # fmt: skip
     answer = _answer(mapped, arm)
     if answer.decided:
         return Resolution(
-            target=answer.target, rule="map", words=f"the {arm} arm asks the map. {answer.words}"
+            target=answer.target, rule="map", words=f"The {arm} arm asks the map. {answer.words}"
         )
-    why = f"the {arm} arm asks the map, and it is {answer.kind.replace('_', ' ')}: {answer.words} {_more(answer)}".strip()
+    why = f"The {arm} arm asks the map, and it is {answer.kind.replace('_', ' ')}: {answer.words} {_more(answer)}".strip()
     if course.if_undecided == "chance":
         names = sorted(mapped.scores)
         target = names[drawn(lot, len(names))]

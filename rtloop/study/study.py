@@ -221,7 +221,7 @@ class Study:
             if not made.target:
                 return made.words
             had = TargetResolved(participant=participant, day=self.today, session=found[1].session, target=made.target,
-                                 rule=made.rule, words=f"{made.words}. {NO_BENEFIT}"[:1000])  # fmt: skip
+                                 rule=made.rule, words=f"{made.words.rstrip('.')}. {NO_BENEFIT}"[:1000])  # fmt: skip
             self.write(had, by=by)
         self.write(TargetChosen(participant=participant, target=had.target), by=by)
         words = "" if found is None else f"; {map_words(self.course, found[1])}"

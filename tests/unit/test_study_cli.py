@@ -157,3 +157,22 @@ def test_a_damaged_log_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "PROBLEM: line 2 was altered" in told.out
     assert told.out.endswith("the study's record is NOT whole\n")
     assert "was altered" in run("rebuild", by="", code=7).err
+
+
+def test_reports_and_a_target_from_a_map(run: Run, tmp_path: Path) -> None:
+    begin(run)
+    no = run("allocate", "P001", "--from-map", by="Ola", code=3)
+    assert "no accepted map was gathered" in no.err
+    assert "the target is M1 already" in no.err
+    run("allocate", "P001", "--from-map", "--target", "M1", code=2)
+    run("allocate", "--from-map", code=2)
+    page = tmp_path / "study.html"
+    assert run("report", "--out", str(page), by="Ada").out == f"{page}\n"
+    assert "Blinded study: what the role assessor may not read" in page.read_text("utf-8")
+    assert "a file is there" in run("report", "--out", str(page), code=3).err
+    told = run("report", "P001", "--out", str(tmp_path / "P001.html"), "--json", by="Ola").data
+    assert told == {
+        "file": str(tmp_path / "P001.html"),
+        "head": run("audit", "--json", by="Ola").data["head"],
+    }
+    assert "P009 is not enrolled" in run("report", "P009", code=2).err
