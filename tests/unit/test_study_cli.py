@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from study_tools import folder_in_memory
 
 from rtloop.app.cli import main
@@ -24,11 +26,14 @@ class Told:
 
 
 Run = Callable[..., Told]
+#: building all commands takes a fifth of a second: once is enough for all tests here
+ONCE = cache(typer.main.get_command)
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     with folder_in_memory() as folder:
+        monkeypatch.setattr("typer.main.get_command", ONCE)
         monkeypatch.setenv("RTLOOP_STUDY", str(folder / "study"))
 
         def command(*arguments: str, by: str = "Ann", code: int = 0) -> Told:
