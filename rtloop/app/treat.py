@@ -21,11 +21,13 @@ from rtloop.app.treat_run import Runner
 from rtloop.app.treat_study import StudyThread
 from rtloop.app.treat_today import Today
 from rtloop.app.treat_unit import TreatTms
+from rtloop.app.treat_window import WindowOperator, WindowTms
 from rtloop.app.treat_words import Operator, Simulated, Terminal
 from rtloop.clock import WALL
 from rtloop.errors import IntegrityProblem, OperatorAbort, RtloopError, UsageProblem, ValidationProblem
 from rtloop.model.status import Mode
 from rtloop.record.folder import SessionFolder
+from rtloop.session.run import hangup_ignored
 
 __all__ = ["Runner", "TreatRequest", "treat", "treatment"]
 
@@ -37,7 +39,7 @@ def treat(request: TreatRequest, say: Say) -> Told:
     """Hold the session; words, JSON, exit code: 0 complete, 3 refused, 4 not ready, 5 stopped for safety, 6 by the operator."""
     session: Runner | None = None
     try:
-        with treatment(request, say) as session:
+        with hangup_ignored(request.window), treatment(request, say) as session:
             session.run()
     except KeyboardInterrupt:
         if session is None:
@@ -69,7 +71,9 @@ def treatment(request: TreatRequest, say: Say) -> Iterator[Runner]:
             if want.plan.gate is not None:  # a person whose state is known, with electrodes enough
                 spec = replace(spec, scene=GATED_SCENE, n_channels=63)
         try:
-            with held(setting, spec, TreatTms) as tms:
+            with held(setting, spec, WindowTms if request.window else TreatTms) as tms:
+                if isinstance(operator, WindowOperator) and isinstance(tms, WindowTms):
+                    operator.attend(tms)
                 SessionFolder(path=tms.folder).keep_plan(want.plan.source)
                 books = Books(want, WALL, study)
                 if study is not None:
@@ -87,6 +91,8 @@ def treatment(request: TreatRequest, say: Say) -> Iterator[Runner]:
 
 def operator_of(request: TreatRequest, setting: ScriptSetting) -> Operator:
     """Who answers: with a real unit always a person."""
+    if request.window:
+        return WindowOperator(request.by)
     return Simulated() if setting.simulated and not request.ask else Terminal(request.by)
 
 
@@ -157,8 +163,10 @@ def told(session: Runner) -> Told:
             f"+ uncertain {given.uncertain} (counted as given); {given.trains_given} of {given.trains_planned} trains"
         )
         left = given.trains_planned - given.trains_given
-        if left and end.code != 0:
-            lines.append(f"{left} train(s) are left: rtloop treat ... --resume gives them today (UTC)")
+        if given.given_most and left:
+            lines.append(
+                f"{left} train(s) are left: today (UTC) --resume gives them, to the same participant and nobody else"
+            )
     if session.books.trouble:
         lines.append(f"!! {session.books.trouble}")
     return "\n".join([*lines, f"report: {data['report']}"]), data, end.code

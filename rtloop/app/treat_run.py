@@ -76,7 +76,8 @@ class Runner:
         self._ended_s = -float("inf")  # of the last train
         self._coil_told = -1
         self._shown: tuple[object, ...] = ()
-        self._paused, self._due_told, self._try_s = "", -1, float("nan")
+        self._paused, self._due_told = "", -1
+        self._offered, self._offered_s = -1, 0.0  # the train whose turn it is, since when
         tms.at_end, tms.last_words = self._at_end, self._last_words
         books.attend(tms.tell)
 
@@ -98,10 +99,12 @@ class Runner:
         for kind, data in self.tms.news():
             self._happened(kind, data, now_s)
         for said in self.operator.heard(now_s):
-            self.hear(said)
+            self.operator.answered(said, self.hear(said))
         self._train_over()
         self._read_coil(now_s)
-        order = self.machine.look(now_s, self.tms.lamp, self.tms.earliest_s())
+        earliest_s = self.tms.earliest_s()  # no earlier than the instant at which it is asked
+        now_s = self._clock.now_s()
+        order = self.machine.look(now_s, self.tms.lamp, earliest_s)
         self._tell_phase(now_s)
         if order is not None:
             self._do(order, now_s)
@@ -328,8 +331,11 @@ class Runner:
     def _give(self, order: Give, now_s: float) -> None:
         """Begin the train, once the unit says ready or has had its time."""
         m, tms = self.machine, self.tms
-        if not tms.ready() and now_s < max(m.due_s, tms.earliest_s()) + READY_WITHIN_S:
+        if self._offered != order.step.index:
+            self._offered, self._offered_s = order.step.index, now_s
+        if not tms.ready() and now_s < self._offered_s + READY_WITHIN_S:
             return
+        self._offered = -1
         if self._study is not None and not self._study.held:
             raise NotReady(
                 "another computer may run this participant now", expected="the lease that this session took",

@@ -82,8 +82,6 @@ class Machine:
         self._power_set: int | None = None
         self._lamp = Lamp.SAFE
         self._armed_s = -math.inf  # armed, or the end of the last train, whichever is later
-        self._rise_c = 0.0  # of the coil over the last train
-        self._cold_c: float | None = None
         self._since_s = math.nan  # the phase was entered
         self._orders: list[Order] = []
 
@@ -205,7 +203,6 @@ class Machine:
         if step is not self.step or self.running is not None:
             raise ValueError(f"train {step.index} was not to be given now")
         self.running, self._open_until_s = step, -math.inf
-        self._cold_c = self.coil_c
         self._count_pause_from(end_s)
 
     def refused(self, words: str) -> None:
@@ -242,8 +239,6 @@ class Machine:
 
     def read_coil(self, coil_c: float | None) -> None:
         """The coil's temperature, read between two trains."""
-        if coil_c is not None and self._cold_c is not None and self.running is None:
-            self._rise_c, self._cold_c = max(0.0, coil_c - self._cold_c), None
         self.coil_c = coil_c
 
     def ends(self, ended: Ended, words: str, code: int, by: str = "engine") -> None:
@@ -328,7 +323,6 @@ class Machine:
 
     def too_hot(self) -> str:
         """Why the coil is too hot to begin a train, or ""; one whose temperature is not known is the gate's to refuse."""
-        if self.coil_c is None or self.coil_c + self._rise_c <= self.pace.coil_stop_c:
+        if self.coil_c is None or self.coil_c < self.pace.coil_stop_c:
             return ""
-        rise = f", and the last train added {self._rise_c:.1f} °C" if self._rise_c > 0 else ""
-        return f"the coil is at {self.coil_c:.1f} °C{rise}; a train begins where it stays at {self.pace.coil_stop_c:g} °C at most"
+        return f"the coil is at {self.coil_c:.1f} °C; no train begins at {self.pace.coil_stop_c:g} °C or more"
