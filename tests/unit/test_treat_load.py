@@ -147,8 +147,10 @@ def test_a_plan_made_in_code_is_checked_too() -> None:
 
 
 def test_what_ships() -> None:
-    assert treatments() == ("treat-10hz-4s", "treat-10hz-4s-gated", "treat-10hz-trial", "treat-1hz")
-    plans = {name: load_treatment(name) for name in treatments()}
+    protocols = ("treat-10hz-4s", "treat-10hz-4s-gated", "treat-10hz-trial", "treat-1hz")
+    assert treatments() == (*protocols, "treat-quick")  # the last treats nobody
+    assert load_treatment("treat-quick").pulses == 30
+    plans = {name: load_treatment(name) for name in protocols}
     for name, plan in plans.items():
         assert (plan.name, kind_of(name)) == (name, "treat")
         assert [(t.name, t.coil_at) for t in plan.targets] == [
@@ -214,6 +216,6 @@ def test_each_kind_is_read_where_it_belongs() -> None:
         load_treatment("quick")
     with pytest.raises(
         FileProblem,
-        match=r"no plan is called nosuch; expected: one of bedside, .*treat-1hz, course-derived, or",
+        match=r"no plan is called nosuch; expected: one of bedside, .*treat-quick, course-derived, or",
     ):
         kind_of("nosuch")
