@@ -131,6 +131,7 @@ def allocate(
     seed: Annotated[str | None, typer.Option("--seed", help="With --blocks: the seed; else drawn. It is kept, sealed.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="With CODE, unblinded: the target that follows.")] = None,
     from_map: Annotated[bool, typer.Option("--from-map", help="With CODE: the target that follows from arm and map.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="With --target: why this one; kept for ever.")] = "",
     json_: Json = False,
 ) -> None:  # fmt: skip
     """Make or import the list (unblinded), or give a participant its next place. Nobody is told the arm here."""
@@ -144,10 +145,11 @@ def allocate(
         or (seed and blocks is None)
         or ((target or from_map) and not code)
         or (target and from_map)
+        or bool(target) is not bool(reason.strip())
     ):
         raise UsageProblem(
             "what to allocate is not clear", todo="say one of them",
-            expected="CODE (and maybe --target or --from-map), or --list FILE, or --blocks N (and maybe --seed)",
+            expected="CODE (and maybe --from-map, or --target with --reason), or --list FILE, or --blocks N (and maybe --seed)",
         )  # fmt: skip
     with opened(folder) as study:
         strata = study.state.study.strata if study.state.study else ()
@@ -159,7 +161,7 @@ def allocate(
                 text, told = next_of(study, code, by)
                 tell_and_exit(f"{words}\n{text}", told | {"map": words}, json_)
             if target is not None:
-                study.write(TargetChosen(participant=code, target=target), by=by)
+                study.write(TargetChosen(participant=code, target=target), by=by, reason=reason)
             text, told = next_of(study, code, by)
             tell_and_exit(f"{code} is allocated\n{text}", told, json_)
         if list_ is not None:

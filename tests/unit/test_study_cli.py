@@ -57,7 +57,7 @@ def begin(run: Run) -> None:
     run("enrol", "P001", by="Ola")
     run("screen", "P001", "--form", "before", "--form-version", "1", "--eligible", by="Ola")
     run("allocate", "P001", by="Ola")
-    run("allocate", "P001", "--target", "M1")
+    run("allocate", "P001", "--target", "M1", "--reason", "no map in this test")
 
 
 def test_from_making_to_export(run: Run, tmp_path: Path) -> None:
@@ -105,6 +105,7 @@ def test_from_making_to_export(run: Run, tmp_path: Path) -> None:
     assert "0 treatments given · pain 7 to 3 (-57 %), responder · 0 serious of 1 adverse events" in text
     audit = run("audit")
     assert "Ola (operator): deviation P001; reason: traffic" in audit.out
+    assert "Ann (unblinded): target chosen P001; reason: no map in this test" in audit.out
     assert audit.out.endswith("the study's record is whole\n")
     assert run("audit", "--json", by="Ola").data["problems"] == []
     told = run("export", str(tmp_path / "out"), "--json")
@@ -169,7 +170,10 @@ def test_reports_and_a_target_from_a_map(run: Run, tmp_path: Path) -> None:
     no = run("allocate", "P001", "--from-map", by="Ola", code=3)
     assert "no accepted map was gathered" in no.err
     assert "the target is M1 already" in no.err
-    run("allocate", "P001", "--from-map", "--target", "M1", code=2)
+    run("allocate", "P001", "--from-map", "--target", "M1", "--reason", "x", code=2)
+    assert (
+        "--target with --reason" in run("allocate", "P001", "--target", "M1", code=2).err
+    )  # by hand, so say why
     run("allocate", "--from-map", code=2)
     page = tmp_path / "study.html"
     assert run("report", "--out", str(page), by="Ada").out == f"{page}\n"
