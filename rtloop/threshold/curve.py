@@ -24,7 +24,7 @@ from rtloop.model.threshold import Answer, counted
 
 DROP = 1.920729  # half the 0.95 quantile of chi-squared, one degree of freedom
 #: 1 to 120 % in tenths: a threshold may lie above what the unit can give
-GRID_PCT_MSO: F64 = np.linspace(1.0, 120.0, 1191)
+GRID_PCT_MSO: F64 = np.linspace(1.0, 120.0, 1191).round(1)
 GRID_PCT_MSO.setflags(write=False)
 _TIE = 1e-9
 
