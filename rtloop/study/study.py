@@ -167,28 +167,36 @@ class Study:
         return entry
 
     def allocate(self, participant: str, *, by: str) -> None:
-        """Give a participant the next place of the list; nobody is told which. Done before: only told of again."""
+        """Give a participant the next place of the list; nobody is told which. Where another computer takes it first, the one
+        after it. ValidationProblem when it was done before: a crash between the two logs is mended by then."""
         self.follow()
         self._need_seal()
         self._announce()
+        while True:
+            place = self._next_place(participant)
+            try:
+                self.write(place, by=by)
+                return
+            except ValidationProblem:
+                if self._next_place(participant) == place:
+                    raise
+
+    def _next_place(self, participant: str) -> Allocated:
         if participant in self._hidden.allocated:
-            who = self.state.participants[participant]
             raise ValidationProblem(
-                f"{who.code} is allocated already", todo="nothing: one participant has one arm"
+                f"{participant} is allocated already", todo="nothing: one participant has one arm"
             )
-        who_ = self.state.participants.get(participant)
-        listed = self._hidden.listed
-        place = None
-        if who_ is not None and listed is not None:
+        who, listed, place = self.state.participants.get(participant), self._hidden.listed, None
+        if who is not None and listed is not None:
             taken = list(self._hidden.allocated.values())
-            place = next_place(listed, taken, participant=participant, stratum=who_.stratum)
+            place = next_place(listed, taken, participant=participant, stratum=who.stratum)
         if place is None:
             raise ValidationProblem(
                 f"{participant} cannot be allocated", expected="enrolled, and a free place of the list in the stratum",
-                found="not enrolled" if who_ is None else "no list" if listed is None else "no free place",
+                found="not enrolled" if who is None else "no list" if listed is None else "no free place",
                 todo="enrol first; an unblinded person makes or imports the list",
             )  # fmt: skip
-        self.write(place, by=by)
+        return place
 
     def arm_of(self, participant: str) -> Allocated | None:
         """For the engine that resolves the target, and for it alone: a participant's place. Never show it to a blinded role."""

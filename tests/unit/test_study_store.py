@@ -13,13 +13,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study_tools import AS, MONDAY, OP, STAT, at, enter, folder_in_memory, go_to, listed, made_in, treat
+from study_tools import (
+    AS,
+    MONDAY,
+    OP,
+    STAT,
+    at,
+    enter,
+    folder_in_memory,
+    go_to,
+    listed,
+    made_in,
+    screened,
+    treat,
+)
 
 from rtloop.durable import canonical, digest
 from rtloop.errors import IntegrityProblem, NotReady, RtloopError
 from rtloop.study import log as log_module
 from rtloop.study.log import Log
-from rtloop.study.records import AdverseEvent, Mapped, Moved, OutcomeTaken, Probed, ThresholdTaken
+from rtloop.study.records import AdverseEvent, Enrolled, Mapped, Moved, OutcomeTaken, Probed, ThresholdTaken
 from rtloop.study.schema import OPEN, SEALED
 from rtloop.study.store import Store
 from rtloop.study.study import Study, rebuild_in
@@ -266,6 +279,31 @@ def test_a_writer_that_was_overtaken_takes_the_next_number(
         ).n
         assert n == two.state.n
         assert one.problems() == []
+
+
+def test_two_computers_that_allocate_at_once_take_two_places(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(copy) as one, opened(copy) as two:
+        for code in ("P003", "P004"):
+            one.write(Enrolled(participant=code, day=MONDAY, stratum=""), by=OP)
+            one.write(screened(code, MONDAY), by=OP)
+        take, slower = one._hidden_log.take, ["P004"]
+
+        def overtaken(*args: object, **named: object) -> bool:
+            while slower:
+                two.allocate(slower.pop(), by=OP)
+            return take(*args, **named)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(one._hidden_log, "take", overtaken)
+        one.allocate("P003", by=OP)
+        first, second = one.arm_of("P004"), one.arm_of("P003")
+        assert first is not None
+        assert second is not None
+        assert second.position == first.position + 1
+        assert one.problems() == []
+        with pytest.raises(RtloopError, match="P003 is allocated already"):
+            one.allocate("P003", by=OP)
 
 
 def test_a_sealed_record_that_the_open_log_does_not_know_is_told_of_later(
