@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtloop.clock import WALL
 from rtloop.errors import UsageProblem, ValidationProblem
+
+if TYPE_CHECKING:
+    from rtloop.record.folder import SessionFolder
 
 Told = tuple[str, Any, int]
 
@@ -198,6 +201,11 @@ def report_folder(folder: Path) -> Told:
     from rtloop.session.replay import replay
 
     session = _folder(folder)
+    if _is_treatment(session):
+        from rtloop.record.treat_report import write_treatment_report
+
+        write_treatment_report(session)
+        return f"report: {session.report}", {"report": str(session.report)}, 0
     out = replay(session)
     started = out.view.started
     visits: tuple[Visit, ...] = ()
@@ -208,3 +216,11 @@ def report_folder(folder: Path) -> Told:
         )  # fmt: skip
     write_report(session, out.view, out.line, out.head_hash, visits)
     return f"report: {session.report}", {"report": str(session.report)}, 0
+
+
+def _is_treatment(session: SessionFolder) -> bool:
+    from rtloop.record.journal import read_journal
+    from rtloop.record.kinds import SESSION_STARTED
+
+    started = (e.data for e in read_journal(session.journal).events if e.kind == SESSION_STARTED)
+    return next(started, {}).get("kind") == "treat"

@@ -26,6 +26,7 @@ from rtloop.app.treat_words import Operator, Simulated, Terminal
 from rtloop.clock import WALL
 from rtloop.errors import IntegrityProblem, OperatorAbort, RtloopError, UsageProblem, ValidationProblem
 from rtloop.model.status import Mode
+from rtloop.plan.treat_load import load_treatment
 from rtloop.record.folder import SessionFolder
 from rtloop.session.run import hangup_ignored
 
@@ -121,7 +122,7 @@ def _wanted(request: TreatRequest, study: StudyThread | None, say: Say) -> tuple
             "a treatment of today was interrupted", expected="--resume, which gives what is left",
             found=f"session {visit.session_id}: {visit.trains_given} trains count as given", todo="add --resume",
         )  # fmt: skip
-    if request.plan and visit.plan and request.plan != visit.plan:
+    if request.plan and visit.plan and load_treatment(request.plan).name != visit.plan:
         raise ValidationProblem(
             "the study's course treats by another plan", expected=visit.plan, found=request.plan,
             todo="leave PLAN away",
@@ -137,7 +138,7 @@ def _wanted(request: TreatRequest, study: StudyThread | None, say: Say) -> tuple
 
 def _report(runner: Runner, say: Say) -> None:
     """Written anew by ``rtloop report`` where it cannot be written now."""
-    from rtloop.app.treat_report import write_treatment_report
+    from rtloop.record.treat_report import write_treatment_report
 
     folder = SessionFolder(path=runner.tms.folder)
     try:

@@ -77,6 +77,7 @@ class Runner:
         self._coil_told = -1
         self._shown: tuple[object, ...] = ()
         self._paused, self._due_told = "", -1
+        self._tripped = ""  # why
         self._offered, self._offered_s = -1, 0.0  # the train whose turn it is, since when
         tms.at_end, tms.last_words = self._at_end, self._last_words
         books.attend(tms.tell)
@@ -104,6 +105,8 @@ class Runner:
         self._read_coil(now_s)
         earliest_s = self.tms.earliest_s()  # no earlier than the instant at which it is asked
         now_s = self._clock.now_s()
+        if self.tms.lamp is Lamp.TRIPPED and self._tripped:
+            self.machine.ends(Ended.TRIPPED, self._tripped, 5)
         order = self.machine.look(now_s, self.tms.lamp, earliest_s)
         self._tell_phase(now_s)
         if order is not None:
@@ -198,6 +201,8 @@ class Runner:
 
     def _happened(self, kind: str, data: Mapping[str, Any], now_s: float) -> None:
         self.operator.tell(kind, data, now_s)
+        if kind == kinds.FAULT_RAISED and data["action"] == "trip":
+            self._tripped = self._tripped or str(data["words"])
         if self._gating is not None:
             self._gating.heard(kind, data)
         if words := self.books.heard(kind, data):
