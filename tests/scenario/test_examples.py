@@ -18,6 +18,7 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 from rtloop.record.verify import verify
 from rtloop.safety.ledger import Ledger
+from rtloop.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -34,6 +35,7 @@ BESIDE = {
         "--rootdir", str(ROOT), str(EXAMPLES / "test_with_a_fault.py"),
     ),
 }  # fmt: skip
+ALONE = ("course",)
 LONGEST_S = 90.0  # about 10 s on a quiet machine
 
 
@@ -73,8 +75,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_example_is_run_here() -> None:
-    assert {p.stem for p in EXAMPLES.glob("*.py")} == {*GIVEN, *BESIDE}
-    assert all(f"{name}.py" in (EXAMPLES / "README.md").read_text() for name in (*GIVEN, *BESIDE))
+    assert {p.stem for p in EXAMPLES.glob("*.py")} == {*GIVEN, *BESIDE, *ALONE}
+    assert all(f"{name}.py" in (EXAMPLES / "README.md").read_text() for name in (*GIVEN, *BESIDE, *ALONE))
 
 
 def test_the_first_example_is_about_fifteen_lines() -> None:
@@ -109,3 +111,18 @@ def test_the_listening_example_finds_pulses(beside: dict[str, subprocess.Popen[s
 
 def test_the_test_with_an_injected_fault_passes(beside: dict[str, subprocess.Popen[str]]) -> None:
     assert "2 passed" in said_by(beside["test_with_a_fault"])
+
+
+def test_the_course_of_an_example_ends_with_what_is_next_and_a_report(tmp_path: Path) -> None:
+    said = said_by(start(tmp_path, str(EXAMPLES / "course.py")))
+    assert "P017: treatment 2 is next" in said
+    assert "one a day" in said
+    (folder,) = tmp_path.glob("course-*")
+    with Study.open(folder) as study:
+        (session,) = study.state.participants["P017"].calendar.given
+        assert (session.planned, session.delivered, session.uncertain) == (30, 30, 0)
+        assert study.problems() == []
+    assert "30 of 30 pulses certainly delivered" in (folder / "P017.html").read_text("utf-8")
+    (kept,) = SessionFolder.all_in(tmp_path / "data")
+    assert kept.path.name == session.runs[0].folder
+    assert verify(kept.path).ok
