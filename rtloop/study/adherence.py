@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rtloop.model.course import Course
+from rtloop.model.course import LEAST_HOURS, Course, rest_faults
 from rtloop.study.calendar import Calendar, Session, Span, days_between, shifted, span
 
 
@@ -18,6 +18,10 @@ def findings(course: Course, calendar: Calendar) -> tuple[str, ...]:
             out.append(f"two treatment sessions on {a.day}: {a.session_id} and {b.session_id}")
         elif visit is not None and days_between(a.day, b.day) < visit.min_gap_days:
             out.append(f"treatment {b.visit} on {b.day}, less than {visit.min_gap_days} days after {a.day}")
+        elif rest_faults(a.runs, min(r.utc for r in b.runs)):
+            out.append(
+                f"treatment {b.visit} on {b.day} began less than {LEAST_HOURS} hours after that of {a.day}"
+            )
     for number in sorted(calendar.done):
         same = [s.session_id for s in given if s.visit == number]
         out += (

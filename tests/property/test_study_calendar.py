@@ -200,6 +200,13 @@ def test_no_two_treatments_within_hours_where_a_utc_day_ends_between_them() -> N
     assert too_soon(calendar, "2026-11-24T11:54:59.999+00:00")
     assert too_soon(calendar, "2026-11-24T11:55:00.000+00:00") == []
     assert too_soon(fold(START), f"{MONDAY}T09:00:00.000+00:00") == []
+    after = begun(
+        CODE, 2, "2026-11-24", utc="2026-11-24T00:10:00.000+00:00"
+    )  # it was given all the same: told, not hidden
+    both = step(step(calendar, after), ended(after, 3000, ended_utc="2026-11-24T00:25:00.000+00:00"))
+    assert findings(COURSE, both) == (
+        "treatment 2 on 2026-11-24 began less than 12 hours after that of 2026-11-23",
+    )
 
 
 def test_a_run_of_which_nothing_was_given_uses_up_nothing() -> None:
