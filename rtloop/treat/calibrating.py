@@ -92,7 +92,7 @@ class Calibrated:
         return {
             "condition": gate.condition, "limit": self.limit, "low": self.low, "high": self.high, "coverage": COVERAGE,
             "windows": list(self.windows), "values": list(self.values), "spoiled": dict(self.spoiled), "took_s": self.took_s,
-            "begin_by": gate.begin_by,
+            "gate": gate.model_dump(mode="json"),
         }  # fmt: skip
 
     def words(self) -> str:
