@@ -72,6 +72,34 @@ def deviation(
     )
 
 
+@taken.command()
+def lost(
+    folder: Folder, by: By, code: Code, run_id: Annotated[str, typer.Argument(help="The run, as next tells it.")], reason: Reason,
+    json_: Json = False,
+) -> None:  # fmt: skip
+    """The folder of a run that has no end is gone for good: all its pulses count as given for ever, and the course goes on."""
+    from rtloop.model.course import Ended, TreatmentGiven
+    from rtloop.study.state import runs_of
+
+    with opened(folder) as study:
+        next_of(study, code, by)  # refuses who is not enrolled
+        with study.lease(code):  # nobody runs it any more
+            study.follow()
+            run = runs_of(study.state.participants[code]).get(run_id)
+            if run is None or isinstance(run, TreatmentGiven):
+                raise UsageProblem(
+                    f"{run_id} is no run of {code} without an end", expected="one that rtloop study next names",
+                    found="none of that name" if run is None else "a run whose end is known",
+                )  # fmt: skip
+            end = TreatmentGiven(
+                **run.data(), ended_utc=study.clock.utc(), ended=Ended.CRASHED, delivered=0, refused=0, uncertain=run.planned,
+                trains_given=run.trains_planned, words="its folder is lost: all its pulses count as given",
+            )  # fmt: skip
+            study.write(end, by=by, reason=reason)
+        text, told = next_of(study, code, by)
+        tell_and_exit(f"all {run.planned} pulses of {run_id} count as given\n{text}", told, json_)
+
+
 @taken.command("stop-course")
 def stop_course(
     folder: Folder, by: By, code: Code, reason: Reason, day: Day = None, json_: Json = False

@@ -23,6 +23,7 @@ def next_words(told: Mapping[str, Any]) -> str:
     lines = [f"{told['participant']}: {_treatment(t)}"]
     if "target" in told:
         lines.append(f"  target: {told['target'] or 'not chosen'}")
+    lines += [f"  map: {told['map']}"] if "map" in told else []
     if "not_today" in t:
         lines.append("  today: it may be given" if not t["not_today"] else "  not today:")
         lines += [f"    - {reason}" for reason in t["not_today"]]

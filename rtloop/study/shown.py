@@ -49,6 +49,8 @@ def participant(study: Study, code: str, *, by: str, arm: bool = False) -> dict[
         told["allocated"] = "allocated" in who.kept
     if see.sees("target"):
         told["target"] = who.target
+        if who.target is None and (words := study.map_told(code)):
+            told["map"] = words
     if see.sees("threshold"):
         told["threshold"] = None if who.threshold is None else who.threshold.data()
     if see.sees("outcome"):

@@ -235,6 +235,13 @@ class Study:
         words = "" if found is None else f"; {map_words(self.course, found[1])}"
         return f"{participant} is treated at {had.target}{words}"
 
+    def map_told(self, participant: str) -> str:
+        """What anybody may be told of a participant's newest accepted map, the same in every arm; "" where none is known here."""
+        found = newest(self._hidden.maps.get(participant, []))
+        if found is None:
+            return ""
+        return "; ".join(faults(self.course, found[1])) or map_words(self.course, found[1])
+
     def sealed_sessions(self) -> frozenset[str]:
         """Session folders whose map or probe the sealed log holds."""
         self._need_seal()

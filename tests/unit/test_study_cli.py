@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import threading
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
-from study_tools import folder_in_memory
+from study_tools import begun, folder_in_memory
 
 from rtloop.app.cli import main
+from rtloop.study.lease import take
+from rtloop.study.study import Study
 
 
 class Told:
@@ -185,3 +189,33 @@ def test_reports_and_a_target_from_a_map(run: Run, tmp_path: Path) -> None:
         "head": run("audit", "--json", by="Ola").data["head"],
     }
     assert "P009 is not enrolled" in run("report", "P009", code=2).err
+
+
+def test_a_run_whose_folder_is_lost_counts_as_given_for_ever(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(run)
+    run("outcome", "P001", "baseline", "--pain", "7", by="Ada")
+    assert "no run of P001 without an end" in run("lost", "P001", "aa", "--reason", "x", by="Ola", code=2).err
+    with Study.open(Path(os.environ["RTLOOP_STUDY"])) as study:
+        plan = study.course.treatment
+        study.write(begun("P001", 1, study.today, run_id="aa", utc=study.clock.utc(), plan=plan), by="Ola")
+        monkeypatch.setattr("rtloop.study.study.take", partial(take, holds_s=0.4, expires_s=0.8))
+        with study.lease("P001") as lease:  # the computer that runs it is alive
+            over = threading.Event()
+            alive = threading.Thread(
+                target=lambda: [lease.renew() for _ in iter(lambda: over.wait(0.05), True)]
+            )
+            alive.start()
+            try:
+                told = run("lost", "P001", "aa", "--reason", "x", by="Ola", code=4)
+            finally:
+                over.set()
+                alive.join()
+            assert "is run by another computer" in told.err
+    assert "the run aa of" in run("next", "P001", by="Ola", code=3).out
+    out = run("lost", "P001", "aa", "--reason", "the disk of that computer broke", by="Ola").out
+    assert out.startswith("all 3000 pulses of aa count as given\nP001: treatment 2 is next")
+    assert "the run aa" not in run("next", "P001", by="Ola", code=3).out
+    assert run("status", "--json").data["participants"][0]["adherence"]["uncertain"] == 3000
+    assert "a run whose end is known" in run("lost", "P001", "aa", "--reason", "x", by="Ola", code=2).err

@@ -25,6 +25,7 @@ from rtloop.model.view import fold_all
 from rtloop.study.fields import RULES
 from rtloop.study.records import Enrolled, Mapped
 from rtloop.study.resolve import map_words, newest, resolve
+from rtloop.study.shown import participant
 from rtloop.study.study import Study
 
 LOW = LookSpec(question=Question.LOW, n0=60)
@@ -176,8 +177,12 @@ def test_each_arm_gets_its_target_and_the_operator_hears_the_same_in_all(
 ) -> None:
     told = []
     for code, target in zip(("P001", "P002", "P003"), targets, strict=True):
+        assert "map" not in participant(study, code, by=OP)
         study.write(mapped(answers, code), by=OP)
+        before = participant(study, code, by=OP)["map"]  # so that the operator may give more pulses first
         said = study.resolve(code, by=OP)
+        assert said.endswith(before)
+        assert "map" not in participant(study, code, by=OP)
         assert study.state.participants[code].target == target
         told.append(said.replace(code, "").replace(f"treated at {target}", ""))
     assert len(set(told)) == 1
