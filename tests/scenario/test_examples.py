@@ -35,7 +35,7 @@ BESIDE = {
         "--rootdir", str(ROOT), str(EXAMPLES / "test_with_a_fault.py"),
     ),
 }  # fmt: skip
-ALONE = ("course",)
+ALONE = ("course", "treat_session")
 LONGEST_S = 90.0  # about 10 s on a quiet machine
 
 
@@ -126,3 +126,15 @@ def test_the_course_of_an_example_ends_with_what_is_next_and_a_report(tmp_path: 
     (kept,) = SessionFolder.all_in(tmp_path / "data")
     assert kept.path.name == session.runs[0].folder
     assert verify(kept.path).ok
+
+
+def test_a_treatment_session_gives_its_trains_and_leaves_its_report(tmp_path: Path) -> None:
+    lines = (EXAMPLES / "treat_session.py").read_text().splitlines()
+    assert sum(bool(line.strip()) for line in lines) <= 15
+    said = said_by(start(tmp_path, str(EXAMPLES / "treat_session.py")))
+    assert "every train of the plan was given" in said
+    assert "30 of 30 pulses delivered, 0 uncertain" in said
+    (kept,) = SessionFolder.all_in(tmp_path / "data")
+    assert verify(kept.path).ok
+    assert "Planned 30 pulses = delivered 30" in kept.report.read_text("utf-8")
+    assert ledger_of(tmp_path / "data", "P017", simulated=True).count(purpose="treatment") == 30
