@@ -14,6 +14,7 @@ from session_tools import Held, hold_tiny
 
 from hardware_sim.bench import SteppedBench
 from rtloop.app.sitting import Sitting
+from rtloop.app.study_map import answers_of
 from rtloop.decide.course import Do, next_step
 from rtloop.decide.look import Look, Outcome
 from rtloop.decide.prescription import Prescription
@@ -258,6 +259,18 @@ def test_the_answer_holds_both_scores_and_every_row_of_the_test(begun: Held, hel
         "look 2 of 2",
     ):
         assert words in report
+
+
+def test_a_study_hears_the_answer_to_both_questions(begun: Held, held: Held) -> None:
+    told = held.sat.data["decision"]  # type: ignore[union-attr]
+    got = answers_of(fold_all(held.events), held.events)
+    assert set(got) == {"low", "high"}
+    own = got[told["question"]]
+    assert (own.kind, own.target, own.words) == ("decided", told["target"], told["words"][:500])
+    assert {a.target for a in got.values()} == {"M1", "PSI"}  # of two targets one is the lowest, the other the highest
+    for answer in answers_of(fold_all(begun.events), begun.events).values():
+        assert (answer.kind, answer.target) == ("undecided", "")
+        assert answer.more_pulses is None or answer.more_pulses > 0
 
 
 def test_a_blinded_study_shows_no_score_and_no_name(begun: Held, held: Held) -> None:
