@@ -342,10 +342,9 @@ class Runner:
             return
         self._offered = -1
         if self._study is not None and not self._study.held:
-            raise NotReady(
-                "another computer may run this participant now", expected="the lease that this session took",
-                found="it was lost", todo="look at the study's folder; what is left may be given later today: --resume",
-            )  # fmt: skip
+            words = "the lease was lost: another computer may run this participant now; what is left: --resume, later today"
+            m.ends(Ended.ABORTED, words, 4)
+            return
         number, over_s, sent = tms.send(order.step)
         if not sent:
             self._not_done(order, ("missed: the computer was late, and a late train is not given",))
