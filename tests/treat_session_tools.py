@@ -64,7 +64,7 @@ def stepped_treatment(
     """The session of a request on the stepped clock, to be run by the caller: ``t.runner.run()``."""
     want, setting = wanted(request, print)
     study = more.pop("study", None)
-    with stepped_script(setting, of=TreatTms, **more) as s:
+    with stepped_script(setting, of=more.pop("of", TreatTms), **more) as s:
         assert isinstance(s.tms, TreatTms)
         SessionFolder(path=s.folder.path).keep_plan(want.plan.source)
         runner = Runner(s.tms, want, operator or Person(), Books(want, s.clock, study), s.clock, study=study)

@@ -72,7 +72,7 @@ class ScriptLoop:
         self._watching = Watching(
             clock=clock, ends=Ends(source=bench.source, board=bench.board, gate=self.gate), interlock=interlock, vigil=vigil,
             tally=self._tally, emit=self.emit, told=self._told_of, locked=locked, participant=lambda: participant,
-            detailed=_detailed,
+            detailed=self.detailed,
         )  # fmt: skip
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._told = threading.Event()
@@ -81,6 +81,12 @@ class ScriptLoop:
         self.closings: dict[int, dict[str, Any]] = {}  # pulse_id -> its closing record
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rtloop-script-loop")
+
+    @staticmethod
+    def detailed(fault: Fault, detail: str) -> str:
+        """What was found of a fault, as it is told."""
+        hint = ": the script made no call; it must wait with tms.wait(seconds), not sleep"
+        return f"{detail}{hint}" if fault is Fault.OPERATOR_GONE else detail
 
     # -- the script's side -------------------------------------------------------------------------------------
 
@@ -234,11 +240,6 @@ class ScriptLoop:
             self.closings[number] = news.data
         elif news.kind in (kinds.PULSE_NOT_SEEN, kinds.PULSE_ACCOUNTED):
             self._outstanding.discard(number)
-
-
-def _detailed(fault: Fault, detail: str) -> str:
-    hint = ": the script made no call; it must wait with tms.wait(seconds), not sleep"
-    return f"{detail}{hint}" if fault is Fault.OPERATOR_GONE else detail
 
 
 def _number(row: Account) -> int | None:

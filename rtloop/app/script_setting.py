@@ -76,6 +76,7 @@ class ScriptSetting:
     session_id: str = ""  # of the session that this run goes on with; "": its own
     target: str = "script"  # of every pulse
     more: Mapping[str, Any] = field(default_factory=dict)  # of session_started
+    window: bool = False  # a window shows the operator's presence, not the script's own thread
     say: Say
 
     @property

@@ -75,6 +75,7 @@ class Tms:
             status=bench.unit.status,
             utc=clock.utc,
             told=bench.unit.told,
+            window=setting.window,
         )
         self._lock = Watch(setting.data_dir, setting.participant)
         self._loop = loop(

@@ -96,7 +96,9 @@ def held(setting: ScriptSetting, spec: BedsideSpec | None, of: type[Held]) -> It
                 # a stand-in for an amplifier is no simulated bedside of this unit: it takes no faults for it
                 shown = bedside if setting.simulated else None
                 bench = stack.enter_context(
-                    connected(folder, setting.run_id, stream, unit, shown, lambda words: None)
+                    connected(
+                        folder, setting.run_id, stream, unit, shown, lambda words: None, window=setting.window
+                    )
                 )
             tms = of(setting, bench, journal)
             tms.begin()

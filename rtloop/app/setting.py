@@ -132,7 +132,7 @@ def prepare(request: Request) -> Setting:
     covering = covered(site) if mode is Mode.HUMAN else None
     if covering is not None:
         refuse_uncovered(covering)
-    run_id = _run_id(request, Path(site.data_dir))
+    run_id = run_id_of(request.run_id, Path(site.data_dir))
     participant = request.participant or (f"SIM-{run_id}" if request.simulate else "P000")
     limits = tightest(site.limits(), device=device_limits(site.unit.model))
     if plan.caps is not None:  # the plan's own caps bind the gate too, redone blocks included
@@ -171,24 +171,22 @@ def prepare(request: Request) -> Setting:
     )  # fmt: skip
 
 
-def _run_id(request: Request, data_dir: Path) -> str:
+def run_id_of(wanted: str | None, data_dir: Path) -> str:
     """The run's id: a new one, or the one that was asked for; the dose is kept by it, so it is used once."""
-    if request.run_id is None:
+    if wanted is None:
         return new_run_id()
-    if not re.fullmatch(r"[0-9a-f]{8}", request.run_id):
+    if not re.fullmatch(r"[0-9a-f]{8}", wanted):
         raise UsageProblem(
             "--run-id cannot be used",
             expected="8 hexadecimal digits in lower case",
-            found=repr(request.run_id),
+            found=repr(wanted),
         )
-    taken = [
-        f.path.name for f in SessionFolder.all_in(data_dir) if f.path.name.endswith(f"_{request.run_id}")
-    ]
+    taken = [f.path.name for f in SessionFolder.all_in(data_dir) if f.path.name.endswith(f"_{wanted}")]
     if taken:
         raise UsageProblem(
             "--run-id was used before", expected="an id of its own for each run", found=taken[0]
         )
-    return request.run_id
+    return wanted
 
 
 def _overrides(request: Request) -> dict[str, Any]:

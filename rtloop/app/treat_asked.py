@@ -14,6 +14,7 @@ from rtloop.app.config import Site, load_site
 from rtloop.app.paper_unit import paper_unit
 from rtloop.app.script_asked import all_of, also
 from rtloop.app.script_setting import Say, ScriptSetting, decide
+from rtloop.app.setting import run_id_of
 from rtloop.app.threshold_asked import motor_threshold
 from rtloop.app.threshold_bound import for_treatment
 from rtloop.app.treat_today import Today, refuse_too_soon, runs_of, today_of
@@ -49,6 +50,8 @@ class TreatRequest:
     resume: bool = False
     by: str = ""
     ask: bool = False  # with simulate: you answer
+    window: bool = False  # a window answers
+    run_id: str | None = None  # as the window that started it wants to find it
     stream: str | None = None
     port: str | None = None
     mode: str | None = None
@@ -127,6 +130,9 @@ def wanted(
         rig=Rig(unit_model=rig.unit_model, coil=rig.coil, waveform=rig.waveform_words), purpose="treatment",
         data_dir=request.data_dir, site=request.site, waivers=None, say=say,
     )  # fmt: skip
+    setting = replace(
+        setting, run_id=run_id_of(request.run_id, Path(setting.data_dir)), window=request.window
+    )
     runs = runs_of(Path(setting.data_dir), participant, simulated=request.simulate)
     before = today_of(
         tuple(r for r in runs if r.day == day), resume=request.resume, plan_sha256=plan.sha256, target=where,
@@ -157,6 +163,11 @@ def wanted(
     )  # fmt: skip
 
 
+def answered_by(request: TreatRequest) -> str:
+    """Who answers: window, simulated or terminal; with a real unit always a person."""
+    return "window" if request.window else "simulated" if request.simulate and not request.ask else "terminal"
+
+
 def _unsaid(request: TreatRequest, plan: TreatmentPlan) -> list[RtloopError]:
     out: list[RtloopError] = []
     r = request
@@ -180,6 +191,11 @@ def _unsaid(request: TreatRequest, plan: TreatmentPlan) -> list[RtloopError]:
         out.append(
             UsageProblem("--ask works only with --simulate", expected="--simulate", found="a real unit")
         )
+    if r.window and (r.ask or (r.mode or "").upper() == Mode.HUMAN):
+        out.append(UsageProblem(
+            "--window does not go with this", expected="one who answers; over a person arming is typed at the terminal",
+            found="--ask" if r.ask else "--mode human", todo="leave --window away: rtloop treat asks at the terminal",
+        ))  # fmt: skip
     given = [n for n, v in (("--port", r.port), ("--stream", r.stream), ("--mode", r.mode)) if v]
     if r.simulate and given:
         out.append(UsageProblem(
@@ -242,7 +258,7 @@ def _started(want: Wanted, setting: ScriptSetting, request: TreatRequest) -> dic
     plan, target = want.plan, want.plan.target(want.target)
     return {
         "targets": [want.target], "session_id": want.today.session_id or setting.run_id,
-        "answered_by": "simulated" if request.simulate and not request.ask else "terminal",
+        "answered_by": answered_by(request),
         **({"scene": GATED_SCENE} if request.simulate and plan.gate is not None else {}),
         "seed": request.seed, "threshold": {"sha256": want.threshold_sha256, **want.threshold.data()},
         "treatment": {

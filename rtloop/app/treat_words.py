@@ -37,6 +37,10 @@ class Operator(Protocol):
         """The words since the last time."""
         ...
 
+    def answered(self, said: Said, why: str) -> None:
+        """What became of one of them: "", or why it was not taken."""
+        ...
+
 
 class Terminal:
     """A person who types. The thread ends with the process: a read cannot be cut short."""
@@ -56,6 +60,9 @@ class Terminal:
         while not self._lines.empty():
             out.append(self._lines.get_nowait())
         return out
+
+    def answered(self, said: Said, why: str) -> None:
+        """The screen says it."""
 
     def _read(self, stop: Callable[[], None]) -> None:
         try:
@@ -107,6 +114,9 @@ class Simulated:
         due = [said for t_s, said in self._plans if t_s <= now_s]
         self._plans = [(t_s, said) for t_s, said in self._plans if t_s > now_s]
         return due
+
+    def answered(self, said: Said, why: str) -> None:
+        """What follows is told as it happens."""
 
     def _arm(self, now_s: float) -> None:
         self._tries += 1

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rtloop.model import treat_view
 from rtloop.model.event import Event
 
 
@@ -68,6 +69,7 @@ class View:
     notes: tuple[Mapping[str, Any], ...] = ()
     loopback: Mapping[str, Any] | None = None  # the newest latency_measured of fire command to EEG
     locked: str = ""  # why nothing may be armed for this participant, after an emergency
+    treatment: treat_view.TreatView | None = None  # None: no treatment session
     n_events: int = 0
 
 
@@ -198,10 +200,11 @@ def _recleaned(view: View, d: Mapping[str, Any]) -> View:
 def fold(view: View, event: Event) -> View:
     """The view after one more event. Unknown kinds only count: a newer journal can still be read."""
     d = event.data
-    view = replace(view, n_events=view.n_events + 1)
+    treatment = None if view.treatment is None else treat_view.fold(view.treatment, event)
+    view = replace(view, n_events=view.n_events + 1, treatment=treatment)
     match event.kind:
         case "session_started":
-            return replace(view, started=dict(d), phase="started")
+            return replace(view, started=dict(d), phase="started", treatment=treat_view.begin(d))
         case "preflight_checked":
             return replace(view, preflight=tuple(dict(i) for i in d["items"]))
         case "early_measured" | "block_looked_at":
@@ -249,6 +252,14 @@ def fold(view: View, event: Event) -> View:
             | "refused"
             | "hold_lasts"
             | "stream_reopened"
+            | "treatment_paused"
+            | "treatment_resumed"
+            | "train_given"
+            | "train_refused"
+            | "checklist_signed"
+            | "sensation_told"
+            | "adverse_event_told"
+            | "gate_opened"
         ):
             return _note(view, event)
         case "pulse_intended":

@@ -51,6 +51,7 @@ class Vigil:
         self._looked_s = float("-inf")
         self._utc, self._compared_s = utc, float("-inf")
         self._whose = "window" if window else "terminal"
+        self.operator_max_age_s = limits.operator_max_age_s
         self._wall_minus_s: float | None = None
         self._jumped = ""
 
