@@ -56,10 +56,11 @@ def dose_figure(bars: Sequence[Bar]) -> str:
         label="planned",
     )
     axes.bar(at, [b.delivered for b in bars], color=ACCENT, width=0.7, label="certainly delivered")
-    if any(b.uncertain for b in bars):
+    unsure = [(k, b) for k, b in enumerate(bars) if b.uncertain]
+    if unsure:
         axes.bar(
-            at, [b.uncertain for b in bars], bottom=[b.delivered for b in bars], color="white", edgecolor=OKABE_ITO[1],
-            hatch="////", linewidth=0.8, width=0.7, label="uncertain, counts as given",
+            [k for k, _ in unsure], [b.uncertain for _, b in unsure], bottom=[b.delivered for _, b in unsure], color="white",
+            edgecolor=OKABE_ITO[1], hatch="////", linewidth=0.8, width=0.7, label="uncertain, counts as given",
         )  # fmt: skip
     axes.set_xticks(list(at), [b.label for b in bars])
     axes.set_ylabel("pulses", fontsize=8)

@@ -275,14 +275,13 @@ def _deviations(seen: Seen, who: Participant) -> Section | None:
         (r["n"], f"{'treatment ' + str(r['visit']) + ': ' if r['visit'] else ''}{r['what']}")
         for r in seen.rows("deviation", code)
     ]
+    title = "Deviations" if seen.sees("deviation") else "Missed and moved treatments"
     if not found:
-        return Section(title="Deviations", words=("None was recorded.",))
+        return Section(title=title, words=("None was recorded.",))
     when = {r["n"]: r["utc"][:10] for r in seen.rows("entry")}
     body = tuple((when.get(n, ABSENT), words, why.get(n, ABSENT)) for n, words in sorted(found))
     notes = () if seen.sees("entry", "reason") else ("Reasons are not shown to your role.",)
-    return Section(
-        title="Deviations", tables=(Grid(head=("Written on", "What", "Why"), rows=body),), notes=notes
-    )
+    return Section(title=title, tables=(Grid(head=("Written on", "What", "Why"), rows=body),), notes=notes)
 
 
 def events_section(seen: Seen, code: str | None) -> Section:

@@ -11,6 +11,8 @@ from rtloop.record.report import MODE_WORDS
 from rtloop.study.reported import Seen
 
 UNKNOWN = "not held by this study's store: tell it yourself"
+HIDDEN = "not shown to your role"
+TAILORED = "the intensity follows from each participant's own motor threshold"
 SOURCES = (
     "Items in our own words, after TIDieR (Hoffmann 2014, 10.1136/bmj.g1687) and the checklist for TMS of the motor system "
     "(Chipchase 2012, 10.1016/j.clinph.2012.05.003). What is not held here is said to be so."
@@ -60,15 +62,15 @@ def items(seen: Seen, code: str | None) -> Section:
         ("Materials: coil", _each(runs, "coil")),
         ("Where on the head", _each(runs, "target")),
         ("Procedure: plan of treatment", _plans(runs)),
-        ("Procedure: screening", _each(screened, "form", "form_version") if screened else UNKNOWN),
-        ("Motor threshold: how", ", ".join(filter(None, (_known(taken, "method"), _known(taken, "waveform")))) or UNKNOWN),
+        ("Procedure: screening", _each(screened, "form", "form_version") if seen.sees("screening") else HIDDEN),
+        ("Motor threshold: how", _threshold(taken) if seen.sees("threshold") else HIDDEN),
         ("Who provided", _known([r for r in seen.rows("entry", code) if r["kind"] == "treatment_given"], "by") or ABSENT),
         ("Mode and place of delivery", "one person at a time, at the unit; the place: " + UNKNOWN),
         ("When and how much", f"{len(course.visits)} treatments on days {', '.join(str(v.day) for v in course.visits)}"),
         ("Intensity", _span_words(runs, "intensity_pct_rmt", "% RMT")),
         ("Power", _span_words(runs, "power_pct_mso", "% MSO")),
         ("Pulses of a session", _span_words(runs, "session_planned", "planned")),
-        ("Tailoring", "the intensity follows from each participant's own threshold" if runs and "unit" in runs[0] else UNKNOWN),
+        ("Tailoring", TAILORED if seen.sees("treatment_given", "unit") else HIDDEN),
         ("Modifications", _modified(seen, code)),
         ("How well: planned and actual", _actual(runs)),
         ("Medication, sleep, caffeine, attention", UNKNOWN),
@@ -79,6 +81,10 @@ def items(seen: Seen, code: str | None) -> Section:
         tables=(Grid(head=("Item", "What is known"), rows=tuple(made)),),
         notes=(SOURCES,),
     )
+
+
+def _threshold(taken: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(filter(None, (_known(taken, "method"), _known(taken, "waveform")))) or ABSENT
 
 
 def _modified(seen: Seen, code: str | None) -> str:
@@ -102,12 +108,30 @@ def _known(rows: Sequence[Mapping[str, Any]], *columns: str) -> str:
 
 
 def _each(rows: Sequence[Mapping[str, Any]], *columns: str) -> str:
-    return _known(rows, *columns) or (ABSENT if not rows else "not shown to your role")
+    return _known(rows, *columns) or (ABSENT if not rows else HIDDEN)
 
 
 def _plans(runs: Sequence[Mapping[str, Any]]) -> str:
     found = dict.fromkeys((r["plan"], r["plan_sha256"]) for r in runs if "plan_sha256" in r)
-    return "; ".join(f"{name}, SHA-256 {sha}" for name, sha in found) or _each(runs, "plan")
+    return "; ".join(_plan(*which) for which in found) or _each(runs, "plan")
+
+
+def _plan(name: str, sha256: str) -> str:
+    """Name and digest of a plan, and what its trains are where it is one of the library, unchanged."""
+    from rtloop.errors import RtloopError
+    from rtloop.plan.treat_load import load_treatment, treatments
+
+    head = f"{name}, SHA-256 {sha256}"
+    try:
+        plan = load_treatment(name) if name in treatments() else None
+    except RtloopError:
+        plan = None
+    if plan is None or plan.sha256 != sha256:
+        return f"{head} (its text lies in the session folders)"
+    t = plan.trains
+    pauses = "" if t.pause_s is None else f", {t.pause_s:g} s from the end of each to the next"
+    trains = f"{t.frequency_hz:g} Hz, {t.count} trains of {t.pulses} pulses{pauses}"
+    return f"{head}: {trains}; {plan.plan.label}: {plan.plan.citation}"
 
 
 def _span_words(runs: Sequence[Mapping[str, Any]], column: str, unit: str) -> str:

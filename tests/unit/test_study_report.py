@@ -25,6 +25,7 @@ from study_tools import (
 )
 
 from rtloop.errors import ValidationProblem
+from rtloop.plan.treat_load import load_treatment
 from rtloop.record.course_report import course_report
 from rtloop.record.document import Document, Section, render, write
 from rtloop.record.study_report import study_report
@@ -147,6 +148,11 @@ def test_what_each_blinded_role_gets(study: Study) -> None:
         ("3", "missed"),
     ]
     assert "a responder" in str(section(assessor, "Over the weeks"))
+    assert section(assessor, "Deviations") is None  # there is one: not told is not none
+    assert rows(section(assessor, "Missed and moved")) == [("2026-11-24", "treatment 3 missed", "–")]
+    assert (
+        dict(rows(section(assessor, "Items of a report")))["Motor threshold: how"] == "not shown to your role"
+    )
     for by, lacking in ((OP, "Pain"), (OP, "Baseline M1"), (AS, "Baseline M1"), (AS, "Deviations")):
         assert section(study_report(study, by=by), lacking) is None
     columns, entries = study.read(by=STAT, what="x")[0]["entry"]
@@ -193,3 +199,17 @@ def test_a_report_is_written_once(study: Study, tmp_path: Path) -> None:
     with pytest.raises(ValidationProblem, match="a file is there"):
         write(tmp_path / "a.html", made)
     assert "<script" not in (tmp_path / "a.html").read_text()
+
+
+def test_a_plan_of_the_library_is_told_with_its_trains_and_a_changed_one_is_not(study: Study) -> None:
+    plan = load_treatment("treat-10hz-4s")
+    for number, sha256, words in (
+        (1, plan.sha256, "10 Hz, 75 trains of 40 pulses, 26 s from the end of each to the next; assumed: "),
+        (2, "d" * 64, "(its text lies in the session folders)"),
+    ):
+        code = f"P00{number + 1}"
+        run = begun(code, 1, WEEK_3, plan="treat-10hz-4s", plan_sha256=sha256)
+        study.write(given(run), by=OP)
+        known = dict(rows(section(course_report(study, code, by=OP), "Items of a report")))
+        assert f"treat-10hz-4s, SHA-256 {sha256}" in known["Procedure: plan of treatment"]
+        assert words in known["Procedure: plan of treatment"]
