@@ -35,6 +35,8 @@ from rtloop.treat.told import adverse_event, sensation
 TURN_S = 0.02
 #: the unit is asked for its coil's temperature about every 4 s: a reading this long after a train is of after it
 COIL_FRESH_S = 4.5
+#: a train that nobody closed by then, after the gate's own deadline, may have been given
+CLOSED_WITHIN_S = 2.0
 ALWAYS = ("note", "sensation", "adverse", "emergency", "inject")
 ANSWERS = ("yes", "no", "none", "mild", "moderate", "severe", "back", "sign")
 
@@ -212,16 +214,20 @@ class Runner:
         if self._pulse is None:
             return
         number, over_s = self._pulse
-        closing = self.tms.closing(number)
-        if closing is None:
+        closing, step = self.tms.closing(number), self.machine.running
+        late = self._clock.now_s() > over_s + self.tms.setting.limits.train_end_max_wait_s + CLOSED_WITHIN_S
+        if step is None or (closing is None and not late):
             return
-        self._pulse, self._ended_s = None, over_s
-        n = int(closing["n_pulses"])
-        whole = closing.get("delivery") == "delivered"
+        self._pulse, self._ended_s, n = None, over_s, step.train.n_pulses
+        if closing is None:  # the gate's own deadline has passed too
+            self.machine.over(0, n, over_s)
+            return
         least, most = closing.get("delivered_min"), closing.get("delivered_max")
+        delivery = closing.get("delivery")
         self.machine.over(
-            (n if whole else 0) if least is None else int(least), n if most is None else int(most), over_s
-        )
+            (n if delivery == "delivered" else 0) if least is None else int(least),
+            (0 if delivery == "not_delivered" else n) if most is None else int(most), over_s,
+        )  # fmt: skip
 
     def _read_coil(self, now_s: float) -> None:
         if self.machine.running is not None or now_s < self._ended_s + COIL_FRESH_S:

@@ -290,7 +290,13 @@ class Machine:
             return Phase.BEFORE, None
         step = self.step
         if step is None:
-            self.ends(Ended.COMPLETE, "every train of the plan was given", 0)
+            passed = sum(g.most == 0 for g in self.given)
+            words = (
+                f"every train had its turn; {passed} were not given"
+                if passed
+                else "every train of the plan was given"
+            )
+            self.ends(Ended.COMPLETE, words, 0)
             return self.phase, Disarm(reason="every train was given")
         if self.paused:
             return Phase.PAUSED, self._disarmed(self.paused)
