@@ -64,6 +64,7 @@ def treatment(request: TreatRequest, say: Say) -> Iterator[Runner]:
     with contextlib.ExitStack() as stack:
         study = _study(request, stack)
         want, setting = _wanted(request, study, say)
+        _say_what_for(want, setting, say)
         operator = operator_of(request, setting)
         runner: Runner | None = None
         spec = bedside_for(setting)
@@ -88,6 +89,25 @@ def treatment(request: TreatRequest, say: Say) -> Iterator[Runner]:
         finally:
             if runner is not None:
                 _report(runner, say)
+
+
+def _say_what_for(want: Wanted, setting: ScriptSetting, say: Say) -> None:
+    """The session in a few lines, before anything is started."""
+    t, rig, planned = want.threshold, want.threshold.rig, sum(s.train.n_pulses for s in want.steps)
+    plan = want.plan
+    went = f", after {want.given} that were given today" if want.given else ""
+    say(
+        f"{plan.name} [{plan.plan.label}] at {want.target}: {len(want.steps)} trains of {plan.trains.pulses} pulses at "
+        f"{plan.trains.frequency_hz:g} Hz{went}, {planned} pulses, {want.steps[-1].power_pct_mso} % MSO"
+    )
+    if want.threshold_sha256:
+        say(f"motor threshold: {t.words()}")
+        return
+    taken = f'--unit {rig.unit_model} --coil "{rig.coil}" --waveform {rig.waveform} --current-direction {rig.current_direction}'
+    say(
+        f"!! no --threshold: {t.pct_mso} % MSO is ASSUMED, nobody measured it; to take one: rtloop threshold --simulate "
+        f"--participant {setting.participant} {taken}"
+    )
 
 
 def operator_of(request: TreatRequest, setting: ScriptSetting) -> Operator:

@@ -74,6 +74,8 @@ class Session(RuleBasedStateMachine):
                 self.lamp = self.lamp if self.lamp is Lamp.TRIPPED else Lamp.READY
             case Give():
                 self.gives(order)
+        if self.m.phase in (Phase.PAUSED, Phase.COOLING, Phase.AFTER, Phase.OVER):
+            assert self.lamp not in (Lamp.ARMED, Lamp.HELD)
 
     def gives(self, order: Give) -> None:
         assert self.m.end is None
@@ -277,6 +279,78 @@ def test_what_is_resumed_goes_on_with_the_next_train_and_waits_before_it() -> No
     assert [i for _, i in begun] == [3, 4]
     assert begun[0][0] == pytest.approx(26.0, abs=0.2)
     assert (m.count().planned, m.count().delivered) == (2 * PULSES, 2 * PULSES)
+
+
+def armed_at_a_pause() -> tuple[Machine, float]:
+    """A machine that has given its first train and is armed, long before the second; the instant."""
+    m = Machine(steps_of(3, 26.0), PACE)
+    m.signed()
+    m.has_begun()
+    setup = m.look(0.0, Lamp.READY)
+    assert isinstance(setup, SetUp)
+    m.is_set(setup)
+    assert isinstance(m.look(0.1, Lamp.ARMED), Give)
+    m.started(m.steps[0], 2.1)
+    m.over(PULSES, PULSES, 2.1)
+    assert m.look(3.0, Lamp.ARMED) is None
+    assert m.phase is Phase.PAUSE
+    return m, 3.0
+
+
+def test_a_pause_disarms_at_once_and_nothing_is_given_until_it_is_over() -> None:
+    m, now_s = armed_at_a_pause()
+    assert m.hear("pause") == ""
+    assert m.look(now_s, Lamp.ARMED) == Disarm(reason="the operator asked for a pause")
+    assert m.phase is Phase.PAUSED
+    for later_s in (10.0, 30.0, 100.0):  # whatever the unit says
+        assert isinstance(m.look(later_s, Lamp.ARMED), Disarm)
+        assert m.look(later_s, Lamp.READY) is None
+    assert m.hear("resume") == ""
+    assert m.look(100.0, Lamp.READY) is None
+    assert m.phase is Phase.ARM
+
+
+def test_an_end_disarms_at_once_and_nothing_is_given_afterwards() -> None:
+    for word, text in (("stop", ""), ("abort", "it hurts"), ("halt", "")):
+        m, now_s = armed_at_a_pause()
+        assert m.hear(word, text) == ""
+        assert isinstance(m.look(now_s, Lamp.ARMED), Disarm)
+        assert m.look(100.0, Lamp.READY) is None
+        assert isinstance(m.look(100.0, Lamp.ARMED), Disarm)
+        m.hear("resume")
+        m.hear("arm")
+        assert m.look(101.0, Lamp.READY) is None
+        assert m.phase is Phase.AFTER
+
+
+def test_a_unit_that_is_held_waits_and_is_disarmed_when_it_lasts() -> None:
+    m, _ = armed_at_a_pause()
+    assert m.look(28.2, Lamp.HELD) is None
+    assert isinstance(m.look(30.0, Lamp.ARMED), Give)
+    assert m.look(40.0, Lamp.HELD) is None
+    m.look(40.1, Lamp.HELD)
+    assert isinstance(m.look(40.2, Lamp.HELD), Disarm)
+    assert "held for too long" in m.paused
+
+
+def test_power_is_set_anew_at_the_end_of_a_ramp() -> None:
+    m = Machine(steps_of(3, 26.0, ramp=1), PACE)
+    m.signed()
+    first = m.look(0.0, Lamp.READY)
+    assert isinstance(first, SetUp)
+    assert (first.step.power_pct_mso, first.shape) == (30, True)
+    m.is_set(first)
+    m.look(0.1, Lamp.ARMED)
+    m.started(m.steps[0], 2.1)
+    m.over(PULSES, PULSES, 2.1)
+    second = m.look(3.0, Lamp.ARMED)
+    assert isinstance(second, SetUp)
+    assert (second.step.power_pct_mso, second.shape) == (40, False)
+    m.unset()
+    assert isinstance(m.look(3.1, Lamp.ARMED), Disarm)  # a train is set in standby
+    third = m.look(3.2, Lamp.READY)
+    assert isinstance(third, SetUp)
+    assert third.shape
 
 
 def test_trains_that_are_cut_are_not_made_up_for() -> None:
