@@ -51,7 +51,11 @@ def resolve(course: Course, arm: str, mapped: Mapped, lot: str) -> Resolution:
     Only for a map without ``faults``.
     """
     if course.if_undecided == "more" and open_pulses(mapped) is not None:
-        return Resolution(target="", rule="more", words=f"the course waits: {map_words(course, mapped)}")
+        return Resolution(
+            target="",
+            rule="more",
+            words=f"the course waits: {map_words(course, mapped)}; go on with the map, or make another, and gather it",
+        )
     if arm == Arm.CLASSIC:
         return Resolution(
             target=CLASSIC_TARGET, rule="classic arm", words=f"The classic arm gets {CLASSIC_TARGET}, whatever the map says"
