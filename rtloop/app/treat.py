@@ -43,7 +43,7 @@ def treat(request: TreatRequest, say: Say) -> Told:
         with hangup_ignored(request.window), treatment(request, say) as session:
             session.run()
     except KeyboardInterrupt:
-        if session is None:
+        if session is None or session.machine.end is None:
             raise OperatorAbort(
                 "interrupted while it was starting; every unit that was connected is disarmed and released",
                 todo="start again when ready",

@@ -13,6 +13,7 @@ from rtloop.app.treat import told
 from rtloop.app.treat_checklist import AFTER, BEFORE, checklist
 from rtloop.app.treat_today import Today, today_of
 from rtloop.errors import NotReady, ValidationProblem
+from rtloop.model import course
 from rtloop.model.course import Ended, TreatmentBegun, TreatmentGiven
 from rtloop.treat.checklist import parse_checklist
 from rtloop.treat.told import EXAMPLE, adverse_event, sensation
@@ -265,3 +266,10 @@ def test_a_study_that_cannot_be_told_of_the_end_is_said_so(tmp_path: Path) -> No
     assert failed is None
     assert t.told("treatment_given")[0]["delivered"] == 30
     assert "rtloop study gather tells it" in told(t.runner)[0]
+
+
+def test_every_kind_of_event_of_a_treatment_is_in_the_document() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text("utf-8")
+    named = [v for k, v in vars(course).items() if k.isupper() and isinstance(v, str) and v.islower()]
+    assert len(named) >= 12
+    assert [kind for kind in named if f"`{kind}`" not in text] == []

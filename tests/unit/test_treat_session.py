@@ -18,6 +18,7 @@ from rtloop.model.pulse import Purpose
 from rtloop.model.status import Lamp
 from rtloop.record.journal import read_journal
 from rtloop.record.verify import verify
+from rtloop.session.orders import Said
 
 PAUSE_S = 6.0
 
@@ -258,6 +259,30 @@ def test_the_checklist_ends_a_session_before_its_first_pulse(tmp_path: Path) -> 
     assert "the checklist speaks against a treatment today" in text
     assert "no pulse was set out to be given" in text
     wanted(request_of(tmp_path), print)  # nothing was given: another session may begin
+
+
+def test_only_the_words_that_are_shown_arm(tmp_path: Path) -> None:
+    wrong = ["confirm 123", "confirm please"]
+
+    class Mumbles(Person):
+        def heard(self, now_s: float) -> list[Said]:
+            out = super().heard(now_s)
+            for i, said in enumerate(out):
+                if said.word == "confirm" and wrong:
+                    out[i] = Said(word="confirm", args=tuple(wrong.pop().split()[1:]))
+            return out
+
+        def tell(self, kind: str, data: Any, now_s: float) -> None:
+            super().tell(kind, data, now_s)
+            if kind == "disarmed" and "not confirmed" in data["reason"]:
+                self._say(now_s, "arm")
+
+    with stepped_treatment(request_of(tmp_path), Mumbles()) as t:
+        t.runner.run()
+    assert result_of(t).delivered == 30
+    assert any("expected 'confirm', found 'confirm please'" in line for line in t.script.said)
+    assert len([d for d in t.told("arm_requested") if d["accepted"]]) == 3
+    assert len([d for d in t.told("arm_confirmed") if d["accepted"]]) == 1
 
 
 def test_a_fault_that_disarms_is_armed_anew(tmp_path: Path) -> None:
