@@ -70,26 +70,34 @@ def _given(seen: Seen, who: Participant) -> Section:
         f"adherence {share} of those that were due. {a.delivered} of {a.planned} pulses certainly delivered, {a.uncertain} "
         "uncertain (they count as given)."
     ]  # fmt: skip
+    words += [
+        f"Outside of the course: {s.session_id} on {s.day} at {s.runs[0].target}, {s.given_most} pulses count as given."
+        for s in calendar.given
+        if course.visit(s.visit) is None
+    ]
     words += [f"Look into: {f}." for f in findings(course, calendar)]
     table = Grid(
         head=("No.", "Window", "Given on", "Planned", "Delivered", "Uncertain", "Not given", "Trains", "% RMT", "% MSO",
               "Threshold", "Ended"),
         rows=tuple(_visit(seen, who, v.number) for v in course.visits), numbers=frozenset(range(3, 11)), small=True,
     )  # fmt: skip
-    bars = [_bar(v.number, sessions.get(v.number)) for v in course.visits]
-    figures = ((dose_figure(bars), "Pulses planned and given in each treatment."),) if sessions else ()
+    bars = [_bar(v.number, [s for s in calendar.given if s.visit == v.number]) for v in course.visits]
+    figures = (
+        ((dose_figure(bars), "Pulses planned and given in each treatment."),)
+        if any(b.planned for b in bars)
+        else ()
+    )
     return Section(
         title="Planned and given", words=tuple(words), figures=figures, tables=(table,),
         notes=("Pulses; planned = delivered + uncertain + not given. Uncertain: nobody knows whether they were given.",),
     )  # fmt: skip
 
 
-def _bar(visit: int, session: Session | None) -> Bar:
-    if session is None:
-        return Bar(label=str(visit), planned=0, delivered=0, uncertain=0)
+def _bar(visit: int, sessions: Sequence[Session]) -> Bar:
     return Bar(
-        label=str(visit), planned=session.planned, delivered=session.delivered, uncertain=session.uncertain
-    )
+        label=str(visit), planned=sum(s.planned for s in sessions), delivered=sum(s.delivered for s in sessions),
+        uncertain=sum(s.uncertain for s in sessions),
+    )  # fmt: skip
 
 
 def _state(who: Participant, visit: int) -> str:

@@ -213,3 +213,16 @@ def test_a_plan_of_the_library_is_told_with_its_trains_and_a_changed_one_is_not(
         known = dict(rows(section(course_report(study, code, by=OP), "Items of a report")))
         assert f"treat-10hz-4s, SHA-256 {sha256}" in known["Procedure: plan of treatment"]
         assert words in known["Procedure: plan of treatment"]
+
+
+def test_what_was_given_outside_of_the_course_or_twice_is_not_left_out(study: Study) -> None:
+    study.write(given(begun("P002", 0, WEEK_3, session_id="extra", run_id="x")), by=OP)
+    for run_id in ("y", "z"):
+        study.write(given(begun("P003", 1, WEEK_3, session_id=f"s-{run_id}", run_id=run_id)), by=OP)
+    extra = section(course_report(study, "P002", by=OP), "Planned and given")
+    assert extra is not None
+    assert "Outside of the course: extra on 2026-12-14 at M1, 3000 pulses count as given." in extra.words
+    twice = section(course_report(study, "P003", by=OP), "Planned and given")
+    assert rows(twice)[0][3:5] == ("6000", "6000")
+    assert twice is not None
+    assert any("more than one session" in w for w in twice.words)
