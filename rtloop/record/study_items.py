@@ -8,6 +8,7 @@ from typing import Any
 from rtloop import __version__
 from rtloop.record.document import ABSENT, Document, Grid, Section
 from rtloop.record.report import MODE_WORDS
+from rtloop.study.fields import Role
 from rtloop.study.reported import Seen
 
 UNKNOWN = "not held by this study's store: tell it yourself"
@@ -35,6 +36,10 @@ def head_of(seen: Seen, *, title: str, facts: Mapping[str, str], sections: tuple
     if first.blinded and seen.sees("allocation", sealed=True):
         warnings.append(
             "Unblinded: this report shows arms and scores. It is as secret as the folder sealed; who made it is kept in the log."
+        )
+    elif role is Role.UNBLINDED:
+        warnings.append(
+            f"The sealed part of this study cannot be read here ({study.no_seal}): arms and scores are left out."
         )
     elif first.blinded:
         warnings.append(

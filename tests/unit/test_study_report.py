@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -226,3 +227,14 @@ def test_what_was_given_outside_of_the_course_or_twice_is_not_left_out(study: St
     assert rows(twice)[0][3:5] == ("6000", "6000")
     assert twice is not None
     assert any("more than one session" in w for w in twice.words)
+
+
+def test_without_the_sealed_folder_a_report_says_what_lacks(study: Study) -> None:
+    shutil.rmtree(study.folder / "sealed")
+    with Study.open(study.folder, clock=at(WEEK_3)) as here:
+        made = course_report(here, "P001", by=STAT)
+    assert made.warnings == (
+        "The sealed part of this study cannot be read here (the folder sealed is not there): arms and scores are left out.",
+    )
+    assert "Arm" not in made.facts
+    assert section(made, "M1 over time") is None
