@@ -122,7 +122,7 @@ class Calibration:
 
     def wants(self, now_s: float) -> bool:
         """Whether it is time for a look."""
-        return now_s >= self._next_s
+        return now_s >= self._next_s - 1e-9
 
     def take(self, reading: Reading, now_s: float) -> None:
         """One look."""
