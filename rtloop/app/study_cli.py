@@ -276,6 +276,29 @@ def report(
 
 
 @app.command()
+def calendar(
+    folder: Folder, by: By, out: Annotated[Path, typer.Argument(help="A new file, such as trial.ics.")],
+    code: Annotated[str | None, typer.Option("--participant", help="Of this participant; else of all.")] = None,
+    json_: Json = False,
+) -> None:  # fmt: skip
+    """What is open, with its days, as a file for other calendars (.ics): codes only."""
+    from rtloop.record.document import write_new
+    from rtloop.study.ics import ics
+    from rtloop.study.shown import sight_of
+
+    with opened(folder) as study:
+        see = sight_of(study, by)
+        codes = sorted(study.state.participants) if code is None else [code]
+        for one in codes:
+            next_of(study, one, by)  # refuses who is not enrolled
+        people = [(c, study.state.participants[c].calendar) for c in codes]
+        text = ics(study.state.study.name if study.state.study else "", people, study.course, today=study.today,
+                   utc=study.clock.utc(), outcomes=see.sees("outcome"))  # fmt: skip
+        write_new(out, text)
+        tell_and_exit(str(out), {"file": str(out)}, json_)
+
+
+@app.command()
 def gather(
     folder: Folder, by: By,
     data_dir: Annotated[Path, typer.Option("--data-dir", help="Where the session folders are.")], json_: Json = False,

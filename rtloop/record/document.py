@@ -63,19 +63,23 @@ def render(document: Document) -> str:
 
 
 def write(path: Path, document: Document) -> None:
+    """Render it into a new file; as ``write_new``."""
+    write_new(path, render(document))
+
+
+def write_new(path: Path, text: str) -> None:
     """Write a new file (mode 0600), durable. ValidationProblem where one is, IntegrityProblem where it cannot be written."""
-    text = render(document).encode("utf-8")
     try:
         fd = create_append_only(path)
     except FileExistsError:
         raise ValidationProblem(
-            f"the report cannot go into {path}", expected="a name that is new", found="a file is there",
+            f"nothing can be written into {path}", expected="a name that is new", found="a file is there",
             todo="name another file: nothing is written over",
         ) from None  # fmt: skip
     except OSError as err:
         raise _cannot(path, err) from err
     try:
-        write_all(fd, text)
+        write_all(fd, text.encode("utf-8"))
         sync_data(fd)
     except OSError as err:
         raise _cannot(path, err) from err
@@ -85,6 +89,6 @@ def write(path: Path, document: Document) -> None:
 
 def _cannot(path: Path, err: OSError) -> IntegrityProblem:
     return IntegrityProblem(
-        f"the report {path} cannot be written", expected="a writable folder with space", found=str(err),
+        f"{path} cannot be written", expected="a writable folder with space", found=str(err),
         todo="check rights and free space, then make it again",
     )  # fmt: skip

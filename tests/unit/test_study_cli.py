@@ -183,6 +183,10 @@ def test_reports_and_a_target_from_a_map(run: Run, tmp_path: Path) -> None:
     assert run("report", "--out", str(page), by="Ada").out == f"{page}\n"
     assert "Blinded study: what the role assessor may not read" in page.read_text("utf-8")
     assert "a file is there" in run("report", "--out", str(page), code=3).err
+    days = tmp_path / "days.ics"
+    run("calendar", str(days), by="Ola")
+    assert "SUMMARY:P001: treatment 1\r\n" in days.read_bytes().decode()
+    assert "a file is there" in run("calendar", str(days), code=3).err
     told = run("report", "P001", "--out", str(tmp_path / "P001.html"), "--json", by="Ola").data
     assert told == {
         "file": str(tmp_path / "P001.html"),

@@ -17,6 +17,7 @@ from rtloop.record.document import render
 from rtloop.record.study_report import study_report
 from rtloop.study.export import MEANING, export
 from rtloop.study.fields import Role
+from rtloop.study.ics import ics
 from rtloop.study.log import OPEN_KINDS, SEALED_KINDS, TREATMENTS
 from rtloop.study.records import ListMade, Mapped, OutcomeTaken, Probed
 from rtloop.study.roles import ALL, HIDDEN, may_write, readable, tables
@@ -60,6 +61,8 @@ def everything(study: Study, by: str, out: Path) -> str:
     parts += [repr(open_), repr(sealed)]
     parts.append(audit_words(study.problems(), study.heads, *open_["entry"]))
     parts += [f"{f.name}\n{f.read_text()}" for f in export(study, out, by=by)]
+    days = [(c, study.state.participants[c].calendar) for c in CODES]
+    parts.append(ics("trial", days, study.course, today=study.today, utc=study.clock.utc(), outcomes=True))
     if study.role_of(by) is not Role.UNBLINDED:
         parts += [render(made) for made in (course_report(study, "P001", by=by), study_report(study, by=by))]
     for code in CODES:
