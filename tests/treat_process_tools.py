@@ -130,9 +130,12 @@ class Treatment:
                 self.type(ANSWERS[question])
             elif "sign NAME" in line and line.startswith("->"):
                 self.type("sign Ola Test")
+            elif line.startswith("-> arm for"):
+                self.type("arm")
             elif line.startswith(
-                ("-> arm for", "   not armed", "!! the engine was late", "!! no EEG sample")
-            ):
+                "   not armed"
+            ):  # a hold or a fault of a busy computer: a person would ask again
+                time.sleep(0.5)
                 self.type("arm")
             elif line.startswith("-> to arm"):
                 self.type(line.rsplit(": ", 1)[1])

@@ -257,17 +257,17 @@ class Machine:
         self._lamp = lamp
         if lamp is Lamp.TRIPPED:
             self.ends(Ended.TRIPPED, "tripped", 5)
-        if self._orders:
-            said = self._orders.pop(0)
-            # what was said before something else came answers nothing any more
-            return said if self.phase is Phase.ARM and self.end is None and not self.paused else None
         phase, order = self._next(now_s, earliest_s)
+        if (
+            phase is not Phase.ARM or order is not None
+        ):  # what was said before something else came answers nothing any more
+            self._orders.clear()
         if phase is not self.phase or math.isnan(self._since_s):
             self.phase, self._since_s = phase, now_s
         elif now_s > self.deadline_s():
             self._late()
             return None
-        return order
+        return self._orders.pop(0) if self._orders else order
 
     def _late(self) -> None:
         if self.phase is Phase.AFTER:
@@ -322,7 +322,7 @@ class Machine:
             return Phase.PAUSE, None
         if self.gated and not self.is_open(now_s):
             return Phase.GATE, None
-        return self.phase, Give(step=step)
+        return (Phase.GATE if self.gated else Phase.PAUSE), Give(step=step)
 
     def _disarmed(self, reason: str) -> Disarm | None:
         return Disarm(reason=reason) if self.armed else None

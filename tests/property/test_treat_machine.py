@@ -65,8 +65,11 @@ class Session(RuleBasedStateMachine):
                 self.m.has_begun()
             case AskToArm():
                 assert self.m.begun
+                assert self.lamp in (Lamp.READY, Lamp.SAFE)
+                assert self.m.running is None
                 self.asked = True
             case ConfirmArm():
+                assert self.m.running is None
                 if self.asked and self.lamp is Lamp.READY:
                     self.lamp, self.armed_s = Lamp.ARMED, self.now_s
                 self.asked = False
@@ -308,6 +311,27 @@ def test_a_pause_disarms_at_once_and_nothing_is_given_until_it_is_over() -> None
     assert m.hear("resume") == ""
     assert m.look(100.0, Lamp.READY) is None
     assert m.phase is Phase.ARM
+
+
+def test_a_word_of_arming_that_comes_late_answers_nothing() -> None:
+    m = Machine(steps_of(3, 26.0), PACE)
+    m.signed()
+    setup = m.look(0.0, Lamp.READY)
+    assert isinstance(setup, SetUp)
+    m.is_set(setup)
+    m.look(0.1, Lamp.READY)
+    assert m.phase is Phase.ARM
+    for word in ("arm", "confirm", "arm"):
+        assert m.hear(word) == ""
+    assert isinstance(m.look(0.2, Lamp.READY), Begin)
+    m.has_begun()
+    assert isinstance(m.look(0.3, Lamp.READY), AskToArm)
+    assert isinstance(m.look(0.4, Lamp.READY), ConfirmArm)
+    assert isinstance(m.look(0.5, Lamp.ARMED), Give)  # not the second "arm"
+    m.started(m.steps[0], 2.5)
+    assert m.look(0.6, Lamp.ARMED) is None
+    assert m.phase is Phase.TRAIN
+    assert "nothing is to be armed now (train)" in m.hear("arm")
 
 
 def test_an_end_disarms_at_once_and_nothing_is_given_afterwards() -> None:
