@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 #: fewer participants in an arm give a number that says nothing [A]
 LEAST = 5
@@ -114,6 +115,7 @@ def share_interval(k: int, n: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / (1 + z2 / n)), min(1.0, (middle + half) / (1 + z2 / n))
 
 
+@cache
 def t_quantile(p: float, free: float) -> float:
     """Quantile of Student's t for .5 < p < 1, by bisection of its distribution function."""
     low, high = 0.0, 1.0
