@@ -362,13 +362,18 @@ class Runner:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _at_end(self) -> None:
-        """Everything is settled: what was given is counted, whatever ended it."""
-        for kind, data in self.tms.news():
-            if words := self.books.heard(kind, data):
-                self._say(words)
-        with contextlib.suppress(RtloopError):
+        """Everything is settled: what was given is counted, whatever ended it. The last record comes in any case."""
+        try:
+            for kind, data in self.tms.news():
+                if words := self.books.heard(kind, data):
+                    self._say(words)
             self._train_over()
-        self.books.given(self.tms, self.machine)
+            self.books.given(self.tms, self.machine)
+        except Exception as err:
+            words = f"what was given could not be written down: {type(err).__name__}: {err}; it is counted from the journal"
+            self._say(f"!! {words}")
+            with contextlib.suppress(RtloopError):
+                self.tms.tell(kinds.NOTE_WRITTEN, words=words[:NOTE_MAX], by="engine")
 
     def _last_words(self, words: str, clean: bool) -> tuple[str, bool]:
         end = self.machine.end

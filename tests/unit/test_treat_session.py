@@ -328,6 +328,28 @@ def test_ctrl_c_is_counted_too(tmp_path: Path) -> None:
     assert not t.script.armed
 
 
+def test_what_cannot_be_written_down_at_the_end_is_said_and_the_last_record_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("no count")
+
+    monkeypatch.setattr("rtloop.app.treat_given.counted", fails)
+    with (
+        stepped_treatment(request_of(tmp_path), Person((*in_pause(2), "stop"))) as t,
+        pytest.raises(ValueError, match="no count"),
+    ):
+        t.runner.run()
+    assert t.told("treatment_given") == []
+    assert t.told("session_ended")
+    assert any("could not be written down: ValueError: no count" in line for line in t.script.said)
+    monkeypatch.undo()
+    read = read_journal(t.script.folder.journal)
+    found = treatment_of(read.events, head_hash=read.head_hash)
+    assert found is not None
+    assert (found.ended, found.delivered, found.refused) == (Ended.CRASHED, 10, 20)
+
+
 def test_a_hot_coil_is_waited_for_and_no_train_begins_meanwhile(tmp_path: Path) -> None:
     done: list[float] = []
 
