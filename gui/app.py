@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 
 from gui.desk import Desk, Form
 from gui.looks import FAMILY, font
-from gui.place import Parts
+from gui.place import OF_TREATMENT, Parts
 from gui.window import Window
 
 
@@ -142,9 +142,14 @@ def make_screen(name: str, window: Window, desk: Desk, form: Form) -> Any:
         settings.theme_chosen.connect(window.choose_theme)
         settings.scale_chosen.connect(window.choose_scale)
         return settings
-    from gui.screens.session import SessionScreen
+    if name in OF_TREATMENT.values():
+        from gui.screens.treatment import TreatmentScreen
 
-    session = SessionScreen(theme, window, review=name == "reviewed")
+        session: Any = TreatmentScreen(theme, window, review=name == OF_TREATMENT["reviewed"])
+    else:
+        from gui.screens.session import SessionScreen
+
+        session = SessionScreen(theme, window, review=name == "reviewed")
     session.said.connect(window.say)
     session.chosen.connect(lambda what: window.choose(**what))
     session.wanted.connect(window.want)

@@ -12,7 +12,7 @@ FROZEN_S = 1.0
 STARTING_S = 20.0
 #: from the confirmed second step to the unit's own "armed"
 ARMING_S = 3.0
-KINDS = {"map": "Mapping", "probe": "Probe", "watch": "Listen-only"}
+KINDS = {"map": "Mapping", "probe": "Probe", "watch": "Listen-only", "treat": "Treatment"}
 
 
 def listens(view: View) -> bool:

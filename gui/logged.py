@@ -46,6 +46,25 @@ def _logged(h: Mapping[str, Any]) -> Line:
         case "session_ended":
             words = f"the session ended: {h.get('words', '')}"
             tone = Tone.GOOD if h.get("clean") else Tone.ATTENTION
+        case "treatment_paused" | "treatment_resumed":
+            words = f"{h['kind'].removeprefix('treatment_')} by the {h.get('by')}: {h.get('words', '')}"
+            tone = Tone.ATTENTION if h["kind"] == "treatment_paused" else tone
+        case "train_given":
+            words, tone = _train(h), tone if h.get("ok", True) else Tone.BAD
+        case "train_refused":
+            words, tone = (
+                f"train {h.get('train')} was not given: {' | '.join(listed(h.get('words')))}",
+                Tone.ATTENTION,
+            )
+        case "checklist_signed":
+            words = f"{h.get('title')}: signed by {h.get('signed_by')}"
+            tone = tone if h.get("eligible", True) else Tone.ATTENTION
+        case "sensation_told" | "adverse_event_told":
+            what = "sensation" if h["kind"] == "sensation_told" else "ADVERSE EVENT"
+            words, tone = (
+                f"{what}: {h.get('what')} ({h.get('severity') or 'no severity said'})",
+                Tone.ATTENTION,
+            )
         case "hold_lasts":
             words, tone = f"{h.get('words', '')}; {h.get('todo', '')}", Tone.ATTENTION
         case "note_written" if h.get("by") == "operator":
@@ -53,6 +72,13 @@ def _logged(h: Mapping[str, Any]) -> Line:
         case _:
             words = " ".join(listed(h.get("words") or h["kind"].replace("_", " ")))
     return Line(text=f"{str(h.get('utc', ''))[11:19]}  {words}", tone=tone)
+
+
+def _train(h: Mapping[str, Any]) -> str:
+    least, most = h.get("delivered_min"), h.get("delivered_max")
+    given = f"{most}" if least == most else f"{least} to {most}"
+    said = "" if h.get("ok", True) else f": {h.get('words')}"
+    return f"train {h.get('train')} at {h.get('power_pct_mso')} % MSO: {given} of {h.get('planned')} pulses given{said}"
 
 
 def listed(words: Any) -> list[str]:

@@ -20,6 +20,14 @@ WORDS = {
     "reconnect": ("Open the stream again", "Ctrl+R"),
     SEAT: ("Take the seat", "Ctrl+K"),
 }  # fmt: skip
+#: of a treatment besides: answers of its checklists, and what is told in words
+TREAT_WORDS = {
+    "yes": ("Yes", "F2"), "no": ("No", "F3"), "none": ("None", "F2"), "mild": ("Mild", "F3"), "moderate": ("Moderate", "F4"),
+    "severe": ("Severe", "F9"), "back": ("One back", "F7"), "sign": ("Sign", "F8"), "sensation": ("Sensation …", "Ctrl+T"),
+    "adverse": ("Adverse event …", "Ctrl+Shift+T"), "abort": ("Abort …", "Ctrl+Shift+A"),
+}  # fmt: skip
+#: block of every phase of a treatment
+TREATMENT = "treatment"
 BASE = {fault.value: row.words for fault, row in FAULTS.items()}
 TODO = {fault.value: row.todo for fault, row in FAULTS.items()}
 
@@ -66,6 +74,8 @@ def trouble(name: str, words: str, todo: str) -> str:
 
 def question(phase: str, target: str, block: str, power_pct_mso: int | None, engines: str) -> tuple[str, str]:
     """(what is asked, what is pressed to answer) of a phase; of an unknown one what the engine says."""
+    if block == TREATMENT:
+        return _treating(phase, engines)
     match phase:
         case "place" | "place_control":
             return capital(engines), f"when it is there, {called('placed')}"
@@ -81,6 +91,15 @@ def question(phase: str, target: str, block: str, power_pct_mso: int | None, eng
         case "paused":
             return capital(engines), f"{called('resume')} or {called('skip')}"
     return engines, ""
+
+
+def _treating(phase: str, engines: str) -> tuple[str, str]:
+    match phase:
+        case "arm":
+            return capital(engines), f"{called('arm')}, then {called('confirm')}"
+        case "paused":
+            return capital(engines), f"{called('resume')}, then arm again; or {called('stop')}"
+    return capital(engines), ""
 
 
 def capital(words: str) -> str:

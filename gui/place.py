@@ -11,19 +11,33 @@ from gui.desk import Desk
 from gui.shown import Session, Status
 from gui.told import Told
 
+#: name of a session's screen -> of the one that shows it where it is a treatment
+OF_TREATMENT = {"session": "treatment", "reviewed": "reviewed_treatment"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What the window is put together from; ``gui.app`` gives the real ones, a test may give others.
 
     ``join(folder, attach, pages)`` -> gui.live.LiveSession; ``shown(view, live, choice)`` -> gui.shown.Session;
-    ``screen(name)``: a widget as gui.screens describes (``start``, ``session``, ``review``, ``reviewed``, ``settings``).
+    ``screen(name)``: a widget as gui.screens describes (``start``, ``session``, ``review``, ``reviewed``, ``settings``, and
+    those of ``OF_TREATMENT``).
     """
 
     join: Callable[[Path, bool, Path | None], Any]
     shown: Callable[[Any, Any, Any], Session]
     choice: Callable[[str], Any]
     screen: Callable[[str, Any], Any]
+
+
+def kind_of(name: str, place: Place | None) -> str:
+    """The screen for what is looked at: of a treatment its own."""
+    return OF_TREATMENT.get(name, name) if place is not None and place.treats else name
+
+
+def plain_of(name: str) -> str:
+    """Where one is, whatever kind of session is looked at."""
+    return next((plain for plain, treats in OF_TREATMENT.items() if treats == name), name)
 
 
 class Place:
@@ -40,6 +54,11 @@ class Place:
         """Whether nothing runs there any more: it ended, or its engine is gone."""
         gone = self.numbers is not None and self.numbers.board_seen and not self.numbers.engine_lives
         return self.shown is not None and (self.shown.ended or gone)
+
+    @property
+    def treats(self) -> bool:
+        """Whether it is known to be a treatment."""
+        return self.shown is not None and self.shown.treatment is not None
 
     def lock(self, desk: Desk, words: str) -> str:
         """After an emergency: lock the participant, in words; the session's journal gets them where its engine still hears."""

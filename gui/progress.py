@@ -167,11 +167,13 @@ def _counts(p: Mapping[str, Any]) -> bool:
 
 
 @kept_each
-def _charge(pulse_id: int, p: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(UTC day, target) of a pulse that counts for the dose; None of any other."""
+def _charge(pulse_id: int, p: Mapping[str, Any]) -> tuple[tuple[str, str], int] | None:
+    """(UTC day, target) of what counts for the dose, and how many pulses (of a train what may have been given); None: nothing."""
     if not (_counts(p) or (pulse_id < 0 and "outcome" not in p)):
         return None
-    return str(p.get("day") or ""), str(p.get("target") or "")
+    most = p.get("delivered_max")
+    n = int(p.get("n_pulses") or 1) if most is None else int(most)
+    return (str(p.get("day") or ""), str(p.get("target") or "")), n
 
 
 @kept
@@ -179,7 +181,9 @@ def _dose(started: Mapping[str, Any], pulses: Pulses, target: str) -> tuple[Fact
     if started.get("kind") == "watch" or started.get("mode") == "LISTEN":
         return (Fact(name="dose", value="not counted: no unit is connected", tone=Tone.OFF,
                      meaning="pulses of another stimulator are heard, not commanded"),)  # fmt: skip
-    charges = Counter(c for c in _charge(pulses) if c is not None)
+    charges: Counter[tuple[str, str]] = Counter()
+    for where, n_pulses in (c for c in _charge(pulses) if c is not None):
+        charges[where] += n_pulses
     before = started.get("dose_before") or {}
     today = max([*(day for day, _ in charges), str(before.get("day_utc", ""))])
     n = charges.total()

@@ -277,11 +277,32 @@ class LatencyRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Treatment:
+    """What only a treatment's screen shows.
+
+    ``share``: of the pause that is over (or of the train that is given), 0 to 1; None: neither is under way. ``field``: what
+    the field beside the question is for ("words", "name"; "": there is none), ``name``: what stands in it first.
+    ``why_not_tell``: why no sensation and no event can be told now; empty: it can.
+    """
+
+    headline: Line
+    clock: Line
+    share: float | None
+    facts: tuple[Fact, ...]
+    setting: tuple[Fact, ...]  # what is given, where, from which threshold
+    trains: tuple[Line, ...]  # those that were begun, oldest first
+    told: tuple[Line, ...]  # sensations and adverse events, oldest first
+    field: str = ""
+    name: str = ""
+    why_not_tell: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
-    """Everything on the mapping, probe, listen-only and review screens."""
+    """Everything on the mapping, probe, listen-only, treatment and review screens."""
 
     title: str  # "Mapping · P017 · map-200"
-    kind: str  # map, probe, watch
+    kind: str  # map, probe, watch, treat
     banner: Line  # SIMULATED / BENCH / HUMAN / LISTEN / REVIEW
     status: Status
     stop: Stop
@@ -307,6 +328,7 @@ class Session:
         Line, ...
     ] = ()  # the lights of the block that is looked at, the worst first, and the held channels
     beside: Beside = field(default_factory=Beside)
+    treatment: Treatment | None = None  # None: another kind of session
 
 
 @dataclass(frozen=True, kw_only=True)

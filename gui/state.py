@@ -22,6 +22,7 @@ from gui.logged import log_shown
 from gui.progress import progress_shown
 from gui.scores import head_shown, scores_shown
 from gui.shown import Session, Tick, Tone
+from gui.treating import asks_for_treatment, treat_always, treat_progress, treat_question, treatment_shown
 from gui.trials import evoked_shown, judged_trial, trial_shown, trials_shown
 from gui.words import status_shown, stop_shown
 from rtloop.model.estimate import POOLED
@@ -41,18 +42,22 @@ class Choice:
 def session_shown(view: View, live: Live, choice: Choice) -> Session:
     """Everything on the mapping, probe, listen-only and review screens."""
     evoked = evoked_shown(view, choice.block)
+    treats, progress = view.treatment is not None, progress_shown(view, live)
+    if treats:
+        progress = treat_progress(progress, view)
     return Session(
         title=title(view), kind=str(view.started.get("kind", "map")), banner=banner(view, live),
         status=status_shown(view, live), stop=stop_shown(view, live), unit=unit_shown(view, live),
         stream=stream_shown(view, live),
-        question=question_shown(view, live), always=always_shown(view, live),
+        question=treat_question(view, live) if asks_for_treatment(view, live) else question_shown(view, live),
+        always=treat_always(view, live) if treats else always_shown(view, live),
         trial=trial_shown(view, live, choice.trial_id), trials=trials_shown(view.pulses, view.started), evoked=evoked,
         early=early_shown(view, live), scores=scores_shown(view, choice.band, choice.role),
-        head=head_shown(view, live, choice.block, choice.band, choice.role), progress=progress_shown(view, live),
+        head=head_shown(view, live, choice.block, choice.band, choice.role), progress=progress,
         pulses=pulses_shown(view), latency=latency_shown(view), log=log_shown(view.history),
         preflight=_preflight(view.preflight), seat=seat_line(view, live), ended=view.ended is not None,
         report=live.report, quality=quality_shown(view, evoked.block, judged_trial(view.pulses, view.started, choice.trial_id)),
-        beside=beside_shown(view, evoked.block, choice.role),
+        beside=beside_shown(view, evoked.block, choice.role), treatment=treatment_shown(view, live),
     )  # fmt: skip
 
 

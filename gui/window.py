@@ -20,7 +20,7 @@ from gui.frame import Lamp, StatusLine, StopPlace, Stripe
 from gui.keys import EscapeFirst
 from gui.looks import font, palette
 from gui.nav import NAMES, NavBar
-from gui.place import Parts, Place
+from gui.place import OF_TREATMENT, Parts, Place, kind_of, plain_of
 from gui.sheets import CloseSheet, EmergencySheet
 from gui.shown import Line, Session, Status, Tone
 from gui.tempo import Tempo, timer
@@ -104,7 +104,8 @@ class Window(QWidget):
         self.resize(*(self.memory.size if all(self.memory.size) else (1600, 900)))
 
     def screen(self, name: str) -> Any:
-        """The screen of this name, made when first needed."""
+        """The screen of this name, made when first needed; of a treatment its own."""
+        name = kind_of(name, {"session": self.live, "reviewed": self.reviewed}.get(name))
         if name not in self._screens:
             screen = self.parts.screen(name, self)
             self._screens[name] = screen
@@ -164,7 +165,7 @@ class Window(QWidget):
     def here(self) -> str:
         """Name of the screen that is shown."""
         current = self.stack.currentWidget()
-        return next((name for name, screen in self._screens.items() if screen is current), "")
+        return plain_of(next((name for name, screen in self._screens.items() if screen is current), ""))
 
     def why_not(self, name: str) -> str:
         """Why a screen cannot be shown now; empty when it can."""
@@ -193,7 +194,7 @@ class Window(QWidget):
 
     def join(self, folder: Path) -> None:
         """Open a running (or just ended) session in this window."""
-        screen = self.screen("session")  # made before the seat is taken: it takes a second
+        self.screen("session")  # made before the seat is taken: it takes a second
         try:
             source = self.parts.join(folder, True, None)
         except RtloopError as err:
@@ -203,7 +204,8 @@ class Window(QWidget):
             self.live.source.close()
         self.live = Place(source, self.parts.choice(self.role), folder)
         self._stopped_words, self._pending = "", None
-        screen.restart()
+        for name in self._screens.keys() & {"session", OF_TREATMENT["session"]}:
+            self._screens[name].restart()
         self.tick()
         self.go("session")
 
@@ -225,8 +227,7 @@ class Window(QWidget):
         if self.reviewed is not None:
             self.reviewed.source.close()
         self.reviewed = Place(source, self.parts.choice(self.role), opened.folder)
-        screen = self.screen("reviewed")
-        screen.restart()
+        self.screen("reviewed").restart()
         self.go("reviewed")
         self.tick()
 
@@ -293,7 +294,8 @@ class Window(QWidget):
             if place is not None and (name == "session" or self.here == name):
                 place.look(self.parts.shown, self._own)
                 if self.here == name and place.shown is not None:
-                    self.screen(name).show_it(place.shown, place.source, place.numbers)
+                    self.stack.setCurrentWidget(screen := self.screen(name))  # its kind may be known only now
+                    screen.show_it(place.shown, place.source, place.numbers)
         for name, screen in list(self._screens.items()):  # a tick may make another
             if name in ("start", "review", "settings") and (self.here == name or int(now_s * 30) % 3 == 0):
                 screen.tick()

@@ -282,6 +282,8 @@ def _going_on(view: View, live: Live) -> _Item:
         return 10, Tone.GOOD if live.stream_ok else Tone.PLAIN, f"{view.asking}{counts}", ""
     if view.asking:
         what, todo = asked(view)
+        if view.treatment is not None and not view.options:  # nothing is asked: the session goes by itself
+            return 10, Tone.GOOD if view.lamp == "ARMED" else Tone.PLAIN, what, ""
         return 9, Tone.ATTENTION, what, capital(todo)
     t = view.targets.get(view.target if view.phase == "run" else f"{view.target}/{view.phase}")
     counts = "" if t is None else f": {t.n_accepted} accepted, {t.n_rejected} rejected"
