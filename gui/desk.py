@@ -41,7 +41,7 @@ class Job(Protocol):
 class Form:
     """The fields of the start screen; what is empty or None is left to the site file and to the defaults."""
 
-    kind: str = "map"  # map, probe, watch
+    kind: str = "map"  # map, probe, watch, treat
     plan: str = ""  # a name of the library or a path
     participant: str = ""
     mode: str = ""  # SIMULATED, BENCH, HUMAN
@@ -59,6 +59,12 @@ class Form:
     background: str = ""
     faults: str = ""
     waivers: str = ""  # path of a file of signed waivers; not of a session that only listens
+    # of a treatment only
+    target: str = ""  # "": the plan's only one, or the study's
+    threshold: str = ""  # path of the file that rtloop threshold wrote
+    by: str = ""  # who treats
+    study: str = ""  # path of the study's folder: then its calendar says which visit, plan and target
+    resume: bool = False  # give what is left of today's interrupted treatment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +107,7 @@ class Rehearsed:
 
     words: tuple[Line, ...] = ()
     problems: tuple[str, ...] = ()
-    kind: str = ""  # map, probe or watch
+    kind: str = ""  # map, probe, watch or treat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +156,12 @@ class Desk(Protocol):
 
     def check(self, plan: str, waivers: str = "") -> Job:
         """Rehearse a plan, with the waivers signed for it (a path); result ``Rehearsed``."""
+
+    def check_treatment(self, form: Form) -> Job:
+        """Rehearse a treatment plan at its target, with the threshold of its file; result ``Rehearsed``."""
+
+    def thresholds(self, form: Form) -> tuple[tuple[str, str], ...]:
+        """(path, words) of the participant's motor thresholds in the data folder, newest first."""
 
     def start(self, form: Form) -> Started:
         """Start an engine in a session of its own (it outlives the window)."""

@@ -10,15 +10,21 @@ from typing import Any
 
 from gui.desk import Devices, Exit, Form, Rehearsed
 from gui.shown import Button, Line, Start, Status, Tick, Tone
+from rtloop.model.course import is_code
 
-KINDS = {"map": "Mapping", "probe": "Probe M1", "watch": "Listen only"}
+KINDS = {"map": "Mapping", "probe": "Probe M1", "watch": "Listen only", "treat": "Treatment"}
 #: first choice of plan, of the simulated bedside and of the real one
-PLANS = {"map": ("bedside", "map-200"), "probe": ("probe-m1-quick", "probe-m1"), "watch": ("watch", "watch")}
+PLANS = {"map": ("bedside", "map-200"), "probe": ("probe-m1-quick", "probe-m1"), "watch": ("watch", "watch"),
+         "treat": ("treat-quick", "treat-10hz-4s")}  # fmt: skip
 HUMAN_NOT = (
     "Mode HUMAN is started from a terminal, not from this window: rtloop map --mode human --plan PLAN --participant CODE "
-    "(M1 alone: rtloop probe). It needs a commissioning record of this unit, this software and this site: "
+    "(M1 alone: rtloop probe; a treatment: rtloop treat). It needs a commissioning record of unit, software and site: "
     'rtloop commission --by "YOUR NAME" makes one, rtloop doctor says whether it covers. '
     "Here: BENCH with the coil on a phantom, or listen only beside any stimulator."
+)
+OF_THE_STUDY = (
+    "the study's calendar and allocation say which visit, plan and target; the session rehearses them, and where it may not "
+    "begin it says every reason here"
 )
 _CODE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")
 #: what an engine does one after the other, by its events
@@ -119,6 +125,7 @@ def problems_of(form: Form, known: Known) -> tuple[str, ...]:
         for name, path in _files(form)
         if not Path(path).expanduser().is_file()
     ]
+    out += _treatment_problems(form) if form.kind == "treat" else []
     out += _plan_problems(form, known)
     if known.devices_error:
         out.append(known.devices_error)
@@ -132,13 +139,31 @@ def problems_of(form: Form, known: Known) -> tuple[str, ...]:
 
 
 def _files(form: Form) -> list[tuple[str, str]]:
-    files = [] if form.kind == "watch" else [("Waivers", form.waivers)]
-    if form.simulate:
+    files = [] if form.kind == "watch" else [("Waivers", form.waivers), ("Threshold", form.threshold)]
+    if form.simulate and form.kind != "treat":
         files += [("Background", form.background), ("Faults", "" if form.kind == "watch" else form.faults)]
     return [(name, path) for name, path in files if path]
 
 
+def _treatment_problems(form: Form) -> list[str]:
+    """What a treatment lacks before it is even rehearsed."""
+    out = []
+    if form.participant and _CODE.match(form.participant) and not is_code(form.participant):
+        out.append("Participant: a treatment wants a code of letters and digits such as P017.")
+    if form.study and not Path(form.study).expanduser().is_dir():
+        out.append(f"Study: there is no folder {form.study}")
+    if not form.by and (form.study or not form.simulate):
+        out.append("Treated by: who treats, and signs the checklists?")
+    if form.study and not form.participant:
+        out.append("Participant: the study wants to know whose visit it is.")
+    if not form.threshold and not form.simulate:
+        out.append("Threshold: choose the file that rtloop threshold wrote for this participant.")
+    return out
+
+
 def _plan_problems(form: Form, known: Known) -> list[str]:
+    if form.kind == "treat" and form.study:
+        return []  # the study's calendar names it; the session refuses with all reasons
     if not form.plan:
         return ["Plan: choose one, or give the path of a .toml file."]
     if known.check_error:
@@ -207,9 +232,10 @@ def start_shown(form: Form, known: Known, now_s: float) -> Start:
         why_not=why,
         primary=True,
     )
+    words = (Line(text=OF_THE_STUDY),) if form.kind == "treat" and form.study else plan_lines(known)
     return Start(
         banner=mode_line(form), status=_status(form, problems, under, now_s), devices=device_ticks(known),
-        preflight=() if under is None else under.ticks, plan_words=plan_lines(known), problems=problems, start=button,
+        preflight=() if under is None else under.ticks, plan_words=words, problems=problems, start=button,
         running=known.running,
     )  # fmt: skip
 

@@ -65,6 +65,7 @@ class FakeDesk:
     now_sessions: tuple[Ended, ...] = ()
     now_opened: dict[str, Opened | str] = field(default_factory=dict)
     now_settings: Settings = field(default_factory=Settings)
+    now_thresholds: tuple[tuple[str, str], ...] = ()
     start_problem: str = ""
     save_problem: str = ""
     slow: bool = False
@@ -80,9 +81,10 @@ class FakeDesk:
         return self.data_dir / "config"
 
     def plans(self, kind: str) -> tuple[str, ...]:
-        return {"map": ("map-200", "quick"), "probe": ("probe-m1", "probe-m1-quick"), "watch": ("watch",)}[
-            kind
-        ]
+        return {
+            "map": ("map-200", "quick"), "probe": ("probe-m1", "probe-m1-quick"), "watch": ("watch",),
+            "treat": ("treat-10hz-4s", "treat-quick"),
+        }[kind]  # fmt: skip
 
     def scenes(self) -> tuple[str, ...]:
         return ("default", "equal")
@@ -102,6 +104,15 @@ class FakeDesk:
         kind = "watch" if "watch" in plan else "probe" if "probe" in plan else "map"
         usual = Rehearsed(words=(Line(text=f"{plan} ({kind}): 48 pulses, about 3 min"),), kind=kind)
         return self._job(self.now_rehearsed.get(plan, usual))
+
+    def check_treatment(self, form: Form) -> FakeJob:
+        self.asked.append(("check_treatment", form))
+        usual = Rehearsed(words=(Line(text=f"{form.plan}: a treatment"),), kind="treat")
+        return self._job(self.now_rehearsed.get(form.plan, usual))
+
+    def thresholds(self, form: Form) -> tuple[tuple[str, str], ...]:
+        self.asked.append(("thresholds", form.participant))
+        return self.now_thresholds
 
     def start(self, form: Form) -> Started:
         self.asked.append(("start", form))

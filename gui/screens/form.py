@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.desk import Devices, Form, Settings
+from gui.screens.treat_form import TreatForm
 from gui.shown import Tone
 from gui.starting import HUMAN_NOT, KINDS, PLANS, mode_words
 
@@ -152,6 +153,8 @@ class StartForm(QWidget):
         self.rate_hz.setSingleStep(1000)
         self.rate_hz.setSuffix(" Hz")
         self.background, self.faults = PathField("none: noise and rhythms"), PathField("none")
+        self.treatment = TreatForm(PathField, self._rows)
+        self.unit_words = QLabel()
         self._lay()
         self._connect()
 
@@ -175,7 +178,7 @@ class StartForm(QWidget):
         self.real, self.simulated = QGroupBox("Devices"), QGroupBox("Simulated bedside")
         self._real_rows = self._rows(
             ("EEG &stream", self.stream), ("Source &id", self.source_id), ("&Markers", self.markers),
-            ("Unit", QLabel("Magstim 200²")), ("P&ort", self.port),
+            ("Unit", self.unit_words), ("P&ort", self.port),
         )  # fmt: skip
         self.real.setLayout(self._real_rows)
         self._sim_rows = self._rows(
@@ -183,6 +186,7 @@ class StartForm(QWidget):
             ("&Background", self.background), ("&Faults", self.faults),
         )  # fmt: skip
         self.simulated.setLayout(self._sim_rows)
+        box.addWidget(self.treatment)
         box.addWidget(self.real)
         box.addWidget(self.simulated)
         box.addStretch(1)
@@ -212,6 +216,8 @@ class StartForm(QWidget):
             line.textChanged.connect(self.changed)
         for spin in (self.seed, self.channels, self.rate_hz):
             spin.valueChanged.connect(self.changed)
+        self.treatment.changed.connect(self.changed)
+        self.treatment.browse.connect(self.browse)
         for name in ("data_dir", "background", "faults", "waivers"):
             field: PathField = getattr(self, name)
             field.changed.connect(self.changed)
@@ -239,6 +245,7 @@ class StartForm(QWidget):
         self.background.edit.setText(form.background)
         self.faults.edit.setText(form.faults)
         self.waivers.edit.setText(form.waivers)
+        self.treatment.fill(form)
         self.blockSignals(False)
         self._arrange()
 
@@ -251,6 +258,8 @@ class StartForm(QWidget):
             "data_dir": self.data_dir.text, "simulate": simulate, "mode": "" if kind == "watch" and not simulate else mode,
             "waivers": "" if kind == "watch" else self.waivers.text,
         }  # fmt: skip
+        if kind == "treat":
+            common |= self.treatment.value()
         if simulate:
             return Form(
                 **common, scene=self.scene.currentText().strip(), seed=self.seed.value(), channels=self.channels.value(),
@@ -267,7 +276,8 @@ class StartForm(QWidget):
         if field == "plan":
             self.plan.setEditText(path)
         else:
-            getattr(self, field).edit.setText(path)
+            of = self.treatment if field in ("threshold", "study") else self
+            getattr(of, field).edit.setText(path)
 
     def offer(self, devices: Devices) -> None:
         """Streams and ports that were found, to choose from."""
@@ -294,6 +304,9 @@ class StartForm(QWidget):
 
     def _arrange(self) -> None:
         watch, simulate = self.kind.value == "watch", self.mode.value == "SIMULATED"
+        treats = self.kind.value == "treat"
+        self.treatment.setVisible(treats)
+        self.unit_words.setText("as the plan names it" if treats else "Magstim 200²")
         self.mode.buttons["BENCH"].setText("REAL STREAM" if watch else "BENCH")
         self.mode.buttons["HUMAN"].setVisible(not watch)
         self.human.setVisible(not watch and not simulate)
@@ -303,7 +316,11 @@ class StartForm(QWidget):
         self._top_rows.setRowVisible(self.waivers, not watch)
         for row in (3, 4):
             self._real_rows.setRowVisible(row, not watch)
-        self._sim_rows.setRowVisible(5, not watch)
+        for row in (0, 2, 3, 4):  # of a treatment's simulated bedside the seed alone is chosen
+            self._sim_rows.setRowVisible(row, not treats)
+        self._sim_rows.setRowVisible(5, not watch and not treats)
+        for row in (1, 2):
+            self._real_rows.setRowVisible(row, not treats)
         self.participant.setPlaceholderText(
             "made up by itself" if simulate else "a pseudonymous code; never a name"
         )

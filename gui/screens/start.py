@@ -45,6 +45,8 @@ _CHOOSE = {
         "Recordings (*.xdf *.edf *.bdf *.vhdr *.set *.fif);;All files (*)",
     ),
     "waivers": ("Choose a file of signed waivers", "Waivers (*.toml);;All files (*)"),
+    "threshold": ("Choose the file of a motor threshold", "Thresholds (threshold.json);;All files (*)"),
+    "study": ("Choose the study's folder", ""),
     "faults": ("Choose a scenario of faults", "Scenarios (*.toml);;All files (*)"),
 }
 
@@ -64,7 +66,8 @@ class StartScreen(QWidget):
         self._devices: Job | None = None
         self._check: Job | None = None
         self._looked: tuple[object, ...] = ()  # fields that the last look was for
-        self._checked: tuple[str, str] | None = None  # plan and waivers that the last rehearsal was for
+        self._checked: tuple[object, ...] | None = None  # fields that the last rehearsal was for
+        self._asked_whose: tuple[object, ...] = ()  # fields that the thresholds on offer are for
         self._changed_s = -1.0
         self._running_s = -1.0
         self._running: dict[str, Path] = {}
@@ -193,7 +196,7 @@ class StartScreen(QWidget):
         ):  # what was known is dropped: to be asked again, even if it is changed back
             self._looked = ()
             self.known = replace(self.known, devices=None, devices_error="")
-        if (form.plan, form.waivers) != self._checked:
+        if _rehearsed(form) != self._checked:
             self._checked = None
             self.known = replace(self.known, rehearsed=None, check_error="")
         if under is not None and under.exit is not None:
@@ -206,12 +209,28 @@ class StartScreen(QWidget):
                 self._devices.cancel()
             self._looked, self._devices = _wanted(form), self.desk.devices(form)
             self.known = replace(self.known, devices=None, devices_error="")
-        if (form.plan, form.waivers) != self._checked:
+        if _rehearsed(form) != self._checked:
             if self._check is not None:
                 self._check.cancel()
-            self._checked = (form.plan, form.waivers)
-            self._check = self.desk.check(*self._checked) if form.plan else None
+            self._checked, self._check = _rehearsed(form), None
+            if form.plan and not form.study:
+                treats = form.kind == "treat"
+                self._check = (
+                    self.desk.check_treatment(form) if treats else self.desk.check(form.plan, form.waivers)
+                )
             self.known = replace(self.known, rehearsed=None, check_error="")
+        self._offer_thresholds(form)
+
+    def _offer_thresholds(self, form: Form) -> None:
+        """The participant's own, to choose from."""
+        whose = (form.participant, form.data_dir, form.simulate)
+        if form.kind != "treat" or whose == self._asked_whose:
+            return
+        self._asked_whose = whose
+        try:
+            self.form.treatment.offer(self.desk.thresholds(form) if form.participant else ())
+        except RtloopError as err:
+            self.known = replace(self.known, settings_error=str(err))
 
     def _take_jobs(self) -> None:
         if self._devices is not None and self._devices.done:
@@ -331,11 +350,17 @@ class StartScreen(QWidget):
         near = {"plan": value.plan if "/" in value.plan else "", "data_dir": value.data_dir}.get(field) or "~"
         self._field = field
         self.pages.setCurrentIndex(1)
-        self.choosing.ask(title, Path(near), patterns, folders=field == "data_dir")
+        self.choosing.ask(title, Path(near), patterns, folders=field in ("data_dir", "study"))
 
     def _chosen(self, path: Path) -> None:
         self.pages.setCurrentIndex(0)
         self.form.put(self._field, str(path))
+
+
+def _rehearsed(form: Form) -> tuple[object, ...]:
+    """The fields that a rehearsal depends on."""
+    own = (form.target, form.threshold, form.simulate, form.study) if form.kind == "treat" else ()
+    return (form.kind == "treat", form.plan, form.waivers, *own)
 
 
 def _wanted(form: Form) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from gui.desk import Form
 from rtloop.app import qt
 from rtloop.errors import UsageProblem
 
-KINDS, THEMES, ROLES = ("map", "probe", "watch"), ("", "light", "dark"), ("operator", "unblinded")
+KINDS, THEMES, ROLES = ("map", "probe", "watch", "treat"), ("", "light", "dark"), ("operator", "unblinded")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -166,13 +166,13 @@ def gui(
     review: Annotated[Path | None, typer.Option("--review", help="Open an ended session's folder, or a recording.")] = None,
     theme: Annotated[str, typer.Option("--theme", help="light or dark; else as remembered.")] = "",
     role: Annotated[str, typer.Option("--role", help="operator, or unblinded: shows what a blinded study hides.")] = "operator",
-    kind: Annotated[str, typer.Option("--kind", help="What the start screen offers first: map, probe or watch.")] = "map",
+    kind: Annotated[str, typer.Option("--kind", help="What the start screen offers first: map, probe, watch or treat.")] = "map",
     plan: Plan = None, simulate: Simulate = False, stream: Stream = None, source_id: Source = None,
     markers: Markers = None, unit: Unit = None, port: Port = None, mode: ModeName = None, participant: Code = None,
     data_dir: DataDir = None, background: Background = None, scene: Scene = "default", seed: SeedOption = 1,
     channels: Channels = 63, rate_hz: Rate = 5000.0, faults: Faults = None, waivers: Waivers = None, site: Site = None,
 ) -> None:  # fmt: skip
-    """The bedside window: map, probe, listen, review. The engine is a process of its own and outlives it."""
+    """The bedside window: map, probe, listen, treat, review. The engine is a process of its own and outlives it."""
     options = dict(locals())
     from rtloop.app.bedside import GuiRequest, open_window
 
@@ -228,15 +228,15 @@ def streams(wait_s: Annotated[float, typer.Option("--wait-s")] = 2.0, json_: Jso
 
 @app.command()
 def devices(
-    kind: Annotated[str, typer.Option("--kind", help="For which session: map, probe or watch.")] = "map",
+    kind: Annotated[str, typer.Option("--kind", help="For which session: map, probe, watch or treat.")] = "map",
     simulate: Simulate = False, stream: Stream = None, source_id: Source = None, markers: Markers = None,
     unit: Unit = None, port: Port = None, data_dir: DataDir = None, site: Site = None, json_: Json = False,
 ) -> None:  # fmt: skip
     """Found against expected: stream, markers, the unit's port, disk, clock. Opens no port. Exit 4 if not as expected."""
     from rtloop.app.devices import Wanted, list_devices
 
-    if kind not in ("map", "probe", "watch"):
-        raise UsageProblem(f"no session {kind}", expected="map, probe or watch", found=kind)
+    if kind not in ("map", "probe", "watch", "treat"):
+        raise UsageProblem(f"no session {kind}", expected="map, probe, watch or treat", found=kind)
     wanted = Wanted(
         kind=kind, simulate=simulate, stream=stream, source_id=source_id, markers=markers, unit=unit, port=port,
         data_dir=data_dir, site=site,

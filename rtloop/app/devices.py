@@ -34,7 +34,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a session would ask for. ``kind`` is map, probe or watch; None: what the site file says."""
+    """What a session would ask for. ``kind`` is map, probe, watch or treat; None: what the site file says."""
 
     kind: str = "map"
     simulate: bool = False

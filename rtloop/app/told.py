@@ -31,6 +31,8 @@ def devices_of(told: dict[str, Any]) -> Devices:
 
 def rehearsed_of(told: dict[str, Any]) -> Rehearsed:
     """The answer of ``rtloop check --json``: a breach is a problem with its step and its citation."""
+    if told["kind"] == "treat":
+        return _treatment_of(told)
     lines = []
     if told["kind"] == "watch":
         lines.append(Line(text=f"{told['plan']}: listens only; nothing can be fired", tone=Tone.GOOD))
@@ -51,13 +53,38 @@ def rehearsed_of(told: dict[str, Any]) -> Rehearsed:
     for w in told["waivers"]:
         needed = f"needed by {', '.join(w['needed_by'])}" if w["needed_by"] else "no step needs it"
         lines.append(Line(text=f"{w['words']} ({needed})", tone=Tone.ATTENTION))
-    problems = []
-    for b in told["breaches"]:
-        cited = f" ({b['citation']})" if b["citation"] else ""
-        problems.append(
-            f"{b['where']}: {b['rule']}: expected {b['expected']}, found {b['found']}; {b['todo']}{cited}"
+    return Rehearsed(words=tuple(lines), problems=tuple(map(_breach, told["breaches"])), kind=told["kind"])
+
+
+def _breach(b: dict[str, Any]) -> str:
+    cited = f" ({b['citation']})" if b["citation"] else ""
+    return f"{b['where']}: {b['rule']}: expected {b['expected']}, found {b['found']}; {b['todo']}{cited}"
+
+
+def _treatment_of(told: dict[str, Any]) -> Rehearsed:
+    lines = [
+        Line(text=f"{told['plan']}: a treatment, {told['label'].upper()}: {told['citation']}"),
+        Line(text=told["unit"]),
+    ]
+    for row in told["targets"]:
+        train, powers = row["train"], " then ".join(f"{p}" for p in row["powers_pct_mso"])
+        pause = "" if row["pause_s"] is None else f", pause {row['pause_s'][0]:g} s"
+        span = _minutes([row["duration_s"] + w for w in row["waits_s"] or (0.0, 0.0)])
+        lines.append(Line(
+            text=f"{row['target']}: {row['trains']} trains of {train['n_pulses']} pulses at {train['frequency_hz']:g} Hz{pause}: "
+            f"{row['pulses']} pulses, about {span}; {powers} % MSO from a threshold of {row['threshold_pct_mso']} %"
+        ))  # fmt: skip
+        lines.append(
+            Line(
+                text=f"software may not be able to stop a train for {row['cannot_stop_s']:.1f} s",
+                tone=Tone.ATTENTION,
+            )
         )
-    return Rehearsed(words=tuple(lines), problems=tuple(problems), kind=told["kind"])
+    lines += [Line(text=w["told"], tone=Tone.ATTENTION) for w in told["waivers"]]
+    broken = dict.fromkeys(
+        f"{row['target']}: {_breach(b)}" for row in told["targets"] for b in row["breaches"]
+    )
+    return Rehearsed(words=tuple(lines), problems=tuple(broken), kind="treat")
 
 
 def _span(pair: list[float]) -> str:

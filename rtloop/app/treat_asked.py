@@ -22,7 +22,7 @@ from rtloop.clock import WALL
 from rtloop.errors import RtloopError, UsageProblem, ValidationProblem
 from rtloop.model.course import is_code
 from rtloop.model.status import Mode
-from rtloop.model.threshold import Threshold, ToldBy
+from rtloop.model.threshold import SIMULATED_PCT_MSO, Threshold, ToldBy
 from rtloop.plan.treat_load import load_treatment
 from rtloop.plan.treat_rehearse import rehearse_treatment
 from rtloop.plan.treat_schema import TreatmentPlan
@@ -31,8 +31,6 @@ from rtloop.safety.limits import NAMES, Limits, tightest
 from rtloop.safety.rules import MotorThreshold, Rig
 from rtloop.safety.waivers import load_waivers
 
-#: the threshold of a simulated person that nobody measured, % MSO
-SIMULATED_PCT_MSO = 50
 QUICK = "treat-quick"
 #: the simulated person of a plan that gates its trains: how synchrony near M1 comes and goes is known of it
 GATED_SCENE = "state"

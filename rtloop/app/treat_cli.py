@@ -33,7 +33,7 @@ def treat(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Where session folders are made.")] = None,
     site: Annotated[Path | None, typer.Option("--site", help="Site file; else RTLOOP_SITE, ./rtloop.toml, the user's.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout; progress on stderr.")] = False,
-    window: Annotated[bool, typer.Option("--window", help="A window answers (rtloop gui): somebody is there while it lives.")] = False,
+    window: Annotated[bool, typer.Option("--window", help="A window answers (rtloop gui), as long as it lives.")] = False,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True, help="8 hexadecimal digits.")] = None,
 ) -> None:  # fmt: skip
     """Give one treatment session: checklists, arming in two steps, trains with their pauses, report. Exit 6 if you end it early.

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from gui.desk import Ended, Exit, Form, Job, Settings, Started
-from rtloop.app.asked import OPTIONS, engine_command, full_path, given, given_options, library_kinds
+from rtloop.app.asked import (
+    OPTIONS,
+    engine_command,
+    full_path,
+    given,
+    given_options,
+    library_kinds,
+    treatment_check,
+)
 from rtloop.app.config import Site, load_site, user_config_dir
 from rtloop.app.halt import HARDWARE, folder_runs
 from rtloop.app.jobs import CLI, ProcessJob, Spawned
@@ -22,6 +30,7 @@ from rtloop.app.lock import lock_here
 from rtloop.app.past import past_of
 from rtloop.app.runtime import boards_in_memory, pid_lives
 from rtloop.app.site_text import save
+from rtloop.app.threshold_found import thresholds_of
 from rtloop.app.told import devices_of, ended_of, opened_of, rehearsed_of, settings_of, values_of
 from rtloop.board import ENDED, Board
 from rtloop.errors import NotReady, RtloopError
@@ -72,6 +81,15 @@ class AppDesk:
             ["check", given(plan), *signed, *self._of_site(), "--json"], rehearsed_of, CHECK_WITHIN_S, "rehearsing the plan",
             fine=(0, 3),
         )  # fmt: skip
+
+    def check_treatment(self, form: Form) -> Job:
+        command = [*treatment_check(form), *self._of_site()]
+        return self._job(command, rehearsed_of, CHECK_WITHIN_S, "rehearsing the treatment", fine=(0, 3))
+
+    def thresholds(self, form: Form) -> tuple[tuple[str, str], ...]:
+        data_dir = Path(self._load(form.data_dir).data_dir)
+        found = thresholds_of(data_dir, form.participant, simulated=form.simulate)
+        return tuple((str(file.resolve()), threshold.words()) for file, threshold in found)
 
     # -- engines --------------------------------------------------------------------------------------------------
 

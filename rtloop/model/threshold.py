@@ -23,6 +23,8 @@ from rtloop.model.status import Mode
 SCHEMA = 1
 #: [A] how long a threshold holds where no limit of a site is at hand (rtloop/safety/limits.toml has the same)
 MAX_AGE_DAYS = 7.0
+#: the threshold of a simulated person that nobody measured, % MSO
+SIMULATED_PCT_MSO = 50
 
 
 class ToldBy(StrEnum):

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from rtloop.record.journal import Journal
 
 ENGINE = """
 import sys, time
+from itertools import pairwise
 from pathlib import Path
 from rtloop.board import Board
 from rtloop.record.folder import SessionFolder
@@ -202,7 +204,49 @@ def test_command_of_an_engine_holds_the_form_and_nothing_of_the_other_bedside(tm
     assert "--stream" in listens
 
 
-@pytest.mark.parametrize("kind", ["map", "probe", "watch"])
+def test_command_of_a_treatment_names_its_file_who_treats_and_what_is_left(tmp_path: Path) -> None:
+    real = Form(
+        kind="treat", plan="my.toml", participant="P017", mode="BENCH", stream="amp", port="/dev/ttyUSB0", data_dir="d",
+        threshold="t.json", by="A. Nurse", target="M1", resume=True, markers="m", scene="default", channels=63, seed=3,
+    )  # fmt: skip
+    command = engine_command(real, "0123abcd")
+    assert command[:2] == ["treat", str(tmp_path / "my.toml")]
+    pairs = dict(pairwise(command))
+    assert pairs["--run-id"] == "0123abcd"
+    assert pairs["--threshold"] == str(tmp_path / "t.json")
+    assert (pairs["--by"], pairs["--target"], pairs["--mode"], command[-1]) == (
+        "A. Nurse",
+        "M1",
+        "bench",
+        "--resume",
+    )
+    assert not {"--simulate", "--seed", "--scene", "--channels", "--markers"} & set(command)
+    simulated = engine_command(replace(real, simulate=True, mode="SIMULATED", resume=False), "0")
+    assert not {"--port", "--stream", "--mode", "--resume"} & set(simulated)
+    assert simulated[simulated.index("--seed") + 1] == "3"
+    of_a_study = engine_command(replace(real, study="s"), "0")
+    assert of_a_study[:3] == ["treat", "--window", "--run-id"]  # the study's calendar names the plan
+    assert of_a_study[of_a_study.index("--study") + 1] == str(tmp_path / "s")
+
+
+def test_a_treatment_is_rehearsed_with_its_threshold_and_the_thresholds_are_found(
+    desk: AppDesk, tmp_path: Path
+) -> None:
+    form = Form(
+        kind="treat", plan="treat-quick", participant="P017", simulate=True, mode="SIMULATED", target="M1"
+    )
+    job = desk.check_treatment(form)
+    found = result(job)
+    assert found.kind == "treat"
+    assert found.problems == ()
+    assert any("30 then 40 % MSO from a threshold of 50 %" in line.text for line in found.words)
+    broken = result(desk.check_treatment(replace(form, simulate=False, mode="BENCH")))
+    assert any("threshold_known" in p for p in broken.problems)
+    assert "treat-10hz-4s" in desk.plans("treat")
+    assert desk.thresholds(form) == ()
+
+
+@pytest.mark.parametrize("kind", ["map", "probe", "watch", "treat"])
 def test_every_option_of_an_engine_is_known_to_the_command_line(kind: str) -> None:
     import typer
 
@@ -212,9 +256,10 @@ def test_every_option_of_an_engine_is_known_to_the_command_line(kind: str) -> No
     form = Form(
         kind=kind, plan="p", participant="P", mode="SIMULATED", stream="s", source_id="i", unit="200", port="x", markers="m",
         data_dir="d", simulate=True, scene="default", seed=1, channels=8, rate_hz=1000.0, background="b", faults="f",
-        waivers="w",
+        waivers="w", target="M1", threshold="t", by="b", study="s", resume=True,
     )  # fmt: skip
-    assert {o for o in engine_command(form, "0") if o.startswith("--")} <= known
+    for other in (form, replace(form, simulate=False, mode="BENCH", study="")):
+        assert {o for o in engine_command(other, "0") if o.startswith("--")} <= known
 
 
 # -- jobs ---------------------------------------------------------------------------------------------------------
@@ -423,7 +468,7 @@ def test_library_plans_by_kind_and_scenes(desk: AppDesk) -> None:
 @pytest.mark.parametrize(
     "request_",
     [
-        GuiRequest(theme="pink"), GuiRequest(role="boss"), GuiRequest(kind="treat"), GuiRequest(mode="listen"),
+        GuiRequest(theme="pink"), GuiRequest(role="boss"), GuiRequest(kind="dance"), GuiRequest(mode="listen"),
         GuiRequest(attach=Path("/nowhere")), GuiRequest(review=Path("/nowhere")),
         GuiRequest(attach=Path("/tmp"), review=Path("/tmp")),
     ],

@@ -50,6 +50,31 @@ def test_each_lack_of_the_form_keeps_start_disabled_and_is_listed(form: Form, pa
     assert shown.start.why_not == shown.problems[0]
 
 
+TREAT = Form(
+    kind="treat", plan="treat-10hz-4s", participant="P017", mode="BENCH", by="A. Nurse", threshold=__file__
+)
+
+
+def test_a_treatment_names_who_treats_whom_and_from_which_threshold(tmp_path: Path) -> None:
+    treats = replace(GOOD, rehearsed=Rehearsed(kind="treat"))
+    assert problems_of(TREAT, treats) == ()
+    simulated = replace(TREAT, simulate=True, mode="SIMULATED", by="", threshold="", participant="")
+    assert problems_of(simulated, treats) == ()
+    for lacking, part in (
+        (replace(TREAT, by=""), "Treated by"),
+        (replace(TREAT, threshold=""), "choose the file that rtloop threshold wrote"),
+        (replace(TREAT, threshold="/nowhere/threshold.json"), "Threshold: there is no file"),
+        (replace(TREAT, participant="subject_1"), "such as P017"),
+        (replace(TREAT, mode="HUMAN"), "a treatment: rtloop treat"),
+        (replace(TREAT, study="/nowhere/at-all"), "Study: there is no folder"),
+    ):
+        assert [part in p for p in problems_of(lacking, treats)] == [True], lacking
+    of_a_study = replace(TREAT, study=str(tmp_path), plan="")
+    shown = start_shown(of_a_study, replace(GOOD, rehearsed=None), 0.0)
+    assert shown.problems == ()  # the calendar names the plan
+    assert "calendar" in shown.plan_words[0].text
+
+
 def test_listening_needs_neither_a_commissioned_mode_nor_files_of_a_unit() -> None:
     listening = replace(GOOD, rehearsed=Rehearsed(kind="watch"))
     form = Form(kind="watch", plan="watch", participant="P1", mode="HUMAN", waivers="/nowhere/signed.toml")
