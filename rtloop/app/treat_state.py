@@ -15,10 +15,11 @@ from rtloop.app.treat_unit import TreatTms
 from rtloop.eeg.source import EegSource
 from rtloop.errors import NotReady
 from rtloop.measures.local_window import LocalWindow
+from rtloop.model.course import GATE_CALIBRATED, GATE_OPENED
 from rtloop.plan.treat_schema import StateGate, TreatmentPlan
 from rtloop.record import kinds
 from rtloop.treat.calibrating import FRESH_S, Calibrated, Calibration, Reading
-from rtloop.treat.gating import GATE_CALIBRATED, GATE_OPENED, By, Opening, TrainGate
+from rtloop.treat.gating import By, Opening, TrainGate
 from rtloop.treat.machine import Machine
 from rtloop.treat.orders import Phase
 

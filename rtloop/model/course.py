@@ -29,6 +29,7 @@ TREATMENT_RESUMED = "treatment_resumed"
 CHECKLIST_SIGNED = "checklist_signed"
 SENSATION_TOLD = "sensation_told"
 ADVERSE_EVENT_TOLD = "adverse_event_told"
+GATE_CALIBRATED = "gate_calibrated"
 GATE_OPENED = "gate_opened"
 COIL_TEMPERATURE_READ = "coil_temperature_read"
 

@@ -9,6 +9,7 @@ from typing import Any
 from rtloop.model import course
 from rtloop.model.event import Event
 from rtloop.record import kinds
+from rtloop.treat.gate_table import gate_table
 
 
 @dataclass(kw_only=True)
@@ -47,6 +48,7 @@ class TreatFacts:
     coil: list[tuple[float, float]] = field(default_factory=list)
     gates: list[Mapping[str, Any]] = field(default_factory=list)
     calibrated: Mapping[str, Any] | None = None
+    gate_words: tuple[str, ...] = ()  # of the gate, the same whatever began the trains
     deviations: list[tuple[float, str, str]] = field(default_factory=list)  # since the start, what, words
     notes: list[tuple[float, str]] = field(default_factory=list)
     armed: int = 0
@@ -65,7 +67,24 @@ def facts_of(events: Iterable[Event]) -> TreatFacts | None:
     for e in events:
         _take(made, rows, numbers, e, e.t_s - zero_s, zero_s)
     made.trains = list(rows.values())
+    made.gate_words = _gate_words(events)
     return made
+
+
+def _gate_words(events: list[Event]) -> tuple[str, ...]:
+    table = gate_table((e.kind, e.data) for e in events)
+    if table is None:
+        return ()
+    limits = [
+        f"Calibrated on {', '.join(c['electrodes'])}: {c['condition']}; limit {c['limit']:.3f}"
+        + (
+            ""
+            if c["low"] is None or c["high"] is None
+            else f" (95 % interval {c['low']:.3f} to {c['high']:.3f})"
+        )
+        for c in table.calibrations
+    ]
+    return (*limits, f"{table.told()}.")
 
 
 def _take(

@@ -156,6 +156,7 @@ def _gates(f: TreatFacts) -> Section | None:
     )  # fmt: skip
     return Section(
         title="Waits for a state of the EEG",
+        words=f.gate_words,
         tables=(
             Grid(head=("Train", "Waited (s)", "Looks", "Valid", "Ended by", "Given"), rows=rows, numbers=frozenset(range(4))),
         ),

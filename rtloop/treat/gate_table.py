@@ -12,12 +12,10 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from rtloop.model.course import GATE_CALIBRATED, GATE_OPENED, TRAIN_GIVEN
 from rtloop.plan.treat_schema import StateGate
 from rtloop.treat.calibrating import Calibrated, quantile
-from rtloop.treat.gating import GATE_CALIBRATED, GATE_OPENED, By, waits_expected_s
-
-#: of a train, in rtloop.model.course
-TRAIN_GIVEN = "train_given"
+from rtloop.treat.gating import By, waits_expected_s
 
 
 @dataclass(frozen=True, kw_only=True)

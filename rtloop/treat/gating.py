@@ -17,10 +17,6 @@ from typing import Any
 from rtloop.plan.treat_schema import StateGate
 from rtloop.treat.calibrating import FRESH_S, Calibrated, Reading, counted
 
-#: event kinds in a session's journal
-GATE_CALIBRATED = "gate_calibrated"
-GATE_OPENED = "gate_opened"
-
 
 class By(StrEnum):
     """What ended a wait."""

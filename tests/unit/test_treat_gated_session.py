@@ -13,11 +13,14 @@ from treat_tools import GATE, spoiled
 
 from rtloop.app.treat_asked import GATED_SCENE
 from rtloop.errors import ValidationProblem
-from rtloop.model.course import Ended
+from rtloop.model.course import GATE_CALIBRATED, GATE_OPENED, Ended
 from rtloop.plan.sections import text_of
 from rtloop.plan.treat_load import load_treatment
+from rtloop.record.journal import read_journal
+from rtloop.record.treat_facts import facts_of
 from rtloop.treat.calibrating import Calibrated
-from rtloop.treat.gating import GATE_CALIBRATED, GATE_OPENED, waits_expected_s
+from rtloop.treat.gate_table import gate_table
+from rtloop.treat.gating import waits_expected_s
 
 SPEC = {"n_channels": 63, "scene": GATED_SCENE}
 #: short for a test: the pause of 6 s does not hold recovery and window
@@ -103,6 +106,14 @@ def test_trains_begin_only_where_the_state_holds(tmp_path: Path) -> None:
         assert opening["judged"] == opening["value"] < opening["limit"] == calibrated["limit"]
         assert all(v is None or v >= calibrated["limit"] for _, v, _ in opening["values"][:-1])
     assert sum(o["waited_s"] > 2.0 for o in openings) >= 2, "some had to wait"
+    events = read_journal(session.script.folder.journal).events
+    table = gate_table((e.kind, e.data) for e in events)
+    assert table is not None
+    assert ([r.train for r in table.rows], table.share_by) == ([1, 2, 3, 4, 5, 6], {"state": 1.0})
+    facts = facts_of(events)
+    assert facts is not None
+    assert facts.gate_words[0].startswith("Calibrated on C3, CP3, FC3, C1: plv in the alpha band")
+    assert facts.gate_words[1].startswith("6 trains waited: median ")
     begun = firsts(session)
     assert len(begun) == 6
     usual = [truth_before(session, s) for s in np.linspace(begun[0], begun[0] + 24_000, 97)]
@@ -121,8 +132,6 @@ def test_trains_begin_only_where_the_state_holds(tmp_path: Path) -> None:
 
 
 def _instant(session: Treating, train: int) -> float:
-    from rtloop.record.journal import read_journal
-
     return next(
         e.t_s for e in read_journal(session.script.folder.journal).events
         if e.kind == GATE_OPENED and e.data["train"] == train

@@ -10,11 +10,11 @@ import pytest
 from treat_tools import GATE, GOOD, spoiled
 
 from rtloop.app.treat_state import StateGating
+from rtloop.model.course import GATE_OPENED
 from rtloop.model.status import Lamp
 from rtloop.plan.treat_load import parse_treatment
 from rtloop.plan.treat_steps import trains_of
 from rtloop.treat.calibrating import FRESH_S, Reading
-from rtloop.treat.gating import GATE_OPENED
 from rtloop.treat.machine import Machine, Pace
 from rtloop.treat.orders import Give, Phase, SetUp
 
