@@ -1,4 +1,4 @@
-"""Owns the way from session folders into a study: treatments, thresholds, maps, probes that it does not know; changes no folder.
+"""Owns the way from session folders into a study: treatments, adverse events, thresholds, maps, probes; changes no folder.
 
 What a treatment gave is counted from the journal's own intents and outcomes, as the dose ledger counts: what nobody closed was
 given. An end that the session itself wrote is taken only if it agrees with that.
@@ -6,13 +6,21 @@ given. An end that the session itself wrote is taken only if it agrees with that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtloop.app.halt import folder_runs
 from rtloop.errors import IntegrityProblem, NotReady, RtloopError
-from rtloop.model.course import TREATMENT_BEGUN, TREATMENT_GIVEN, Ended, TreatmentBegun, TreatmentGiven
+from rtloop.model.course import (
+    ADVERSE_EVENT_TOLD,
+    TREATMENT_BEGUN,
+    TREATMENT_GIVEN,
+    Ended,
+    TreatmentBegun,
+    TreatmentGiven,
+)
 from rtloop.model.event import Event
 from rtloop.model.pulse import Delivery, Purpose
 from rtloop.model.status import Mode
@@ -22,7 +30,7 @@ from rtloop.record.folder import SessionFolder
 from rtloop.record.journal import read_journal
 from rtloop.record.thresholds import FILE_NAME, TAKEN, read_threshold
 from rtloop.safety.ledger import PULSE_CLOSED, PULSE_INTENDED, Charge, Ledger
-from rtloop.study.records import Mapped, Probed, ThresholdTaken
+from rtloop.study.records import AdverseEvent, Mapped, Probed, ThresholdTaken
 from rtloop.study.state import runs_of
 from rtloop.study.study import Study
 
@@ -100,9 +108,46 @@ def _take(study: Study, folder: SessionFolder, by: str) -> Iterator[str]:
         if not isinstance(known, TreatmentGiven) or given.given_most > known.given_most:
             study.write(given, by=by)
             yield f"treatment {given.visit} of {given.participant}, {given.given_most} of {given.planned} pulses"
+        yield from _adverse(study, code, read.events, by)
         return
+    if first is not None and _fits(study, str(first.data.get("mode", ""))):
+        yield from _adverse(study, code, read.events, by)
     yield from _thresholds(study, folder, read.events, by)
     yield from _scored(study, folder, read.events, by)
+
+
+def gather_events(study: Study, folder: Path, participant: str, *, by: str) -> list[str]:
+    """Take in the adverse events that were told in one session of a participant; what was taken in, in words.
+
+    IntegrityProblem where its journal cannot be read whole.
+    """
+    read = read_journal(SessionFolder(path=folder).journal)
+    if read.problems:
+        raise IntegrityProblem(
+            f"the journal in {folder} is damaged",
+            found="; ".join(read.problems[:3]),
+            todo=f"rtloop verify {folder}",
+        )
+    return list(_adverse(study, participant, read.events, by))
+
+
+def _adverse(study: Study, code: str, events: Sequence[Event], by: str) -> Iterator[str]:
+    """Adverse events told in a session, once: of as many alike on one day as it tells, those that the study has not yet.
+
+    One that was corrected in the study since is not taken in again.
+    """
+    told: Counter[AdverseEvent] = Counter()
+    for event in events:
+        if event.kind != ADVERSE_EVENT_TOLD:
+            continue
+        axes = ("what", "severity", "related", "anticipated", "device_deficiency", "state")
+        record = AdverseEvent(
+            participant=code, day=event.utc[:10], serious=tuple(event.data["serious"]), **{k: event.data[k] for k in axes}
+        )  # fmt: skip
+        told[record] += 1
+        if told[record] > sum(known == record for _, known in study.state.participants[code].events):
+            study.write(record, by=by)
+            yield f"adverse event of {code}: {record.what}"
 
 
 def _thresholds(study: Study, folder: SessionFolder, events: Sequence[Event], by: str) -> Iterator[str]:

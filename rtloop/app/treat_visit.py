@@ -39,7 +39,14 @@ class Visit:
     """
 
     def __init__(
-        self, study: Study, lease: Lease, who: Participant, due: Next, by: str, told: tuple[str, ...]
+        self,
+        study: Study,
+        lease: Lease,
+        who: Participant,
+        due: Next,
+        by: str,
+        told: tuple[str, ...],
+        data_dir: Path | None,
     ) -> None:
         assert who.target is not None
         self._study, self._lease, self._by, self._turn = study, lease, by, threading.Lock()
@@ -48,6 +55,8 @@ class Visit:
         self.session_id, self.trains_given = due.session_id, due.trains_given
         self.left: int | None = due.left if due.kind == "resume" else None
         self.told, self._begun = told, ""
+        self._data_dir = data_dir
+        self._folder: Path | None = None  # of the run that was begun
 
     @classmethod
     def open(
@@ -86,7 +95,13 @@ class Visit:
                 lease.renew()
             _refuse(study, participant, by, mode, told)
             return cls(
-                study, lease, who, whats_next(study.course, who.calendar, study.today), by, tuple(told)
+                study,
+                lease,
+                who,
+                whats_next(study.course, who.calendar, study.today),
+                by,
+                tuple(told),
+                data_dir,
             )
         except BaseException:
             lease.release()
@@ -107,6 +122,7 @@ class Visit:
             )  # fmt: skip
         self._study.write(begun, by=self._by)
         self._begun = begun.run_id
+        self._folder = None if self._data_dir is None else self._data_dir / begun.folder
 
     @property
     def held(self) -> bool:
@@ -134,12 +150,27 @@ class Visit:
         self._study.write(given, by=self._by)
 
     def close(self) -> None:
-        """Give the lease back and close the study; a second close does nothing."""
+        """Take the adverse events that the session told into the study, where its folder is known; give the lease back; close.
+
+        A second close does nothing. Raises IntegrityProblem, after all that, where they could not be taken in or the lease not be
+        given back: then rtloop study gather.
+        """
+        folder, self._folder = self._folder, None
         try:
-            with self._turn:
-                self._lease.release()
+            if folder is not None:
+                self._gathered(folder)
         finally:
-            self._study.close()
+            try:
+                with self._turn:
+                    self._lease.release()
+            finally:
+                self._study.close()
+
+    def _gathered(self, folder: Path) -> None:
+        from rtloop.app.study_sessions import gather_events
+
+        self._study.follow()
+        gather_events(self._study, folder, self.participant, by=self._by)
 
     def __enter__(self) -> Visit:
         return self

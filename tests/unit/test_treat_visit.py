@@ -28,9 +28,10 @@ from study_tools import (
 )
 from test_study_sessions import WHOLE, rows
 
+from rtloop.app.study_sessions import gather
 from rtloop.app.treat_visit import Visit
 from rtloop.clock import SteppedClock
-from rtloop.errors import NotReady, ValidationProblem
+from rtloop.errors import IntegrityProblem, NotReady, ValidationProblem
 from rtloop.model.course import TREATMENT_BEGUN, TreatmentGiven
 from rtloop.model.status import Mode
 from rtloop.study.lease import HOLDS_S, holder_of
@@ -41,7 +42,7 @@ import sys, time
 from pathlib import Path
 from study_tools import OP
 from rtloop.app.treat_visit import Visit
-with Visit.open(Path(sys.argv[1]), "P001", OP, host=sys.argv[2], holds_s=0.4, expires_s=0.8) as visit:
+with Visit.open(Path(sys.argv[1]), "P001", OP, host=sys.argv[2], holds_s=0.8, expires_s=1.6) as visit:
     print("opened", visit.number, flush=True)
     while True:
         visit.keep()
@@ -196,6 +197,36 @@ def test_a_lost_lease_begins_nothing_and_what_was_given_is_still_told(folder: Pa
         assert session.left == 2500
 
 
+TOLD = {"what": "headache", "severity": "mild", "related": "possible", "serious": [], "anticipated": True,
+        "device_deficiency": False, "state": "ongoing", "train": 2, "by": OP}  # fmt: skip
+
+
+def test_adverse_events_that_the_session_told_are_in_the_study_when_it_closes(folder: Path) -> None:
+    """Each once: two alike are two, one that was corrected since is not taken in again."""
+    run = begun("P001", 1, MONDAY, run_id="aa", folder=f"{MONDAY.replace('-', '')}-090000_aa")
+    data_dir = folder / "data"
+    with opened(folder, data_dir=data_dir) as visit:
+        visit.begin(run)
+        written(data_dir, "aa", [*rows(run, WHOLE), *[("adverse_event_told", TOLD)] * 2], 9)
+        visit.end(given(run, 100))
+    with Study.open(folder / "study", clock=at(MONDAY)) as study:
+        kept = study.state.participants["P001"].events
+        assert [(e.what, e.day, e.anticipated) for _, e in kept] == [("headache", MONDAY, True)] * 2
+        number, event = kept[0]
+        study.write(replace(event, state="resolved", corrects=number), by=OP, reason="gone by noon")
+        assert gather(study, data_dir, by=OP).taken == ()
+        assert len(study.state.participants["P001"].events) == 3
+
+
+def test_a_session_whose_journal_cannot_be_read_gives_the_lease_back_and_says_so(folder: Path) -> None:
+    visit = opened(folder, data_dir=folder / "data")
+    visit.begin(begun("P001", 1, MONDAY, folder="gone"))
+    with pytest.raises(IntegrityProblem):
+        visit.close()
+    assert free(folder)
+    visit.close()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGSTOP are POSIX signals")
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
 def test_two_computers_never_both_have_the_visit(folder: Path, how: str) -> None:
@@ -212,7 +243,7 @@ def test_two_computers_never_both_have_the_visit(folder: Path, how: str) -> None
             try:
                 assert first.stdout.readline() == "opened 1\n"
                 assert first.stdout.readline() == "kept\n"
-                here = {"host": "bedside-2", "holds_s": 0.4, "expires_s": 0.8}
+                here = {"host": "bedside-2", "holds_s": 0.8, "expires_s": 1.6}
                 with pytest.raises(NotReady, match=r"P001 is run by another computer; .*bedside-1 \(process"):
                     Visit.open(folder / "now", "P001", OP, **here)
                 first.send_signal(getattr(signal, how))
@@ -222,7 +253,9 @@ def test_two_computers_never_both_have_the_visit(folder: Path, how: str) -> None
                         first.send_signal(signal.SIGCONT)
                         assert first.wait(20) != 0
                         assert "this computer no longer runs P001" in first.stderr.read()
-                        visit.keep()
+                    found = holder_of(folder / "now" / "leases", "P001")
+                    assert found is not None
+                    assert (found.host, found.number) == ("bedside-2", 2)
             finally:
                 first.kill()
 
