@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ import validate_signal_metrics as metrics
 from methods.kinds import Batch, Method
 from methods.listed import BLANK, lacking
 
+from hardware_sim.real import RealParts, real_parts
 from hardware_sim.scene import Scene, load_scene
 from hardware_sim.trials import TrialSource
 from rtloop.dsp.analytic import BandKernels
 from rtloop.dsp.chain import Chain
+from rtloop.errors import ValidationProblem
 from rtloop.model.estimate import BANDS_HZ
 from rtloop.model.montage import HEAD_RADIUS_M, Montage, names_for, position_of
 from rtloop.model.samples import F32, F64, Bool, Epoch
@@ -33,7 +36,11 @@ DIPOLE_AT_S, DIPOLE_SD_S, DIPOLE_UV, DIPOLE_FAR_M = 0.025, 0.005, 5.0, 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One recording: a scene's target, a seed, how many pulses, channels and at which rate."""
+    """One recording: a scene's target, a seed, how many pulses, channels and at which rate.
+
+    ``real``: a folder of real recordings (``hardware_sim.real``); then background, pulse times and evoked courses are real,
+    the channels are those of its EEG and ``channels`` says how many these are.
+    """
 
     scene: str
     target: str
@@ -41,6 +48,31 @@ class Task:
     pulses: int
     channels: int
     rate_hz: float
+    real: str = ""
+
+    @property
+    def case(self) -> str:
+        """What it is called in tables."""
+        return f"{self.scene}/{self.target}" + (", real EEG" if self.real else "")
+
+
+@cache
+def real_of(folder: str, rate_hz: float) -> RealParts:
+    """Read once a process: resampling takes seconds."""
+    return real_parts(folder, rate_hz)
+
+
+def source_of(task: Task, scene: Scene) -> TrialSource:
+    """The trials of a task; ValidationProblem where the real recordings have another number of channels."""
+    if not task.real:
+        montage = Montage.from_names(names_for(task.channels))
+        return TrialSource(scene, task.target, seed=task.seed, rate_hz=task.rate_hz, montage=montage)
+    parts = real_of(task.real, task.rate_hz)
+    if len(parts.names) != task.channels:
+        raise ValidationProblem(
+            "the real recordings have another number of channels", expected=str(task.channels), found=str(len(parts.names))
+        )  # fmt: skip
+    return parts.source(scene, task.target, seed=task.seed)
 
 
 def injected(scene: Scene, target: str, montage: Montage, seed: int, size_uv: float = DIPOLE_UV) -> F64:
@@ -62,8 +94,8 @@ class Recording:
 
     def __init__(self, task: Task) -> None:
         scene = load_scene(task.scene)
-        self.task, self.montage = task, Montage.from_names(names_for(task.channels))
-        source = TrialSource(scene, task.target, seed=task.seed, rate_hz=task.rate_hz, montage=self.montage)
+        source = source_of(task, scene)
+        self.task, self.montage = task, source.montage
         linear = replace(BLANK, bridge=False, flat_uv=0.0)  # a far electrode of a small truth is not flat
         view = Chain(linear, rate_hz=task.rate_hz, montage=self.montage)
         self.times_s, self.valid = view.times_s, view.valid

@@ -284,7 +284,7 @@ def test_a_dipole_in_some_trials_is_followed_into_the_others(small):
         "left": 0.6,
         "bled": -0.3,
     }
-    assert "| 60 (60) -30 |" in dipoles.tables([row])
+    assert "| 60 (60-60) -30 |" in dipoles.tables([row])
 
 
 def test_everything_once_with_every_method_there_is(tmp_path):
@@ -328,6 +328,52 @@ def test_a_run_that_was_broken_off_goes_on(tmp_path, monkeypatch):
     assert [r["seed"] for r in found["recordings"]] == [1, 2, 3]
     validation.run(("default/M1",), ("fast",), seeds=3, pulses=30, keep=keep)  # another question: made anew
     assert made[4:] == [1, 2, 3]
+
+
+def test_dipoles_and_persons_of_a_run_that_was_broken_off_are_kept(tmp_path, monkeypatch):
+    made: list[str] = []
+
+    def dipole(task):
+        made.append(f"{task[0].case} {task[0].seed}")
+        return {"key": repr(task), "rows": [{"case": task[0].case, "seed": task[0].seed}]}
+
+    monkeypatch.setattr(dipoles, "work", dipole)
+    arguments = {
+        "pulses": 30,
+        "sizes_uv": (5.0,),
+        "latencies_ms": (25.0,),
+        "parts": (1.0,),
+        "keep": tmp_path / "a",
+    }
+    dipoles.run(["default/M1"], ["fast"], seeds=1, **arguments)
+    rows = dipoles.run(["default/M1"], ["fast"], seeds=2, **arguments)
+    assert made == ["default/M1 1", "default/M1 2"]
+    assert [r["seed"] for r in rows] == [1, 2]
+
+    def person(task):
+        made.append(f"{task[4]} {task[1]}")
+        at = {"20": {s: _estimate(0.1 * task[1], 0.1) for s in scores.SCOPES}}
+        one = {"truth": dict.fromkeys(scores.SCOPES, 0.1), "recordings": [{"at": at, "rejected": 0.0}] * 2}
+        return {"key": repr(task), "person": task[1], "targets": {"A": one, "B": one}}
+
+    monkeypatch.setattr(scores, "work", person)
+    for chain, persons in (("fast", 1), ("fast", 3), ("full", 2)):
+        found = scores.run("default", persons, (20,), chain, 0.3, keep=tmp_path / "b")
+        assert [p["person"] for p in found["people"]] == [*range(1, persons + 1)]
+    assert made[2:] == ["fast 1", "fast 2", "fast 3", "full 1", "full 2"]
+
+
+def test_semi_synthetic_trials_have_the_real_channels_and_their_own_name(shared_data):
+    task = recordings.Task(
+        scene="default", target="M1", seed=1, pulses=3, channels=64, rate_hz=1000.0, real=str(shared_data)
+    )
+    real = recordings.Recording(task)
+    assert task.case == "default/M1, real EEG"
+    assert (real.brain.shape[:2], real.montage.n_channels) == ((3, 64), 64)
+    assert not np.allclose(real.brain[0], real.brain[1])  # the loop goes on from trial to trial
+    assert 1.0 < real.brain.std() < 100.0  # µV
+    with pytest.raises(ValidationProblem, match="channels"):
+        recordings.Recording(replace(task, channels=63))
 
 
 def test_what_cannot_be_run_is_refused():
