@@ -1,13 +1,14 @@
 """How much of an injected early dipole each online method leaves, by its size, its latency and how many trials have it.
 
     python tests/bench/validate_signal_dipole.py --out FILE.jsonl [--scenes lateral ...] [--methods full ...] [--seeds 2]
-        [--pulses 70] [--sizes 2 5 10] [--latencies 15 25 40] [--parts 1 0.5] [--channels 63] [--rate 5000]
+        [--pulses 70] [--sizes 2 5 10] [--latencies 15 25 40] [--parts 1 0.5] [--places 1 2 ...] [--channels 63] [--rate 5000]
 
-The place is that of ``validate_signal``: radial, 30 mm from the coil, by the seed; sizes are µV at the largest electrode,
-latencies ms. Each method runs again on all raw trials for every dipole, past pulses only; the first 10 trials do not count.
-``left``: slope of the change of the average on the dipole, over the trials that have it; ``bled``: the same over those that do
-not (0 is right). Each recording is a line of FILE; a run that was broken off goes on from there. Asserts nothing; every
-number follows from the arguments.
+The place is that of ``validate_signal``: radial, 30 mm from the coil, by the seed, or by each number of ``--places``; sizes are
+µV at the largest electrode, latencies ms. Each method runs again on all raw trials for every dipole, past pulses only; the first
+10 trials do not count. ``left``: slope of the change of the average on the dipole, over the trials that have it; ``bled``: the
+same over those that do not (0 is right); ``muscle_share``: how much of the dipole's map the scene's muscle fields could hold.
+Each recording is a line of FILE; a run that was broken off goes on from there. Asserts nothing; every number follows from the
+arguments.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import argparse
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +70,19 @@ def left_of(recording: Recording, with_it: F32, without: F32, dipole: F32, prese
     return out
 
 
-def work(
-    task: tuple[Task, tuple[str, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...]],
-) -> dict[str, Any]:
-    """One recording: every dipole through every method. The task: what, methods, sizes µV, latencies ms, parts."""
-    what, names, sizes_uv, latencies_ms, parts = task
+@dataclass(frozen=True, kw_only=True)
+class Dipoles:
+    """Which dipoles: all combinations. ``places``: numbers that draw a place each; None is the seed's own."""
+
+    sizes_uv: tuple[float, ...]
+    latencies_ms: tuple[float, ...]
+    parts: tuple[float, ...]
+    places: tuple[int | None, ...] = (None,)
+
+
+def work(task: tuple[Task, tuple[str, ...], Dipoles]) -> dict[str, Any]:
+    """One recording: every dipole through every method."""
+    what, names, which = task
     known, recording = methods(), Recording(what)
     batch = Batch(
         blanked_uv=np.empty((0, 0, 0), np.float32), times_s=recording.times_s, rate_hz=1000.0,
@@ -80,27 +90,27 @@ def work(
     )  # fmt: skip
     without = {n: cleaned(known[n], recording.raw, batch)[0] for n in names}
     rows: list[dict[str, Any]] = []
-    for size, latency in itertools.product(sizes_uv, latencies_ms):
-        raw = recording.raw_dipole(size, 1e-3 * latency)
+    for size, latency, place in itertools.product(which.sizes_uv, which.latencies_ms, which.places):
+        raw = recording.raw_dipole(size, 1e-3 * latency, place)
         dipole = recording.seen(raw)
         rms = float(np.sqrt(np.mean(raw.astype(np.float64) ** 2, axis=0).max()))
-        for part in parts:
+        share = recording.muscle_share(raw[:, int(np.abs(raw).max(axis=0).argmax())])
+        for part in which.parts:
             present = present_in(what.pulses, part, what.seed)
             epochs = recording.with_dipole(raw, present)
             for n in names:
                 found = left_of(recording, cleaned(known[n], epochs, batch)[0], without[n], dipole, present)
                 rows.append({
                     "case": what.case, "seed": what.seed, "method": n, "size_uv": size, "rms_uv": rms,
-                    "latency_ms": latency, "part": part, **found,
+                    "latency_ms": latency, "part": part, "place": place or what.seed, "muscle_share": share, **found,
                 })  # fmt: skip
     print(f"{what.case}, seed {what.seed}", file=sys.stderr, flush=True)
     return {"key": repr(task), "rows": rows}
 
 
 def run(
-    cases: Sequence[str], names: Sequence[str], *, seeds: int, pulses: int, sizes_uv: Sequence[float],
-    latencies_ms: Sequence[float], parts: Sequence[float], channels: int = 63, rate_hz: float = 5000.0,
-    keep: Path | None = None,
+    cases: Sequence[str], names: Sequence[str], which: Dipoles, *, seeds: int, pulses: int, channels: int = 63,
+    rate_hz: float = 5000.0, keep: Path | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Every dipole through every method, a row each; ValidationProblem for a method that is not online.
 
@@ -112,7 +122,7 @@ def run(
     tasks = [
         (
             Task(scene=s, target=t, seed=seed, pulses=pulses, channels=channels, rate_hz=rate_hz),
-            tuple(names), tuple(sizes_uv), tuple(latencies_ms), tuple(parts),
+            tuple(names), which,
         )
         for seed in range(1, seeds + 1)
         for s, t in map(case_of, cases)
@@ -143,6 +153,24 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(head, lines)
 
 
+def by_place(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: cases and methods down, places across: the muscle's share of the map, and mean per cent left in all trials."""
+    whole = [r for r in rows if r["part"] == 1.0]
+    places = list(dict.fromkeys(r["place"] for r in whole))
+    lines = []
+    for case, name, latency in dict.fromkeys((r["case"], r["method"], r["latency_ms"]) for r in whole):
+        cells = []
+        for place in places:
+            own = [
+                r for r in whole
+                if (r["case"], r["method"], r["latency_ms"], r["place"]) == (case, name, latency, place)
+            ]  # fmt: skip
+            left = np.mean([100 * r["left"] for r in own]) if own else np.nan
+            cells.append(f"{own[0]['muscle_share']:.2f}: {left:.0f}" if own else "-")
+        lines.append([case, name, f"{latency:g} ms", *cells])
+    return table(["scene / target", "method", "at", *(f"place {p}" for p in places)], lines)
+
+
 def main(argv: list[str] | None = None) -> None:
     ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     ask.add_argument("--out", type=Path, required=True)
@@ -153,14 +181,27 @@ def main(argv: list[str] | None = None) -> None:
     ask.add_argument("--sizes", type=float, nargs="+", default=[2.0, 5.0, 10.0])
     ask.add_argument("--latencies", type=float, nargs="+", default=[15.0, 25.0, 40.0])
     ask.add_argument("--parts", type=float, nargs="+", default=[1.0, 0.5], help="of the trials have it")
+    ask.add_argument(
+        "--places", type=int, nargs="+", help="draw the place by these numbers; default: the seed"
+    )
     ask.add_argument("--channels", type=int, default=63)
     ask.add_argument("--rate", type=float, default=5000.0)
     a = ask.parse_args(argv)
-    rows = run(
-        a.scenes, a.methods, seeds=a.seeds, pulses=a.pulses, sizes_uv=a.sizes, latencies_ms=a.latencies, parts=a.parts,
-        channels=a.channels, rate_hz=a.rate, keep=a.out,
+    which = Dipoles(
+        sizes_uv=tuple(a.sizes), latencies_ms=tuple(a.latencies), parts=tuple(a.parts),
+        places=tuple(a.places or (None,)),
     )  # fmt: skip
-    print(tables(rows))
+    rows = run(
+        a.scenes,
+        a.methods,
+        which,
+        seeds=a.seeds,
+        pulses=a.pulses,
+        channels=a.channels,
+        rate_hz=a.rate,
+        keep=a.out,
+    )
+    print(tables(rows), by_place(rows), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class Recording:
         self.raw: list[Epoch] = []
         self.brain: F32 = np.empty((task.pulses, task.channels, self.times_s.size), np.float32)
         answer = np.zeros((task.channels, source.n_samples))
-        self._view, self._pulse_sample = view, source.pulse_sample
+        self._view, self._pulse_sample, self._muscle = view, source.pulse_sample, source.artifacts.muscle
         for k, trial in enumerate(source.trials(task.pulses)):
             self.raw.append(trial.epoch)
             self.brain[k] = self.seen(trial.brain_uv)
@@ -120,11 +120,21 @@ class Recording:
         )
         return self._view.process(epoch, trial_id=0).eeg_uv
 
-    def raw_dipole(self, size_uv: float = DIPOLE_UV, at_s: float = DIPOLE_AT_S) -> F32:
-        """The dipole of one trial at the amplifier's rate, float32[n_channels, n_samples]; the place is the seed's."""
+    def raw_dipole(
+        self, size_uv: float = DIPOLE_UV, at_s: float = DIPOLE_AT_S, place: int | None = None
+    ) -> F32:
+        """The dipole of one trial at the amplifier's rate, float32[n_channels, n_samples]; ``place``: whose place, by
+        default the seed's."""
         course = np.exp(-0.5 * ((self._times_s - at_s) / DIPOLE_SD_S) ** 2)
-        field = injected(self._scene, self.task.target, self.montage, self.task.seed, size_uv)
+        seed = self.task.seed if place is None else place
+        field = injected(self._scene, self.task.target, self.montage, seed, size_uv)
         return np.outer(field, course).astype(np.float32)
+
+    def muscle_share(self, field: npt.NDArray[np.floating]) -> float:
+        """How much of a field's power (float[n_channels]) the scene's two muscle fields could hold: 0 to 1."""
+        muscle = np.linalg.qr(self._muscle - self._muscle.mean(axis=0))[0]
+        own = field - field.mean()
+        return float(np.sum((muscle.T @ own) ** 2) / np.sum(own**2))
 
     def with_dipole(self, dipole: F32 | None = None, present: Bool | None = None) -> list[Epoch]:
         """The same raw trials with the dipole in each of them, or where ``present`` bool[n_trials] says."""

@@ -285,6 +285,22 @@ def test_a_dipole_in_some_trials_is_followed_into_the_others(small):
         "bled": -0.3,
     }
     assert "| 60 (60-60) -30 |" in dipoles.tables([row])
+    places = [
+        row | {"part": 1.0, "place": p, "muscle_share": 0.1 * p, "left": 1 - 0.1 * p, "seed": seed}
+        for p in (1, 4)
+        for seed in (1, 2)
+    ]
+    assert dipoles.by_place([row, *places]).splitlines()[2] == "| a/M1 | full | 20 ms | 0.10: 90 | 0.40: 60 |"
+
+
+def test_a_field_of_the_muscle_is_held_by_it_and_another_is_not(small):
+    muscle = small._muscle @ np.array([0.3, -2.0])
+    assert small.muscle_share(muscle) == pytest.approx(1.0)
+    assert small.muscle_share(np.random.default_rng(1).standard_normal(16)) < 0.6
+    here, there = (small.raw_dipole(place=p)[:, small._pulse_sample + 25] for p in (None, 4))
+    assert np.array_equal(here, small.raw_dipole(place=3)[:, small._pulse_sample + 25])  # the seed's
+    assert not np.allclose(here, there)
+    assert 0.0 <= small.muscle_share(here) < 1.0
 
 
 def test_everything_once_with_every_method_there_is(tmp_path):
@@ -338,15 +354,9 @@ def test_dipoles_and_persons_of_a_run_that_was_broken_off_are_kept(tmp_path, mon
         return {"key": repr(task), "rows": [{"case": task[0].case, "seed": task[0].seed}]}
 
     monkeypatch.setattr(dipoles, "work", dipole)
-    arguments = {
-        "pulses": 30,
-        "sizes_uv": (5.0,),
-        "latencies_ms": (25.0,),
-        "parts": (1.0,),
-        "keep": tmp_path / "a",
-    }
-    dipoles.run(["default/M1"], ["fast"], seeds=1, **arguments)
-    rows = dipoles.run(["default/M1"], ["fast"], seeds=2, **arguments)
+    which = dipoles.Dipoles(sizes_uv=(5.0,), latencies_ms=(25.0,), parts=(1.0,))
+    dipoles.run(["default/M1"], ["fast"], which, seeds=1, pulses=30, keep=tmp_path / "a")
+    rows = dipoles.run(["default/M1"], ["fast"], which, seeds=2, pulses=30, keep=tmp_path / "a")
     assert made == ["default/M1 1", "default/M1 2"]
     assert [r["seed"] for r in rows] == [1, 2]
 
