@@ -131,9 +131,10 @@ def _early(view: View, d: Mapping[str, Any]) -> View:
 
 
 def _placing(view: View, target: str) -> View:
-    """The coil is to be placed: what was seen before is known still, but of another placement."""
-    rows = tuple({**row, "earlier": True} for row in view.early.get(target, ()))
-    early = {**view.early, target: rows} if rows else view.early
+    """The coil is to be placed: at a return visit what was seen before stays known, as of an earlier placement."""
+    early = {k: v for k, v in view.early.items() if k != target}
+    if view.visits.get(target):
+        early[target] = tuple({**row, "earlier": True} for row in view.early.get(target, ()))
     return replace(view, early=early, placed={**view.placed, target: max(view.pulses, default=0)})
 
 
@@ -290,9 +291,7 @@ def fold(view: View, event: Event) -> View:
             return _moved(view, d, into=True)
         case "block_restarted":
             paths = {k: v for k, v in view.paths.items() if k != key_of(d["target"], d["block"])}
-            early = {k: v for k, v in view.early.items() if (k, d["block"]) != (d["target"], "preview")}
-            view = replace(view, paths=paths, early=early)
-            return _put(_stale(view, d), TargetView(name=d["target"], block=d["block"]))
+            return _put(_stale(replace(view, paths=paths), d), TargetView(name=d["target"], block=d["block"]))
         case "scores_updated":
             t = _target(view, d["target"], d["block"])
             if d.get("scores_s"):  # 0: a trial was only moved
