@@ -56,10 +56,27 @@ class Task:
         return f"{self.scene}/{self.target}" + (", real EEG" if self.real else "")
 
 
+def without_eyes(loop: F32, names: tuple[str, ...]) -> F32:
+    """An EEG float32[n_samples, n_channels] less what goes, by least squares, with the mean of Fp1, Fpz and Fp2 (blinks) and
+    with AF7 less AF8 (side)."""
+    at = {n.lower(): k for k, n in enumerate(names)}
+    up, side = (
+        loop[:, [at[n] for n in ("fp1", "fpz", "fp2")]].mean(axis=1),
+        loop[:, at["af7"]] - loop[:, at["af8"]],
+    )
+    eyes = np.stack([up, side], axis=1)
+    weights = np.linalg.lstsq(
+        (eyes.T @ eyes).astype(np.float64), (eyes.T @ loop).astype(np.float64), rcond=None
+    )[0]
+    return np.asarray(loop - eyes @ weights.astype(np.float32), dtype=np.float32)
+
+
 @cache
 def real_of(folder: str, rate_hz: float) -> RealParts:
-    """Read once a process: resampling takes seconds."""
-    return real_parts(folder, rate_hz)
+    """The parts of a folder, the eyes taken out of its EEG (the truth is to be brain); read once a process: resampling takes
+    seconds."""
+    parts = real_parts(folder, rate_hz)
+    return replace(parts, loop=without_eyes(parts.loop, parts.names))
 
 
 def source_of(task: Task, scene: Scene) -> TrialSource:

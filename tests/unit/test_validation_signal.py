@@ -386,6 +386,17 @@ def test_semi_synthetic_trials_have_the_real_channels_and_their_own_name(shared_
         recordings.Recording(replace(task, channels=63))
 
 
+def test_eyes_go_and_what_is_not_of_the_eyes_stays():
+    rng = np.random.default_rng(2)
+    names = ("Fp1", "Fpz", "Fp2", "Af7", "Af8", "Cz")
+    brain = rng.standard_normal((5000, 6)).astype(np.float32)
+    blink, side = 200 * np.abs(rng.standard_normal((5000, 1))), 100 * rng.standard_normal((5000, 1))
+    eyes = blink * [1, 1, 1, 0.6, 0.6, 0.1] + side * [0.1, 0, -0.1, 1, -1, 0]
+    found = recordings.without_eyes((brain + eyes).astype(np.float32), names)
+    assert np.corrcoef(found[:, 5], brain[:, 5])[0, 1] > 0.99
+    assert np.abs(found).max() < 10.0
+
+
 def test_what_cannot_be_run_is_refused():
     with pytest.raises(ValidationProblem, match="magic"):
         validation.run(("default/M1",), ("magic",), seeds=1, pulses=30)
