@@ -269,7 +269,7 @@ def step_buttons(view: View, live: Live) -> tuple[Button, ...]:
             Button(word="preview", text=f"Preview {power} %", args=(str(power),), key=f"Ctrl+{place}" if place < 10 else "",
                    enabled=not why, why_not=why)
         )  # fmt: skip
-    seen = {r.get("power_pct_mso") for r in view.early.get(view.target, ())}
+    seen = {r.get("power_pct_mso") for r in view.early.get(view.target, ()) if not r.get("earlier")}
     for place, power in enumerate(powers, start=1):
         why = no or (
             "only at go / no-go" if view.phase != "go" else "" if power in seen else "it was not previewed"

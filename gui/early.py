@@ -16,7 +16,7 @@ from rtloop.model.view import View
 def early_shown(view: View, live: Live) -> Early:
     """The steps of intensity of the target that is looked at."""
     target = view.target
-    rows = tuple(_rows(view, target))
+    rows = _rows(view, target)
     criteria = (view.started.get("criteria") or {}).get(target) or {}
     wanted = criteria.get("early_response_uv_min")
     if wanted is None:
@@ -25,8 +25,11 @@ def early_shown(view: View, live: Live) -> Early:
         )
     now = _power_now(view) if view.phase in (*PULSING, "arm", "go") else None
     title, steps, words = _early(rows, target, None if wanted is None else float(wanted), now)
+    returned = _returned(view, target, rows)
+    if returned and not steps:
+        words = returned
     return Early(title=title, criterion_uv=None if wanted is None else float(wanted), steps=steps, words=Line(text=words),
-                 buttons=_buttons(view, live))  # fmt: skip
+                 since=Line(text=returned if steps else ""), buttons=_buttons(view, live))  # fmt: skip
 
 
 def _buttons(view: View, live: Live) -> tuple[Button, ...]:
@@ -40,9 +43,24 @@ def _buttons(view: View, live: Live) -> tuple[Button, ...]:
     return step_buttons(view, live) if previewing and not live.review and view.ended is None else ()
 
 
-def _rows(view: View, target: str) -> list[Mapping[str, Any]]:
-    """One row for each power."""
-    return [r for r in view.early.get(target, ()) if r.get("power_pct_mso") is not None]
+def _rows(view: View, target: str) -> tuple[Mapping[str, Any], ...]:
+    """One row for each power: of where the coil is placed now, else of an earlier visit."""
+    rows = tuple(r for r in view.early.get(target, ()) if r.get("power_pct_mso") is not None)
+    return tuple(r for r in rows if not r.get("earlier")) or rows
+
+
+def _returned(view: View, target: str, rows: tuple[Mapping[str, Any], ...]) -> str:
+    """Where a return visit has no preview: what the steps are of, and the early response over the trials of the run."""
+    earlier = any(r.get("earlier") for r in rows)
+    if not earlier and (rows or not view.visits.get(target)):
+        return ""
+    run = view.targets.get(target)
+    scores = (run.scores if run is not None else None) or {}
+    told = ["seen before this placement" if earlier else "return visit, not previewed in this session"]
+    if evoked := scores.get("evoked"):
+        value = estimate_of(evoked.get("early_local_pp_uv"), "µV")
+        told.append(f"run {number(value, unit=' µV')}, n {scores['n_accepted']}")
+    return "; ".join(told)
 
 
 def _power_now(view: View) -> int | None:

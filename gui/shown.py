@@ -154,6 +154,7 @@ class Early:
     criterion_uv: float | None
     steps: tuple[EarlyStep, ...]
     words: Line
+    since: Line = Line()  # a return visit: what the steps are of, and what its run shows
     buttons: tuple[Button, ...] = ()  # preview at another intensity, go at one
 
 

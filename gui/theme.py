@@ -105,6 +105,7 @@ QPushButton[role="stop"] {{ background: {t.stop}; color: {t.stop_ink}; border: 3
 QPushButton[role="stop"]:pressed {{ border-color: {t.ink}; }}
 QPushButton[role="stop"]:disabled {{ background: {t.panel}; color: {t.muted}; border: 3px dashed {t.line}; }}
 QTabWidget::pane {{ border: 0; }}
+QTabBar {{ font-size: {pt(SMALL_PT)}; }}
 QTabBar::tab {{ background: {t.ground}; color: {t.muted}; border: 1px solid {t.line}; padding: 3px 6px; }}
 QTabBar::tab:selected {{ background: {t.panel}; color: {t.ink}; border-bottom: 3px solid {t.accent}; }}
 QTabBar::tab:focus {{ border: 2px solid {t.accent}; }}

@@ -95,7 +95,7 @@ def collected(files: Iterable[str], root: Path = ROOT) -> Proofs:
         ]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *sorted(files)],
-            cwd=root, env=environment | {OUT: str(out)}, capture_output=True, text=True, timeout=110, check=False,
+            cwd=root, env=environment | {OUT: str(out)}, capture_output=True, text=True, timeout=500, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         found: Proofs = json.loads(out.read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Owns which test modules may run while another test runs: those that start nothing and in which no real time passes.
+"""Owns which test modules may run while another test runs: those that start nothing and in which no real time matters.
 
 All others run one after the other, in one worker of pytest-xdist (``-n 2``). What cannot be told from the source counts as one
 of these.
@@ -18,18 +18,44 @@ TESTS = Path(__file__).resolve().parent
 ALONE = "alone"
 #: folders of tests on values and on stepped clocks; of these modules too the source is looked through
 _FOLDERS = ("architecture", "golden", "property", "unit")
-#: modules elsewhere that hold sessions on the stepped clock only, in their own process
+#: modules that are known to hold what is stepped only, or to ask nobody for anything in time (tests that run tests among them)
 _STEPPED = (
+    "architecture/test_safety_file.py", "contract/test_safety_fake_unit.py", "property/test_soak_stimulator_trains.py",
     "scenario/test_control_session.py", "scenario/test_decision_session.py", "scenario/test_quality_session.py",
-    "scenario/test_recordings_replay.py", "scenario/test_session_latency.py", "scenario/test_session_mismatch.py",
+    "scenario/test_recordings_replay.py", "scenario/test_session_delay.py", "scenario/test_session_emergency.py",
+    "scenario/test_session_latency.py", "scenario/test_session_mismatch.py", "scenario/test_session_more_given.py",
     "scenario/test_session_stepped.py", "scenario/test_session_waivers.py", "scenario/test_session_words.py",
-    "scenario/test_spatial_session.py",
+    "scenario/test_spatial_session.py", "unit/test_app_devices.py", "unit/test_drivers_given_otherwise.py",
+    "unit/test_record_verify.py", "unit/test_scripting_stepped.py", "unit/test_session_keeping.py", "unit/test_sim_head.py",
 )  # fmt: skip
+#: the window on a desk of the test's own making: Qt's timers run, nothing in it must be quick
+_WINDOW = tuple(
+    f"gui/test_gui_{name}.py"
+    for name in (
+        "ground",
+        "head",
+        "panels",
+        "review",
+        "session_screen",
+        "settings",
+        "start",
+        "traces",
+        "window",
+    )
+)
 #: what starts something, listens to something or waits
 _REAL = re.compile(
-    r"\b(subprocess|multiprocessing|threading|socket|serial|pylsl|pty|asyncio|qtbot|tracemalloc|Thread|Process|Popen"
-    r"|time\.sleep|perf_counter|process_time|import time|import signal|from time|monotonic)\b"
+    r"\b(qtbot|Thread|Process|Popen|SocketLine|PtyLine|start_bedside|perf_counter|process_time|monotonic|time\.sleep)\b"
+    r"|^\s*(import|from) (subprocess|multiprocessing|threading|socket|serial|pylsl|pty|asyncio|signal|time|tracemalloc)\b"
+    r"|\"(socket|pty)\"",  # kinds of a bench whose unit runs in a thread
+    re.MULTILINE,
 )
+#: tools for tests of both kinds: what of them is real, beside the kinds of a bench
+_REAL_OF = {
+    "session_tools": re.compile(r"\b(Running|gone|wait_gone|as_at_a_terminal)\b"),
+    "contract_tools": re.compile(r"\b(beating|open_unit)\b"),
+    "eeg_tools": re.compile(r"\b(amplifier|running|until)\b"),
+}
 _IMPORT = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
 
 
@@ -37,7 +63,7 @@ _IMPORT = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
 def beside(path: Path) -> bool:
     """Whether the tests of this module may run beside others."""
     name = path.relative_to(TESTS).as_posix()
-    return name in _STEPPED or (name.partition("/")[0] in _FOLDERS and not _real(path))
+    return name in (*_STEPPED, *_WINDOW) or (name.partition("/")[0] in _FOLDERS and not _real(path))
 
 
 @functools.cache
@@ -45,7 +71,11 @@ def _real(path: Path) -> bool:
     """Whether something real happens in a module, or in a module of the tests that it imports."""
     text = path.read_text(encoding="utf-8")
     tools = [TESTS / f"{name}.py" for name in _IMPORT.findall(text)]
-    return bool(_REAL.search(text)) or any(_real(tool) for tool in tools if tool != path and tool.is_file())
+    return bool(_REAL.search(text)) or any(
+        bool(_REAL_OF[tool.stem].search(text)) if tool.stem in _REAL_OF else _real(tool)
+        for tool in tools
+        if tool != path and tool.is_file()
+    )
 
 
 def group_of(path: Path) -> str:

@@ -96,8 +96,9 @@ class EarlyPanel(Panel):
             return
         self._early = early
         self.set_title(early.title)
-        self.words.say("" if early.steps else early.words.text, early.words.tone)
-        self.words.setHidden(bool(early.steps))
+        line = early.since if early.steps else early.words
+        self.words.say(line.text, line.tone)
+        self.words.setHidden(not line.text)
         self.setAccessibleDescription(early.words.text)
         self._show_points(early)
         self._show_rows(early)
@@ -199,4 +200,4 @@ def _tick(step: EarlyStep) -> str:
 def _comparable(early: Early) -> object:
     """The same without NaN, which differs from itself."""
     steps = tuple((s.value.to_dict(), s.power_pct_mso, s.power_pct_rmt, s.now, s.words) for s in early.steps)
-    return early.title, early.criterion_uv, early.words, early.buttons, steps
+    return early.title, early.criterion_uv, early.words, early.since, early.buttons, steps

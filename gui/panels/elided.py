@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QSizePolicy, QStyleOption, QWidget
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QFont, QFontMetrics, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gui.panels.parts import ToneLabel
+from gui.panels.parts import ToneLabel, facts_grid
+from gui.panels.title import elided, write
 from gui.shown import Fact, Tone
 
 SMALLER = 0.9  # of the window's font
@@ -64,13 +65,8 @@ class Elided(ToneLabel):
         return QSize(20, self.sizeHint().height())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        painter, option = QPainter(self), QStyleOption()
-        option.initFrom(self)
-        painter.setFont(self.letters())
-        painter.setPen(option.palette.color(self.foregroundRole()))
-        text = painter.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
-        painter.end()
+        font = self.letters()
+        write(self, elided(self, font), font=font)
 
 
 class FactLines(QWidget):
@@ -82,12 +78,7 @@ class FactLines(QWidget):
         self._facts: tuple[Fact, ...] = ()
         self._factor = 1.0
         self._cells: list[tuple[Elided, Elided]] = []
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(8)
-        self._grid.setVerticalSpacing(0)
-        for column in range(columns):
-            self._grid.setColumnStretch(2 * column + 1, 1)
+        self._grid = facts_grid(self, columns, 0)
 
     def show_it(self, facts: Sequence[Fact]) -> None:
         """Show these facts in their order, down the first column and then down the next."""

@@ -108,6 +108,17 @@ class Panel(QFrame):
         self.theme = theme
 
 
+def facts_grid(of: QWidget, columns: int, spacing_px: int) -> QGridLayout:
+    """A grid for pairs of names and values on a widget: the values take the room that is left."""
+    grid = QGridLayout(of)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(8)
+    grid.setVerticalSpacing(spacing_px)
+    for column in range(columns):
+        grid.setColumnStretch(2 * column + 1, 1)
+    return grid
+
+
 class FactGrid(QWidget):
     """Names and values, in up to ``columns`` pairs of columns: as many as have room for every name and value in one line,
     else one pair, whose values wrap. A value's tone is colour and symbol, its meaning the tool tip."""
@@ -118,12 +129,7 @@ class FactGrid(QWidget):
         self.columns = columns  # as they are laid now
         self._facts: tuple[Fact, ...] = ()
         self._cells: list[tuple[QLabel, ToneLabel]] = []
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(8)
-        self._grid.setVerticalSpacing(1)
-        for column in range(columns):
-            self._grid.setColumnStretch(2 * column + 1, 1)
+        self._grid = facts_grid(self, columns, 1)
 
     def show_it(self, facts: Sequence[Fact]) -> None:
         """Show these facts in their order."""

@@ -17,14 +17,13 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
-    QStyleOption,
-    QStylePainter,
     QTextEdit,
     QWidget,
 )
 
 from gui.looks import FAMILY
 from gui.panels.parts import Panel, ToneLabel, WordButton, style_again
+from gui.panels.title import elided, write
 from gui.shown import Button, Line, Question, Tone
 from gui.theme import BIG_PT, MIDDLE_PT, SMALL_PT, Theme, words
 
@@ -104,11 +103,7 @@ class Asked(ToneLabel):
         if self._short is None:
             super().paintEvent(event)
             return
-        painter, option = QStylePainter(self), QStyleOption()
-        option.initFrom(self)
-        painter.setPen(option.palette.color(self.foregroundRole()))
-        painter.drawText(self.rect(), _WRAPPED, self._short)
-        painter.end()
+        write(self, self._short, _WRAPPED)
 
     def _fit(self) -> None:
         room = QRect(0, 0, max(40, self.width() - 2), 10_000)
@@ -145,14 +140,8 @@ class OneLine(ToneLabel):
     def minimumSizeHint(self) -> QSize:
         return QSize(60, super().minimumSizeHint().height())
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter, option = QStylePainter(self), QStyleOption()
-        option.initFrom(self)
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        ink = option.palette.color(self.foregroundRole())
-        painter.setPen(ink)
-        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignVCenter), text)
-        painter.end()
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        write(self, elided(self))
 
 
 class ButtonRow(QWidget):

@@ -1,10 +1,30 @@
-"""Owns a panel's title, in one line that ends in dots where there is no room; owns no words."""
+"""Owns how a label's words are drawn where they must be cut, and a panel's title, which ends in dots; owns no words."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStyleOption
+
+ONE_LINE = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+
+
+def elided(label: QLabel, font: QFont | None = None) -> str:
+    """What of a label's words has room in one line, written in ``font`` (its own, where none is given)."""
+    metrics = QFontMetrics(label.font() if font is None else font)
+    return metrics.elidedText(label.text(), Qt.TextElideMode.ElideRight, label.width())
+
+
+def write(
+    label: QLabel, text: str, flags: Qt.AlignmentFlag | int = ONE_LINE, font: QFont | None = None
+) -> None:
+    """Draw these words on a label in its own colour, instead of its own words."""
+    painter, option = QPainter(label), QStyleOption()
+    option.initFrom(label)
+    painter.setFont(label.font() if font is None else font)
+    painter.setPen(option.palette.color(label.foregroundRole()))
+    painter.drawText(label.rect(), int(flags), text)
+    painter.end()
 
 
 class Title(QLabel):
@@ -20,7 +40,7 @@ class Title(QLabel):
 
     def written(self) -> str:
         """What of it can be read."""
-        return self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        return elided(self)
 
     def tell(self) -> None:
         """Let the tool tip follow."""
@@ -32,10 +52,4 @@ class Title(QLabel):
         self.tell()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        painter, option = QPainter(self), QStyleOption()
-        option.initFrom(self)
-        painter.setPen(option.palette.color(self.foregroundRole()))
-        painter.drawText(
-            self.rect(), int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), self.written()
-        )
-        painter.end()
+        write(self, self.written())

@@ -90,7 +90,7 @@ class SessionScreen(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for name, panel in (
-            ("Live traces", self.traces), ("Trials", self.trials), ("Quality", self.quality), ("Beside", self.beside),
+            ("Traces", self.traces), ("Trials", self.trials), ("Quality", self.quality), ("Beside", self.beside),
             ("Log", self.log), ("Pulses", self.pulses.rows), ("Pre-flight", self.checks), ("Simulated", self.sheet),
         ):  # fmt: skip
             self.tabs.addTab(panel, name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtloop.jit import kernel
-from rtloop.model.samples import F32, I64
+from rtloop.model.samples import F32, I64, Bool
 
 _ROWS = "float32[:,::1]"
 
@@ -20,25 +20,66 @@ def padded(n_channels: int) -> int:
     return 16 * -(-n_channels // 16)
 
 
-@kernel(f"void(Array(float32, 1, 'C', True), int64, int64, int64, int64[:,::1], {_ROWS}, float32[::1])")
-def load(flat: F32, step: int, n: int, origin: int, stretches: I64, rows: F32, spread: F32) -> None:
+@kernel(
+    f"void(Array(float32, 1, 'C', True), int64, int64, int64, int64[:,::1], int64, int64, {_ROWS}, float32[::1], {_ROWS})"
+)
+def load(
+    flat: F32, step: int, n: int, origin: int, stretches: I64, first: int, stop: int, rows: F32, spread: F32, moments: F32
+) -> None:  # fmt: skip
     """Copy rows of ``n`` channels that begin every ``step`` numbers of ``flat``, each channel less its own sample
     in row ``origin`` (a mV offset would cost digits); ``spread``: mean size outside the gaps, NaN or inf if any
-    sample is."""
+    sample is; ``moments`` float32[2, n or more]: sums over the rows [first, stop), which lie in one stretch, of the values and
+    of their squares."""
+    total, square = moments[0], moments[1]
+    total[:] = np.float32(0.0)
+    square[:] = np.float32(0.0)
     at = flat[origin * step : origin * step + n]
     for c in range(n):
         spread[c] = np.float32(0.0)
-    for i in range(rows.shape[0]):
-        source, target = flat[i * step : i * step + n], rows[i]
-        for c in range(n):
-            target[c] = source[c] - at[c]
-    count = 0
+    count, done = 0, 0
     for s in range(stretches.shape[0]):
-        count += stretches[s, 1] - stretches[s, 0]
-        for i in range(stretches[s, 0], stretches[s, 1]):
-            target = rows[i]
+        for i in range(done, stretches[s, 0]):
+            source, target = flat[i * step : i * step + n], rows[i]
             for c in range(n):
+                target[c] = source[c] - at[c]
+        done = stretches[s, 1]
+        count += done - stretches[s, 0]
+        fours = done - (done - stretches[s, 0]) % 4
+        for i in range(stretches[s, 0], fours, 4):  # loops of one line each: no more fit into the registers
+            k = i * step
+            s0, s1 = flat[k : k + n], flat[k + step : k + step + n]
+            s2, s3 = flat[k + 2 * step : k + 2 * step + n], flat[k + 3 * step : k + 3 * step + n]
+            t0, t1, t2, t3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+            for c in range(n):
+                t0[c] = s0[c] - at[c]
+            for c in range(n):
+                t1[c] = s1[c] - at[c]
+            for c in range(n):
+                t2[c] = s2[c] - at[c]
+            for c in range(n):
+                t3[c] = s3[c] - at[c]
+            for c in range(n):
+                spread[c] += (abs(t0[c]) + abs(t1[c])) + (abs(t2[c]) + abs(t3[c]))
+            if first <= i and i + 4 <= stop:
+                for c in range(n):
+                    total[c] += (t0[c] + t1[c]) + (t2[c] + t3[c])
+                for c in range(n):
+                    square[c] += (t0[c] * t0[c] + t1[c] * t1[c]) + (t2[c] * t2[c] + t3[c] * t3[c])
+            else:
+                for j in range(max(i, first), min(i + 4, stop)):
+                    target = rows[j]
+                    for c in range(n):
+                        total[c] += target[c]
+                        square[c] += target[c] * target[c]
+        for i in range(fours, done):
+            source, target = flat[i * step : i * step + n], rows[i]
+            for c in range(n):
+                target[c] = source[c] - at[c]
                 spread[c] += abs(target[c])
+            if first <= i < stop:
+                for c in range(n):
+                    total[c] += target[c]
+                    square[c] += target[c] * target[c]
     for c in range(n):
         spread[c] /= np.float32(count)
 
@@ -85,6 +126,19 @@ def energy_about_mean(rows: F32, first: int, stop: int, energy: F32) -> None:
         energy[c] -= total[c] * total[c] / np.float32(n)
 
 
+@kernel(f"void({_ROWS}, int64[::1], float32[::1])")
+def strongest(rows: F32, which: I64, value: F32) -> None:
+    """Per column, the value that is farthest from 0 and the row it is in (the first of equal ones)."""
+    which[:] = 0
+    value[:] = rows[0]
+    for i in range(1, rows.shape[0]):
+        row = rows[i]
+        for c in range(value.size):
+            if abs(row[c]) > abs(value[c]):
+                value[c] = row[c]
+                which[c] = i
+
+
 @kernel(f"void({_ROWS}, float32[::1], int64, int64, float32[::1])")
 def spread_about(rows: F32, mean: F32, first: int, stop: int, sd: F32) -> None:
     """RMS over [first, stop) of each channel minus ``mean``."""
@@ -107,11 +161,10 @@ def refer(rows: F32, mean: F32, keep: F32) -> None:
             row[c] = (row[c] - m) * keep[c]
 
 
-@kernel(f"void({_ROWS}, int64[:,::1], float32[::1], float32[::1])")
-def extremes(rows: F32, stretches: I64, high: F32, low: F32) -> None:
-    """Highest and lowest value of each channel over the given stretches [first, stop)."""
-    for c in range(high.size):
-        high[c] = low[c] = rows[stretches[0, 0], c]
+@kernel(f"float32({_ROWS}, int64[:,::1])")
+def swing(rows: F32, stretches: I64) -> float:
+    """Largest distance of highest and lowest value of a channel over the given stretches [first, stop)."""
+    high, low = rows[stretches[0, 0]].copy(), rows[stretches[0, 0]].copy()
     for s in range(stretches.shape[0]):
         for i in range(stretches[s, 0], stretches[s, 1]):
             row = rows[i]
@@ -119,6 +172,40 @@ def extremes(rows: F32, stretches: I64, high: F32, low: F32) -> None:
                 v = row[c]
                 high[c] = v if v > high[c] else high[c]
                 low[c] = v if v < low[c] else low[c]
+    return (high - low).max()  # type: ignore[no-any-return]
+
+
+@kernel(f"float64({_ROWS}, int64[::1], int64, boolean[::1])")
+def slow_peak(rows: F32, chosen: I64, width: int, known: Bool) -> float:
+    """Largest size of the mean of the ``chosen`` channels over ``width`` rows from each on, where its middle is ``known``."""
+    n = rows.shape[0]
+    summed = np.zeros(n + 1)
+    for i in range(n):
+        total = np.float32(0.0)
+        for k in range(chosen.size):
+            total += rows[i, chosen[k]]
+        summed[i + 1] = summed[i] + total / np.float32(chosen.size)
+    peak = 0.0
+    for i in range(1, n - width + 1):
+        if known[width // 2 + i - 1]:
+            peak = max(peak, abs(summed[i + width] - summed[i]) / width)
+    return peak
+
+
+@kernel("void(float32[:,:,::1], float32[::1], float32[::1])")
+def mean_square(along: F32, size: F32, out: F32) -> None:
+    """Per column, mean over the planes of the square of the value farthest from 0, over the ``size`` of its row."""
+    out[:] = np.float32(0.0)
+    for w in range(along.shape[0]):
+        for c in range(out.size):
+            best = 0
+            for i in range(1, along.shape[1]):
+                if abs(along[w, i, c]) > abs(along[w, best, c]):
+                    best = i
+            value = along[w, best, c] / size[best]
+            out[c] += value * value
+    for c in range(out.size):
+        out[c] /= np.float32(along.shape[0])
 
 
 @kernel(f"float32({_ROWS}, int64[:,::1])")
@@ -139,9 +226,14 @@ def fast(rows: F32, stretches: I64) -> float:
 @kernel(f"void({_ROWS}, {_ROWS})")
 def upright(rows: F32, out: F32) -> None:
     """Transpose to [n_channels, n_instants], in pieces that stay in the cache; the padding is left out."""
-    for start in range(0, rows.shape[0], 16):
-        stop = min(start + 16, rows.shape[0])
+    eights = rows.shape[0] - rows.shape[0] % 8
+    for i in range(0, eights, 8):
+        x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        x4, x5, x6, x7 = rows[i + 4], rows[i + 5], rows[i + 6], rows[i + 7]
         for c in range(out.shape[0]):
-            target = out[c]
-            for i in range(start, stop):
-                target[i] = rows[i, c]
+            target = out[c, i : i + 8]
+            target[0], target[1], target[2], target[3] = x0[c], x1[c], x2[c], x3[c]
+            target[4], target[5], target[6], target[7] = x4[c], x5[c], x6[c], x7[c]
+    for i in range(eights, rows.shape[0]):
+        for c in range(out.shape[0]):
+            out[c, i] = rows[i, c]

@@ -59,7 +59,10 @@ class View:
     preflight: tuple[Mapping[str, Any], ...] = ()  # name, ok, expected, found, todo
     early: Mapping[str, tuple[Mapping[str, Any], ...]] = field(
         default_factory=dict
-    )  # newest of each intensity, in order
+    )  # newest of each intensity, in order; ``earlier``: seen before the coil was placed for the visit under way
+    visits: Mapping[str, int] = field(
+        default_factory=dict
+    )  # target -> visits accepted, of a map that is looked at
     paths: Mapping[str, tuple[Mapping[str, Any], ...]] = field(
         default_factory=dict
     )  # key -> a row for each scores_updated
@@ -127,6 +130,20 @@ def _early(view: View, d: Mapping[str, Any]) -> View:
         return view
     rows = {r["power_pct_mso"]: r for r in view.early.get(d["target"], ())} | {d["power_pct_mso"]: dict(d)}
     return replace(view, early={**view.early, d["target"]: tuple(rows.values())})
+
+
+def _placing(view: View, target: str) -> View:
+    """The coil is to be placed: at a return visit what was seen before stays known, as of an earlier placement."""
+    early = {k: v for k, v in view.early.items() if k != target}
+    if view.visits.get(target):
+        early[target] = tuple({**row, "earlier": True} for row in view.early.get(target, ()))
+    return replace(view, early=early, placed={**view.placed, target: max(view.pulses, default=0)})
+
+
+def _visited(view: View, d: Mapping[str, Any]) -> View:
+    """An entry of the history of a map that is looked at."""
+    n = {"visit": view.visits.get(d.get("target", ""), 0) + 1, "restart": 0}.get(d["event"])
+    return view if n is None else replace(view, visits={**view.visits, d["target"]: n})
 
 
 def _path(view: View, d: Mapping[str, Any]) -> View:
@@ -229,10 +246,8 @@ def fold(view: View, event: Event) -> View:
         case "device_found":
             return replace(view, devices={**view.devices, d["device"]: dict(d)})
         case "phase_entered":
-            if d["phase"] == "place":  # another place: what was seen before says nothing of it
-                early = {k: v for k, v in view.early.items() if k != d.get("target")}
-                placed = {**view.placed, str(d.get("target")): max(view.pulses, default=0)}
-                view = replace(view, early=early, placed=placed)
+            if d["phase"] == "place":
+                view = _placing(view, str(d.get("target")))
             return replace(
                 view, phase=d["phase"], target=d.get("target", ""), asking=d.get("words", ""),
                 options=tuple(d.get("options", ())), block=d.get("block", ""), asked_pct_mso=d.get("power_pct_mso"),
@@ -260,6 +275,7 @@ def fold(view: View, event: Event) -> View:
             | "sensation_told"
             | "adverse_event_told"
             | "gate_opened"
+            | "filter_renewed"
         ):
             return _note(view, event)
         case "pulse_intended":
@@ -301,9 +317,13 @@ def fold(view: View, event: Event) -> View:
             return replace(view, map_look=dict(d))
         case "map_resumed":
             looks = [e for e in d["history"] if e["event"] == "look"]
+            for entry in d["history"]:
+                view = _visited(view, entry)
             return replace(view, map_look=looks[-1] if looks else None)
+        case "map_visited":
+            return _visited(view, d)
         case "map_restarted":
-            return replace(view, map_look=None)
+            return _visited(replace(view, map_look=None), d)
         case "decision_made":
             return replace(view, decision=dict(d))
         case "session_ended":

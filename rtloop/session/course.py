@@ -167,14 +167,17 @@ class Course:
                 n = n + event.accepted if isinstance(event, Visit) else 0
         return n
 
+    def _n_now(self, target: str) -> int:
+        """Trials of a target that count now, those of an earlier run with them."""
+        return self._line.scorer(target, "run").n_accepted + self._ongoing.n_carried(key_of(target, "run"))
+
     def accepted(self, target: str) -> None:
         """The operator accepted what a visit brought."""
         if self._asked:  # nothing was recorded: it stays at what the look said
             self._over = "the targets are not comparable, and none was recorded again"
             return
-        now = self._line.scorer(target, "run").n_accepted + self._ongoing.n_carried(key_of(target, "run"))
         self._here = True
-        self._enter(Visit(target=target, accepted=max(0, now - self._counted(target))))
+        self._enter(Visit(target=target, accepted=max(0, self._n_now(target) - self._counted(target))))
         if self._keeper is not None:
             kept = self._keeper.keep(target)
             self.emit(kinds.VISIT_KEPT, sync=True, **kept)
@@ -214,24 +217,31 @@ class Course:
         self.emit(kinds.VISIT_PROPOSED, target=step.target, pulses=step.pulses, move=move, words=step.why)
         if not visits_of(self.history, step.target):
             return visit_anew(self._plan, step.target, step.why)
-        why = step.why if move else f"{step.why}; the coil is there already"
-        if move and self._renews and self._line.renew(step.target, "run"):
-            words = f"{step.target}: the coil is placed anew, so this visit learns its own artifact filter, as a first visit does"
-            self.emit(kinds.FILTER_RENEWED, target=step.target, block="run", words=words)
-        elif self._without_filter(step.target):
-            words = f"{step.target}: what the run before learnt of its artifacts ended with it: this visit learns its own filter"
-            self.emit(kinds.FILTER_RENEWED, target=step.target, block="run", words=words)
+        why = f"{step.why}; its {self._n_now(step.target)} accepted trials so far count on"
+        why = why if move else f"{why}; the coil is there already"
+        self._filter_of_return(step.target, move)
         return visit_again(
             self._plan, step.target, step.pulses, most, why, power=self._powers.get(step.target)
         )
 
-    def _without_filter(self, target: str) -> bool:
-        """Whether a target's trials so far are an earlier run's, and so is the filter that cleaned them."""
-        return (
-            bool(self._ongoing.n_carried(key_of(target, "run")))
-            and not self._line.scorer(target, "run").seen
-            and (self._line.spec.sound or self._line.spec.muscle)
-        )
+    def _filter_of_return(self, target: str, move: bool) -> None:
+        """Which artifact filter cleans the trials of a return visit, told where the coil is placed anew or none is there."""
+        if not (self._line.spec.sound or self._line.spec.muscle):
+            return
+        seen = self._line.scorer(target, "run").seen
+        if move and self._renews and self._line.renew(target, "run"):
+            words = f"{target}: the coil is placed anew, so this visit learns its own artifact filter, as a first visit does"
+        elif not seen and self._ongoing.n_carried(key_of(target, "run")):
+            words = f"{target}: what the run before learnt of its artifacts ended with it: this visit learns its own filter"
+        elif move and seen and not self._renews:
+            words = f"{target}: the coil is placed anew, and this visit goes on with the artifact filter of the visit before"
+            self.emit(
+                kinds.NOTE_WRITTEN, words=f'{words}, as the plan says (return_filter = "kept")', by="engine"
+            )
+            return
+        else:
+            return
+        self.emit(kinds.FILTER_RENEWED, target=target, block="run", words=words)
 
     def _remedy(self) -> tuple[Step, ...]:
         """Where the targets are not comparable: whether the worst is recorded from the beginning."""

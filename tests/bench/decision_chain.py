@@ -16,8 +16,11 @@ from rtloop.model.samples import Epoch
 from rtloop.model.trial import CleanTrial
 from rtloop.session.scorer import TargetScorer
 
-#: scene file -> (question, the target that may be named or None)
+#: scene -> (question, the target that may be named or None). Of two that tie, the first is called right.
 CHAIN_SCENES: dict[str, tuple[Question, str | None]] = {
+    "near_tie": (Question.LOW, "M1"),
+    "near_tie, wrong one at 0.75": (Question.LOW, "M1"),
+    "unequal_quality": (Question.LOW, None),
     "equal_quality": (Question.LOW, "ACC"),
     "default": (Question.LOW, "PSI"),
     "equal": (Question.LOW, None),
@@ -25,7 +28,19 @@ CHAIN_SCENES: dict[str, tuple[Question, str | None]] = {
     "unequal_placement": (Question.LOW, None),
     "unequal_muscle": (Question.HIGH, None),
 }
+#: scenes that are a scene file with one target changed: file, target, keys
+VARIED: dict[str, tuple[str, str, dict[str, float]]] = {
+    "near_tie, wrong one at 0.75": ("near_tie", "PSI", {"amplitude": 0.75}),
+}
 BATCH = 64
+
+
+def scene_of(name: str) -> Scene:
+    """A scene of ``CHAIN_SCENES``: a file's, or a checked variation of one."""
+    if name not in VARIED:
+        return load_scene(name)
+    file, target, keys = VARIED[name]
+    return load_scene(file).varied(target, **keys)
 
 
 def truth_of_chain(scene: str) -> tuple[Question, str | None]:
@@ -39,7 +54,7 @@ class Chained:
     def __init__(
         self, scene: str, seed: int, targets: tuple[str, ...] = ("M1", "DLPFC", "ACC", "PSI")
     ) -> None:
-        self.scene, self.seed, self.targets = load_scene(scene), seed, targets
+        self.scene, self.seed, self.targets = scene_of(scene), seed, targets
         self.montage = Montage.from_names(NAMES_63)
         self.names = self.montage.names
         a, b = np.triu_indices(self.montage.n_channels, 1)

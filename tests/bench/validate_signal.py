@@ -1,14 +1,15 @@
 """What the cleaning is worth: simulated recordings with known truth through every method, ours and the offline peers.
 
     python tests/bench/validate_signal.py --out DIR [--scenes default/M1 ...] [--methods fast ...] [--seeds 3] [--pulses 100]
-        [--channels 63] [--rate 5000] [--jobs 1] [--no-dipole]
+        [--channels 63] [--rate 5000] [--jobs 1] [--no-dipole] [--real FOLDER]
     python tests/bench/validate_signal.py --out DIR --join A/recordings.jsonl B/recordings.jsonl
 
 Raw trials and their truth come from ``hardware_sim.trials.TrialSource``. Online methods are the product's own chain, one
 trial after the other, past pulses only; offline peers get all blanked trials at once. The first 10 trials are cleaned but
 not judged. Writes signal.json (every recording and the summary), signal.md (tables) and figures (SVG) to DIR and prints the
 overview; recordings.jsonl in DIR lets a broken-off run go on; ``--join`` makes the tables of several runs of the same trials,
-each with methods of its own. Asserts nothing. Every number follows from the arguments.
+each with methods of its own. ``--real``: semi-synthetic, with background, pulse times and evoked courses from that folder
+(``hardware_sim.real``). Asserts nothing. Every number follows from the arguments.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from typing import Any
 
 from methods.listed import methods
 from validate_signal_figures import figures
-from validate_signal_recording import FROM_PULSE, Task, record
+from validate_signal_recording import FROM_PULSE, Task, real_of, record
 from validate_signal_tables import joined, overview, summarised, tables
 
 from hardware_sim.scene import load_scene, scene_names
@@ -62,7 +63,7 @@ def work(task: tuple[Task, tuple[str, ...], bool]) -> dict[str, Any]:
     what, names, dipole = task
     known = methods()
     found = record(what, {n: known[n] for n in names}, dipole)
-    return {"case": f"{what.scene}/{what.target}", "seed": what.seed, **found}
+    return {"case": what.case, "seed": what.seed, **found}
 
 
 def _key(task: tuple[Task, tuple[str, ...], bool]) -> str:
@@ -82,7 +83,7 @@ def _kept(keep: Path | None) -> dict[str, dict[str, Any]]:
 
 def run(
     cases: tuple[str, ...], names: tuple[str, ...], *, seeds: int, pulses: int, channels: int = 63,
-    rate_hz: float = 5000.0, dipole: bool = True, jobs: int = 1, keep: Path | None = None,
+    rate_hz: float = 5000.0, dipole: bool = True, jobs: int = 1, keep: Path | None = None, real: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """All recordings and their summary; ValidationProblem for an unknown method or too few pulses.
 
@@ -96,7 +97,11 @@ def run(
         raise ValidationProblem("too few pulses", expected=f"at least {FROM_PULSE + 5}", found=str(pulses))
     start_s = time.monotonic()
     tasks = [
-        (Task(scene=s, target=t, seed=seed, pulses=pulses, channels=channels, rate_hz=rate_hz), names, dipole)
+        (
+            Task(scene=s, target=t, seed=seed, pulses=pulses, channels=channels, rate_hz=rate_hz, real=real),
+            names,
+            dipole,
+        )
         for seed in range(1, seeds + 1)
         for s, t in map(case_of, cases)
     ]
@@ -161,8 +166,9 @@ def main(argv: list[str] | None = None) -> None:
     ask.add_argument("--methods", nargs="+", default=list(methods()))
     ask.add_argument("--seeds", type=int, default=3)
     ask.add_argument("--pulses", type=int, default=100)
-    ask.add_argument("--channels", type=int, default=63)
+    ask.add_argument("--channels", type=int, help="63; with --real those of its EEG")
     ask.add_argument("--rate", type=float, default=5000.0)
+    ask.add_argument("--real", type=Path, help="folder of real recordings: see hardware_sim.real")
     ask.add_argument("--jobs", type=int, default=1)
     ask.add_argument("--no-dipole", action="store_true", help="leave the injected dipole out: half the time")
     ask.add_argument(
@@ -173,9 +179,11 @@ def main(argv: list[str] | None = None) -> None:
     if a.join:
         print(written(together(a.join), a.out))
         return
+    real = "" if a.real is None else str(a.real)
+    channels = a.channels or (len(real_of(real, a.rate).names) if real else 63)
     found = run(
-        tuple(a.scenes), tuple(a.methods), seeds=a.seeds, pulses=a.pulses, channels=a.channels, rate_hz=a.rate,
-        dipole=not a.no_dipole, jobs=a.jobs, keep=a.out / "recordings.jsonl",
+        tuple(a.scenes), tuple(a.methods), seeds=a.seeds, pulses=a.pulses, channels=channels, rate_hz=a.rate,
+        dipole=not a.no_dipole, jobs=a.jobs, keep=a.out / "recordings.jsonl", real=real,
     )  # fmt: skip
     print(written(found, a.out))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ import validate_signal_metrics as metrics
 from methods.kinds import Batch, Method
 from methods.listed import BLANK, lacking
 
+from hardware_sim.real import RealParts, real_parts
 from hardware_sim.scene import Scene, load_scene
 from hardware_sim.trials import TrialSource
 from rtloop.dsp.analytic import BandKernels
 from rtloop.dsp.chain import Chain
+from rtloop.errors import ValidationProblem
 from rtloop.model.estimate import BANDS_HZ
 from rtloop.model.montage import HEAD_RADIUS_M, Montage, names_for, position_of
 from rtloop.model.samples import F32, F64, Bool, Epoch
@@ -33,7 +36,11 @@ DIPOLE_AT_S, DIPOLE_SD_S, DIPOLE_UV, DIPOLE_FAR_M = 0.025, 0.005, 5.0, 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One recording: a scene's target, a seed, how many pulses, channels and at which rate."""
+    """One recording: a scene's target, a seed, how many pulses, channels and at which rate.
+
+    ``real``: a folder of real recordings (``hardware_sim.real``); then background, pulse times and evoked courses are real,
+    the channels are those of its EEG and ``channels`` says how many these are.
+    """
 
     scene: str
     target: str
@@ -41,6 +48,48 @@ class Task:
     pulses: int
     channels: int
     rate_hz: float
+    real: str = ""
+
+    @property
+    def case(self) -> str:
+        """What it is called in tables."""
+        return f"{self.scene}/{self.target}" + (", real EEG" if self.real else "")
+
+
+def without_eyes(loop: F32, names: tuple[str, ...]) -> F32:
+    """An EEG float32[n_samples, n_channels] less what goes, by least squares, with the mean of Fp1, Fpz and Fp2 (blinks) and
+    with AF7 less AF8 (side)."""
+    at = {n.lower(): k for k, n in enumerate(names)}
+    up, side = (
+        loop[:, [at[n] for n in ("fp1", "fpz", "fp2")]].mean(axis=1),
+        loop[:, at["af7"]] - loop[:, at["af8"]],
+    )
+    eyes = np.stack([up, side], axis=1)
+    weights = np.linalg.lstsq(
+        (eyes.T @ eyes).astype(np.float64), (eyes.T @ loop).astype(np.float64), rcond=None
+    )[0]
+    return np.asarray(loop - eyes @ weights.astype(np.float32), dtype=np.float32)
+
+
+@cache
+def real_of(folder: str, rate_hz: float) -> RealParts:
+    """The parts of a folder, the eyes taken out of its EEG (the truth is to be brain); read once a process: resampling takes
+    seconds."""
+    parts = real_parts(folder, rate_hz)
+    return replace(parts, loop=without_eyes(parts.loop, parts.names))
+
+
+def source_of(task: Task, scene: Scene) -> TrialSource:
+    """The trials of a task; ValidationProblem where the real recordings have another number of channels."""
+    if not task.real:
+        montage = Montage.from_names(names_for(task.channels))
+        return TrialSource(scene, task.target, seed=task.seed, rate_hz=task.rate_hz, montage=montage)
+    parts = real_of(task.real, task.rate_hz)
+    if len(parts.names) != task.channels:
+        raise ValidationProblem(
+            "the real recordings have another number of channels", expected=str(task.channels), found=str(len(parts.names))
+        )  # fmt: skip
+    return parts.source(scene, task.target, seed=task.seed)
 
 
 def injected(scene: Scene, target: str, montage: Montage, seed: int, size_uv: float = DIPOLE_UV) -> F64:
@@ -62,8 +111,8 @@ class Recording:
 
     def __init__(self, task: Task) -> None:
         scene = load_scene(task.scene)
-        self.task, self.montage = task, Montage.from_names(names_for(task.channels))
-        source = TrialSource(scene, task.target, seed=task.seed, rate_hz=task.rate_hz, montage=self.montage)
+        source = source_of(task, scene)
+        self.task, self.montage = task, source.montage
         linear = replace(BLANK, bridge=False, flat_uv=0.0)  # a far electrode of a small truth is not flat
         view = Chain(linear, rate_hz=task.rate_hz, montage=self.montage)
         self.times_s, self.valid = view.times_s, view.valid
@@ -71,7 +120,7 @@ class Recording:
         self.raw: list[Epoch] = []
         self.brain: F32 = np.empty((task.pulses, task.channels, self.times_s.size), np.float32)
         answer = np.zeros((task.channels, source.n_samples))
-        self._view, self._pulse_sample = view, source.pulse_sample
+        self._view, self._pulse_sample, self._muscle = view, source.pulse_sample, source.artifacts.muscle
         for k, trial in enumerate(source.trials(task.pulses)):
             self.raw.append(trial.epoch)
             self.brain[k] = self.seen(trial.brain_uv)
@@ -88,11 +137,21 @@ class Recording:
         )
         return self._view.process(epoch, trial_id=0).eeg_uv
 
-    def raw_dipole(self, size_uv: float = DIPOLE_UV, at_s: float = DIPOLE_AT_S) -> F32:
-        """The dipole of one trial at the amplifier's rate, float32[n_channels, n_samples]; the place is the seed's."""
+    def raw_dipole(
+        self, size_uv: float = DIPOLE_UV, at_s: float = DIPOLE_AT_S, place: int | None = None
+    ) -> F32:
+        """The dipole of one trial at the amplifier's rate, float32[n_channels, n_samples]; ``place``: whose place, by
+        default the seed's."""
         course = np.exp(-0.5 * ((self._times_s - at_s) / DIPOLE_SD_S) ** 2)
-        field = injected(self._scene, self.task.target, self.montage, self.task.seed, size_uv)
+        seed = self.task.seed if place is None else place
+        field = injected(self._scene, self.task.target, self.montage, seed, size_uv)
         return np.outer(field, course).astype(np.float32)
+
+    def muscle_share(self, field: npt.NDArray[np.floating]) -> float:
+        """How much of a field's power (float[n_channels]) the scene's two muscle fields could hold: 0 to 1."""
+        muscle = np.linalg.qr(self._muscle - self._muscle.mean(axis=0))[0]
+        own = field - field.mean()
+        return float(np.sum((muscle.T @ own) ** 2) / np.sum(own**2))
 
     def with_dipole(self, dipole: F32 | None = None, present: Bool | None = None) -> list[Epoch]:
         """The same raw trials with the dipole in each of them, or where ``present`` bool[n_trials] says."""

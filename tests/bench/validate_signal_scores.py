@@ -1,6 +1,6 @@
 """What the scores are worth: a population of invented persons, each recorded twice, scored by the objects of the live line.
 
-    python tests/bench/validate_signal_scores.py --out FILE.json [--scene default] [--persons 40] [--pulses 50 100 150]
+    python tests/bench/validate_signal_scores.py --out FILE.jsonl [--scene default] [--persons 40] [--pulses 50 100 150]
         [--chain fast|fast_muscle|full|clean] [--amplitude 0.3] [--jobs 1]
 
 Each person has a head, couplings (kappa, log-uniform 0.3-6) and amplitudes (uniform from 1 - amplitude to 1) of their own at
@@ -20,8 +20,6 @@ for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUM
 
 import argparse
 import json
-import multiprocessing
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept_lines import each_kept, lines_of
 from methods.listed import methods
 from ranking_statistics import reliability, share, table, told
 
@@ -101,7 +100,7 @@ def work(task: tuple[str, int, float, tuple[int, ...], str]) -> dict[str, Any]:
     """One person: truth and two recordings of every target."""
     scene_name, number, amplitude, pulses, chain = task
     scene = person(load_scene(scene_name), number, amplitude)
-    out: dict[str, Any] = {"person": number, "targets": {}}
+    out: dict[str, Any] = {"key": repr(task), "person": number, "targets": {}}
     for name in scene.targets:
         truth = truth_of(scene, name)
         out["targets"][name] = {
@@ -242,25 +241,21 @@ def tables(summary: Mapping[str, Any]) -> str:
 
 
 def run(
-    scene: str, persons: int, pulses: tuple[int, ...], chain: str, amplitude: float, jobs: int = 1
-) -> dict[str, Any]:
-    """All persons and their summary."""
+    scene: str, persons: int, pulses: tuple[int, ...], chain: str, amplitude: float, jobs: int = 1,
+    keep: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """All persons and their summary; what ``keep`` has of the same persons is not made again."""
     start_s = time.monotonic()
     spec_of(chain)
-    tasks = [(scene, number, amplitude, tuple(sorted(pulses)), chain) for number in range(1, persons + 1)]
-    people: list[dict[str, Any]] = []
-    if jobs > 1:
-        with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-            for one in pool.imap(work, tasks):
-                people.append(one)
-                print(f"{len(people)} of {persons} persons", file=sys.stderr, flush=True)
-    else:
-        people = [work(task) for task in tasks]
+    tasks = [(scene, k, amplitude, tuple(sorted(pulses)), chain) for k in range(1, persons + 1)]
+    done = {p["key"]: p for p in lines_of(keep)}
+    done |= {p["key"]: p for p in each_kept(work, [t for t in tasks if repr(t) not in done], jobs, keep)}
+    found = [done[repr(task)] for task in tasks]
     about = {
         "scene": scene, "persons": persons, "pulses": list(pulses), "chain": chain, "amplitude": amplitude,
         "wall_s": round(time.monotonic() - start_s, 1),
     }  # fmt: skip
-    return {"about": about, "summary": summarised(people, sorted(pulses)), "people": people}
+    return {"about": about, "summary": summarised(found, sorted(pulses)), "people": found}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -274,8 +269,7 @@ def main(argv: list[str] | None = None) -> None:
     ask.add_argument("--amplitude", type=float, default=0.3, help="amplitudes are uniform from 1 - this to 1")
     ask.add_argument("--jobs", type=int, default=1)
     a = ask.parse_args(argv)
-    found = run(a.scene, a.persons, tuple(a.pulses), a.chain, a.amplitude, a.jobs)
-    a.out.write_text(json.dumps(found), encoding="utf-8")
+    found = run(a.scene, a.persons, tuple(a.pulses), a.chain, a.amplitude, a.jobs, a.out)
     print(json.dumps(found["about"]))
     print(tables(found["summary"]))
 

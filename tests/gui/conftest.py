@@ -50,7 +50,7 @@ def make_window(qtbot: Any, desk: FakeDesk) -> Iterator[Callable[..., Window]]:
         windows.append(window)
         window.show()
         window.activateWindow()
-        with qtbot.waitActive(window, timeout=3000):
+        with qtbot.waitActive(window, timeout=20_000):
             pass
         return window
 

@@ -105,7 +105,7 @@ def test_keys_answer_but_not_while_typing_and_never_escape(panel: Any, qtbot: An
     p.show_it(replace(made.QUESTION, buttons=(*made.QUESTION.buttons, escape)), made.ALWAYS)
     window.show()
     window.activateWindow()
-    with qtbot.waitActive(window, timeout=3000):
+    with qtbot.waitActive(window, timeout=20_000):
         pass
     said: list[str] = []
     p.said.connect(lambda word, args: said.append(word))
@@ -358,7 +358,7 @@ def test_latencies_move_by_line_and_by_key_and_are_kept(panel: Any, qtbot: Any) 
     assert p.positions_ms[0] == made.GAP_MS[1]
     p.show_it(made.evoked(), made.block_page(6), made.spec())
     assert p.positions_ms == (10.0, 33.0, 56.0, 110.0, 200.0)
-    qtbot.waitUntil(lambda: not p._timer.isActive())
+    qtbot.waitUntil(lambda: not p._timer.isActive(), timeout=20_000)
     at = np.argmin(abs(made.spec().times_s[:, None] * 1e3 - np.array(p.positions_ms)), axis=0)
     assert np.array_equal(p.maps._values, made.block_page(6).average_uv[:, at])
 
@@ -399,8 +399,14 @@ def test_early_steps_against_the_criterion(panel: Any, qtbot: Any) -> None:
         qtbot.mouseClick(button.push, Qt.MouseButton.LeftButton)
     assert said == [("preview", ("56",))]
     assert "10 accepted pulses first: 7 so far" in texts(p)
+    assert p.words.isHidden()
     p.show_it(replace(made.early(), criterion_uv=None))
     assert not p.criterion.isVisible()
+    p.show_it(replace(made.early(), since=Line(text="seen before this placement")))
+    assert not p.words.isHidden()
+    assert p.words.text() == "seen before this placement"
+    p.show_it(replace(made.early(), steps=(), since=Line(text="not this")))
+    assert p.words.text().endswith(made.early().words.text)
 
 
 # ---- scores ----

@@ -35,7 +35,7 @@ def screen(qtbot: Any, desk: FakeDesk) -> Iterator[SettingsScreen]:
     qtbot.addWidget(screen)
     screen.resize(1200, 700)
     screen.show()
-    qtbot.waitExposed(screen)
+    qtbot.waitExposed(screen, timeout=20_000)
     yield screen
     screen.close_down()
 

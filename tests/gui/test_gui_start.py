@@ -38,7 +38,7 @@ def _screen(qtbot: Any, desk: FakeDesk, form: Form) -> StartScreen:
     qtbot.addWidget(screen)
     screen.resize(1200, 700)
     screen.show()
-    qtbot.waitExposed(screen)
+    qtbot.waitExposed(screen, timeout=20_000)
     screen.tick()
     return screen
 

@@ -77,10 +77,10 @@ def test_escape_stops_from_an_open_combobox(make_window: Any, tmp_path: Path, qt
     window = joined(make_window, tmp_path, source)
     box = window.screen("session").box
     box.showPopup()
-    qtbot.waitUntil(lambda: QApplication.activePopupWidget() is not None, timeout=2000)
+    qtbot.waitUntil(lambda: QApplication.activePopupWidget() is not None, timeout=20_000)
     press_escape(box.view())
     assert source.stops >= 1
-    qtbot.waitUntil(lambda: QApplication.activePopupWidget() is None, timeout=2000)
+    qtbot.waitUntil(lambda: QApplication.activePopupWidget() is None, timeout=20_000)
 
 
 def test_escape_stops_from_an_open_menu(make_window: Any, tmp_path: Path, qtbot: Any) -> None:
@@ -89,7 +89,7 @@ def test_escape_stops_from_an_open_menu(make_window: Any, tmp_path: Path, qtbot:
     menu = QMenu(window)
     menu.addAction("something")
     menu.popup(window.mapToGlobal(window.rect().center()))
-    qtbot.waitUntil(menu.isVisible, timeout=2000)
+    qtbot.waitUntil(menu.isVisible, timeout=20_000)
     press_escape(menu)
     assert source.stops >= 1
 
@@ -164,7 +164,7 @@ def test_beats_come_from_a_timer_of_the_thread_that_draws(
     beat = source.beat
     source.beat = lambda: (threads.add(threading.get_ident()), beat())[1]  # type: ignore[method-assign]
     joined(make_window, tmp_path, source)
-    qtbot.waitUntil(lambda: source.beats >= 3, timeout=3000)
+    qtbot.waitUntil(lambda: source.beats >= 3, timeout=20_000)
     assert threads == {threading.get_ident()}
 
 
@@ -172,7 +172,7 @@ def test_beats_come_from_a_timer_of_the_thread_that_draws(
 def test_a_stuck_thread_beats_no_more(make_window: Any, tmp_path: Path, qtbot: Any) -> None:
     source = FakeSource()
     joined(make_window, tmp_path, source)
-    qtbot.waitUntil(lambda: source.beats >= 1, timeout=3000)
+    qtbot.waitUntil(lambda: source.beats >= 1, timeout=20_000)
     before = source.beats
     threading.Event().wait(0.35)  # nothing runs Qt's events meanwhile
     assert source.beats == before
@@ -292,7 +292,7 @@ def test_an_error_in_a_slot_is_told_and_survived(make_window: Any, qtbot: Any, c
             raise ZeroDivisionError("in a slot")
 
         QTimer.singleShot(0, breaks)
-        qtbot.waitUntil(lambda: "in a slot" in window.status.status.what, timeout=2000)
+        qtbot.waitUntil(lambda: "in a slot" in window.status.status.what, timeout=20_000)
     finally:
         sys.excepthook = before
     assert window.status.status.tone is Tone.BAD

@@ -133,12 +133,15 @@ def _accepted(w: Walker, block: str) -> int:
     return sum(r.accepted for r in w.shown.trials if r.block == block)
 
 
-def test_a_mapping_by_the_keyboard_alone(tmp_path: Path, walk: Callable[..., Walker]) -> None:
+def test_a_probe_by_the_keyboard_alone(tmp_path: Path, walk: Callable[..., Walker]) -> None:
     from gui_walk import small_form, small_plan
 
-    w = walk(small_form(tmp_path, small_plan(tmp_path, wanted=2, steps=(45,))))
+    plan = small_plan(tmp_path, kind="probe", wanted=2, steps=(45,))
+    w = walk(small_form(tmp_path, plan, kind="probe"))
     w.by_keyboard = True
     w.start()
+    assert w.shown.kind == "probe"
+    assert w.shown.title.startswith("Probe")
     w.place_and_arm()
     w.through("go")
     w.say("go")
@@ -155,29 +158,11 @@ def test_a_mapping_by_the_keyboard_alone(tmp_path: Path, walk: Callable[..., Wal
         "no mouse"
     ]
     assert w.events("session_ended")[-1].data["clean"]
+    assert [r.target for r in w.shown.scores.table] == ["M1"]
+    assert verify(w.folder.path).ok
     w.go("review")
     w.key("Ctrl+D", w.window)
     assert w.window.memory.theme == "dark"
-
-
-def test_a_probe(tmp_path: Path, walk: Callable[..., Walker]) -> None:
-    from gui_walk import small_form, small_plan
-
-    plan = small_plan(tmp_path, kind="probe", wanted=2, steps=(45,))
-    w = walk(small_form(tmp_path, plan, kind="probe"))
-    w.start()
-    assert w.shown.kind == "probe"
-    assert w.shown.title.startswith("Probe")
-    w.place_and_arm()
-    w.through("go")
-    w.say("go")
-    w.until_phase("arm")
-    w.arm()
-    w.through("review")
-    w.say("accept")
-    w.until_report()
-    assert [r.target for r in w.shown.scores.table] == ["M1"]
-    assert verify(w.folder.path).ok
 
 
 def test_listening_only(tmp_path: Path, walk: Callable[..., Walker]) -> None:
@@ -336,7 +321,7 @@ def test_stop_from_every_place(tmp_path: Path, walk: Callable[..., Walker]) -> N
     escape("note", screen.note)
     assert screen.note.text() == "half a no"
     screen.scores.bands.showPopup()
-    w.until(screen.scores.bands.view().isVisible, "the popup", 3.0)
+    w.until(screen.scores.bands.view().isVisible, "the popup", 20.0)
     escape("popup", screen.scores.bands.view())
     screen.scores.bands.hidePopup()
     if screen.bedside.isVisible():
@@ -348,11 +333,11 @@ def test_stop_from_every_place(tmp_path: Path, walk: Callable[..., Walker]) -> N
     escape("review")
     review = w.window.screen("review")
     w.click(w.pick_button("review", "Choose a file"))
-    w.until(lambda: review.choosing.dialog is not None, "the choosing page", 3.0)
+    w.until(lambda: review.choosing.dialog is not None, "the choosing page", 20.0)
     escape("choosing", review.choosing.dialog)
     w.click(review.choosing.back)
     w.window.close()
-    w.until(w.window.sheet.isVisible, "the close sheet", 3.0)
+    w.until(w.window.sheet.isVisible, "the close sheet", 20.0)
     escape("close sheet", w.window.sheet.first())
     w.click(w.window.sheet.buttons["stay"])
     assert not w.window.why_not("review")
@@ -365,11 +350,11 @@ def test_stop_from_every_place(tmp_path: Path, walk: Callable[..., Walker]) -> N
     w.go("settings")
     live.source.stop = real_stop
     w.key("Esc")
-    w.until(lambda: w.board("stop_served"), "the port process served it", 2.0)
+    w.until(lambda: w.board("stop_served"), "the port process served it", 20.0)
     w.until(lambda: w.board("stop_confirmed") == 1, "the unit's own word", 3.0)
     assert (w.board("stop_served") - w.board("stop_asked")) * 1e-9 < 0.25
     assert w.board("unit_instr") & 0b110 == 0
-    w.until(lambda: w.told("STOP", "disarmed"), "the status line", 3.0)
+    w.until(lambda: w.told("STOP", "disarmed"), "the status line", 20.0)
     last = w.events("pulse_intended")[-1].data["pulse_id"]
     w.until_report()
     assert w.events("pulse_intended")[-1].data["pulse_id"] == last

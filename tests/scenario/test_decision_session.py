@@ -3,15 +3,20 @@ goes on with its map to a name; a replay says the same of both. Earlier trials a
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from decision_plan_tools import asking
 from session_tools import Held, hold_tiny
 
+from gui.early import early_shown
+from gui.live import Live
+from gui.logged import log_shown
 from hardware_sim.bench import SteppedBench
 from rtloop.app.sitting import Sitting
 from rtloop.app.study_map import answers_of
@@ -19,6 +24,7 @@ from rtloop.decide.course import Do, next_step
 from rtloop.decide.look import Look, Outcome
 from rtloop.decide.prescription import Prescription
 from rtloop.decide.recorded import event_of
+from rtloop.model.estimate import Estimate
 from rtloop.model.view import fold_all
 from rtloop.record import kinds
 from rtloop.record.folder import SessionFolder
@@ -79,22 +85,28 @@ kappa_global = 30.0
 kappa_local = 30.0
 {QUIET}
 """
+AGAIN = "return visit before the next look; same intensity, angle, place"
 COURSE = (kinds.MAP_VISITED, kinds.MAP_RESTARTED, kinds.MAP_LOOKED_AT)
+
+
+def _asked(tmp_path: Path, decision: str = DECISION) -> dict[str, Any]:
+    """Options of a session whose map is asked about, in the scene of this file."""
+    scene = tmp_path / "strong.toml"
+    scene.write_text(SCENE)
+    return {
+        "plan": asking(decision, cap=60),
+        "limit_s": 600.0,
+        "seed": 3,
+        "scene": str(scene),
+        "participant": "P01",
+    }
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Held, Held]:
     """The run that was broken off when M1 was to be visited again, and the one that went on."""
     tmp_path = tmp_path_factory.mktemp("asked")
-    scene = tmp_path / "strong.toml"
-    scene.write_text(SCENE)
-    asked = {
-        "plan": asking(DECISION, cap=60),
-        "limit_s": 600.0,
-        "seed": 3,
-        "scene": str(scene),
-        "participant": "P01",
-    }
+    asked = _asked(tmp_path)
 
     def broken_off(sitting: Sitting, bench: SteppedBench, now_s: float) -> None:
         if len(sitting.course.history) == 4 and sitting.loop.view.phase == "place":  # type: ignore[union-attr]
@@ -123,7 +135,7 @@ def test_two_targets_are_visited_again_and_their_trials_added(begun: Held) -> No
     assert visits == [("M1", 12), ("PSI", 12), ("PSI", 4)]  # first where the coil is
     assert [t["n_accepted"] for t in begun.sat.data["targets"].values() if t["scores"]] == [12, 16]
     asked = [d["words"] for d in begun.kinds("phase_entered") if d["phase"] == "place"]
-    why = "return visit before the next look; same intensity, angle, place"
+    why = f"{AGAIN}; its 12 accepted trials so far count on"
     assert asked[2].endswith(f"{why}; the coil is there already")
     assert asked[3] == f"place the coil at M1 (C3): {why}"
     previewed = [d for d in begun.kinds("trial_judged") if d["block"] == "preview"]
@@ -140,7 +152,7 @@ def test_a_run_that_resumes_the_session_goes_on_with_the_map(begun: Held, held: 
     assert f"M1 (12 accepted trials), PSI (16 accepted trials) ({resumed['bytes'] / 1e6:.1f} MB" in held.text
     assert [(d["target"], d["accepted"]) for d in held.kinds(kinds.MAP_VISITED)] == [("M1", 4)]
     assert [d["words"] for d in held.kinds("phase_entered") if d["phase"] == "place"] == [
-        "place the coil at M1 (C3): return visit before the next look; same intensity, angle, place"
+        f"place the coil at M1 (C3): {AGAIN}; its 12 accepted trials so far count on"
     ]
     assert not [d for d in held.kinds("trial_judged") if d["target"] != "M1" or d["block"] != "run"]
     (matched,) = held.kinds(kinds.TARGETS_MATCHED)
@@ -321,3 +333,113 @@ def test_a_kill_after_the_answer_leaves_it_readable(held: Held, tmp_path: Path) 
     assert earlier is not None
     assert held.sitting.course is not None
     assert held.sitting.course.left_of(held.sitting.steps, earlier) == ()
+
+
+@pytest.fixture(scope="module", params=["fresh", "kept"])
+def returned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Held]:
+    """``return_filter`` of a plan, and its session, in which the coil comes back to M1 from PSI."""
+    plan = DECISION.replace("looks = 2", f'looks = 2\nreturn_filter = "{request.param}"')
+    tmp_path = tmp_path_factory.mktemp(request.param)
+    return request.param, hold_tiny(tmp_path, **_asked(tmp_path, plan))
+
+
+def _first(run: Held, kind: str, **data: Any) -> int:
+    """Place in the journal of the first event of a kind whose data hold these values."""
+    return next(
+        i
+        for i, e in enumerate(run.events)
+        if e.kind == kind and all(e.data.get(k) == v for k, v in data.items())
+    )
+
+
+def test_back_at_a_target_its_trials_count_on_and_the_filter_is_the_one_the_plan_says(
+    returned: tuple[str, Held],
+) -> None:
+    asked, run = returned
+    assert [(d["target"], d["accepted"]) for d in run.kinds(kinds.MAP_VISITED)] == [
+        ("M1", 12), ("PSI", 12), ("PSI", 4), ("M1", 4),
+    ]  # fmt: skip
+    places = [(d["target"], d["words"]) for d in run.kinds("phase_entered") if d["phase"] == "place"]
+    assert places[3] == ("M1", f"place the coil at M1 (C3): {AGAIN}; its 12 accepted trials so far count on")
+    assert run.kinds("session_started")[0]["decision"]["return_filter"] == asked
+    assert [d["move"] for d in run.kinds(kinds.VISIT_PROPOSED)] == [False, True]
+    # what cleaned the trials of the visit: a filter learnt from at least four of its own, or all trials since the first
+    since = _first(run, kinds.VISIT_PROPOSED, target="M1")
+    mine = [e.data for e in run.events[since:] if e.kind == "trial_judged" and e.data["target"] == "M1"]
+    again = [e.data for e in run.events[since:] if e.kind == "trial_recleaned"]
+    learnt = [d["numbers"]["spatial_trials"] for d in mine]
+    assert len(learnt) == 4
+    if asked == "fresh":
+        assert learnt == [0, 0, 0, 0]
+        assert [(d["target"], d["trials_learnt"], d["left"]) for d in again] == [
+            ("M1", 4, k) for k in (3, 2, 1, 0)
+        ]
+    else:
+        assert all(n >= 12 for n in learnt)
+        assert again == []
+    line = run.sitting.line
+    assert line.ongoing is not None
+    assert line.ongoing.signal("M1", line.scorer("M1", "run")).n == line.scorer("M1", "run").n_accepted == 16
+    (last,) = [d for d in run.kinds(kinds.TARGETS_MATCHED) if d["number"] == 2]
+    assert [s["raw"]["n"] for s in last["scores"]] == [16, 16]
+
+
+def test_what_becomes_of_the_filter_is_told_everywhere_before_the_coil_is_placed(
+    returned: tuple[str, Held],
+) -> None:
+    asked, run = returned
+    renewed, notes = run.kinds(kinds.FILTER_RENEWED), run.kinds(kinds.NOTE_WRITTEN)
+    told = renewed if asked == "fresh" else [d for d in notes if "artifact filter" in d["words"]]
+    (words,) = [d["words"] for d in told]
+    assert (
+        words
+        == {
+            "fresh": "M1: the coil is placed anew, so this visit learns its own artifact filter, as a first visit does",
+            "kept": "M1: the coil is placed anew, and this visit goes on with the artifact filter of the visit before, "
+            'as the plan says (return_filter = "kept")',
+        }[asked]
+    )
+    assert len(renewed) == (asked == "fresh")
+    kind = kinds.FILTER_RENEWED if asked == "fresh" else kinds.NOTE_WRITTEN
+    asks = _first(
+        run,
+        "phase_entered",
+        phase="place",
+        words=f"place the coil at M1 (C3): {AGAIN}; its 12 accepted trials so far count on",
+    )
+    assert _first(run, kinds.VISIT_PROPOSED, target="M1") < _first(run, kind, words=words) < asks
+    assert words in run.text
+    assert any(line.text.endswith(words) for line in log_shown(fold_all(run.events).history))
+    assert words in html.unescape(run.folder.report.read_text())
+
+
+def test_back_at_a_target_the_window_shows_what_was_previewed_and_that_the_coil_was_placed_since(
+    returned: tuple[str, Held],
+) -> None:
+    _, run = returned
+    place = [i for i, e in enumerate(run.events) if e.kind == "phase_entered" and e.data["phase"] == "place"][
+        3
+    ]
+    looked = next(e.data for e in run.events if e.kind == "block_looked_at" and e.data["target"] == "M1")
+    view = fold_all(run.events[: place + 1])
+    assert (view.phase, view.target, view.visits) == ("place", "M1", {"M1": 1, "PSI": 2})
+    early = early_shown(view, Live(now_s=run.events[place].t_s))
+    (step,) = early.steps
+    assert step.power_pct_mso == looked["power_pct_mso"]
+    assert step.value == Estimate.from_dict(looked["early"])
+    assert re.fullmatch(r"seen before this placement; run \d+\.\d µV \[.+\], n 12", early.since.text)
+    assert early.buttons == ()
+    ended = fold_all(run.events)
+    assert early_shown(ended, Live(now_s=run.events[-1].t_s)).since.text.endswith("n 16")
+    first = fold_all(run.events[: _first(run, "phase_entered", phase="run", target="M1") + 1])
+    assert early_shown(first, Live()).since.text == ""
+
+
+def test_a_run_that_goes_on_with_a_map_says_that_nothing_was_previewed_in_it(held: Held) -> None:
+    place = _first(held, "phase_entered", phase="place", target="M1")
+    view = fold_all(held.events[: place + 1])
+    assert early_shown(view, Live()).words.text == "return visit, not previewed in this session"
+    ended = fold_all(held.events)
+    assert early_shown(ended, Live()).words.text.startswith(
+        "return visit, not previewed in this session; run "
+    )

@@ -152,7 +152,7 @@ def test_ctrl_c_alone_and_a_second_owner_change_nothing_then_sigterm_disarms(
     asked_s = time.monotonic()
     os.kill(b.unit.pid, signal.SIGTERM)
     b.until(lambda: bool(b.sent(EA, since_s=asked_s)), within_s=0.2)
-    b.until(lambda: b.unit.trouble() is not None, within_s=2.0)
+    b.until(lambda: b.unit.trouble() is not None, within_s=20.0)
     assert b.unit.trouble().fault is Fault.PORT_DEAD
 
 
@@ -193,7 +193,7 @@ def test_a_fire_that_a_frozen_port_process_finds_later_is_missed(b: Bench) -> No
     thread.start()
     b.sleep(0.2)
     os.kill(pid, signal.SIGCONT)
-    thread.join(2.0)
+    thread.join(20.0)
     assert answer[0].delivery is Delivery.NOT_DELIVERED  # type: ignore[attr-defined]
     assert answer[0].reason.startswith("missed")  # type: ignore[attr-defined]
     assert b.discharges == 0
@@ -217,7 +217,7 @@ def test_disarm_goes_past_a_request_in_flight(tmp_path: Path) -> None:
         b.unit.disarm()
         assert time.monotonic() - start_s < 0.1
         b.until(lambda: not b.armed(), within_s=0.1)
-        thread.join(1.0)
+        thread.join(20.0)
         assert "cut short" in str(caught[0])
 
 

@@ -78,7 +78,7 @@ def test_a_wired_rapid_gives_a_train_and_has_a_trigger_and_a_stop_input() -> Non
     )
     bedside = start_bedside(spec)
     try:
-        with contextlib.closing(serial.serial_for_url(bedside.port, timeout=1.0)) as port:
+        with contextlib.closing(serial.serial_for_url(bedside.port, timeout=5.0)) as port:
             for body, n in ((b"Q@", 3), (b"@030", 3), (b"[010", 4), (b"B0400", 4), (b"D0080", 4), (b"EB", 3)):
                 port.write(packet(body))
                 assert port.read(n)[1:2] == b"\x89", body

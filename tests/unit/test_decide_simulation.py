@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+import decision_chain
 import decision_scenes
 import simulate_decision
 
@@ -45,3 +46,15 @@ def test_a_whole_mapping_costs_what_its_steps_cost() -> None:
     going_on = simulate_decision.hold(mapping, replace(rule, test=False), Question.LOW, 2)
     assert going_on["outcome"] in ("named", "undecided")
     assert [m.raw.n for m in mapping.scored(((60,),) * 4)[0]] == [60] * 4
+
+
+def test_every_scene_of_the_chain_is_there_and_its_right_name_has_the_lowest_coupling() -> None:
+    for name, (question, right) in decision_chain.CHAIN_SCENES.items():
+        scene = decision_chain.scene_of(name)
+        kappa = {n: t.kappa_global for n, t in scene.targets.items()}
+        assert (right is None) == (len(set(kappa.values())) == 1), name
+        if right is not None:
+            assert question is Question.LOW
+            assert kappa[right] == min(kappa.values()), name
+    weak = decision_chain.scene_of("near_tie, wrong one at 0.75").targets
+    assert (weak["PSI"].amplitude, weak["M1"].amplitude) == (0.75, 1.0)

@@ -402,6 +402,20 @@ def test_steps_of_intensity_against_the_criterion_without_a_verdict() -> None:
     assert go["go", ("40",)].enabled
     assert not go["go", ("40",)].primary
     assert {b.key for b in early.buttons} == {"Ctrl+1", "Ctrl+2", "Ctrl+F1", "Ctrl+F2"}
+    # another block of the preview keeps them; placed for a return visit: of an earlier placement, and no go at one of them;
+    # begun anew: they are gone
+    view = told(view, "block_restarted", look.now_s, target="M1", block="preview")
+    assert len(shown(view, look).early.steps) == 2
+    place = {"phase": "place", "target": "M1", "words": "place", "options": ["placed"]}
+    visited = told(view, "map_visited", look.now_s, event="visit", target="M1", accepted=4)
+    again = shown(replace(told(visited, "phase_entered", look.now_s, **place), phase="go"), look).early
+    assert [s.value.value for s in again.steps] == [5.1, 8.2]
+    assert again.since.text.startswith("seen before this placement")
+    assert not {(b.word, b.args): b for b in again.buttons}["go", ("40",)].enabled
+    restarted = told(visited, "map_restarted", look.now_s, event="restart", target="M1")
+    for anew in (view, restarted):
+        words = shown(told(anew, "phase_entered", look.now_s, **place), look).early.words.text
+        assert words == "no preview yet; the plan wants 8 or more µV"
     unseen = replace(view, early={})
     assert not {(b.word, b.args): b for b in shown(unseen, look).early.buttons}["go", ("40",)].enabled
 

@@ -111,6 +111,7 @@ class _Line:
     def __init__(self) -> None:
         self.n = {"M1": 0, "PSI": 0}
         self.ongoing: object = None
+        self.spec = SimpleNamespace(sound=True, muscle=True)
 
     def renew(self, target: str, block: str) -> bool:
         self.renewed = [*getattr(self, "renewed", []), target]
@@ -186,11 +187,30 @@ def test_a_return_visit_learns_its_own_filter_where_the_coil_was_moved(
     for target in ("M1", "PSI"):
         _visit(course, line, target, 12)
     for target in ("PSI", "M1"):  # first where the coil is still
-        assert course.next()[0].target == target
+        place = course.next()[0]
+        assert place.target == target
+        assert isinstance(place, Place)
+        assert "its 12 accepted trials so far count on" in place.why
         _visit(course, line, target, 8)
     assert getattr(line, "renewed", []) == renewed
     assert [d["target"] for k, d in told if k == "filter_renewed"] == renewed
+    goes_on = [d["words"] for k, d in told if k == "note_written"]
+    assert [words[:3] for words in goes_on] == (
+        [] if renewed else ["M1:"]
+    )  # what the plan says is told either way
+    assert all("goes on with the artifact filter of the visit before" in words for words in goes_on)
     assert course.fixed()["return_filter"] == asked
+
+
+def test_where_no_artifact_filter_is_learnt_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    course, line, told = _course(monkeypatch, _look(Outcome.RETURN))
+    line.spec = SimpleNamespace(sound=False, muscle=False)
+    for target in ("M1", "PSI"):
+        _visit(course, line, target, 12)
+    for target in ("PSI", "M1"):
+        assert course.next()[0].target == target
+        _visit(course, line, target, 8)
+    assert not [k for k, _ in told if k in ("filter_renewed", "note_written")]
 
 
 def test_where_targets_are_not_comparable_the_worst_may_be_recorded_anew(

@@ -197,7 +197,7 @@ def test_a_port_vanishes_and_is_back(kind: Any) -> None:
         assert port.read(3) == packet(b"Q\x89")
         with line.lock:
             line.unit.inject(Fault(kind=FaultKind.PORT_BACK, end_s=0.3), WALL.now_s())
-        limit_s = WALL.now_s() + 2.0
+        limit_s = WALL.now_s() + 20.0
         with pytest.raises(OSError):  # noqa: PT012 - a reader may see a few empty reads first
             while WALL.now_s() < limit_s:
                 port.write(packet(b"J@"))
@@ -225,12 +225,12 @@ def test_a_socket_tells_the_unit_when_its_host_comes_and_goes() -> None:
     bench.unit.inject(Fault(kind=FaultKind.TRIGGER_EDGE, how="close"), WALL.now_s())
     line.start()
     try:
-        port = serial.serial_for_url(line.port, timeout=0.5)
+        port = serial.serial_for_url(line.port, timeout=5.0)
         port.write(packet(b"Q@") + packet(b"EB"))
         assert len(port.read(6)) == 6
         time.sleep(0.1)
         port.close()
-        limit_s = WALL.now_s() + 0.8
+        limit_s = WALL.now_s() + 20.0
         while not bench.unit.discharges and WALL.now_s() < limit_s:
             time.sleep(0.005)
         assert len(bench.unit.discharges) == 1

@@ -284,7 +284,23 @@ def test_a_dipole_in_some_trials_is_followed_into_the_others(small):
         "left": 0.6,
         "bled": -0.3,
     }
-    assert "| 60 (60) -30 |" in dipoles.tables([row])
+    assert "| 60 (60-60) -30 |" in dipoles.tables([row])
+    places = [
+        row | {"part": 1.0, "place": p, "muscle_share": 0.1 * p, "left": 1 - 0.1 * p, "seed": seed}
+        for p in (1, 4)
+        for seed in (1, 2)
+    ]
+    assert dipoles.by_place([row, *places]).splitlines()[2] == "| a/M1 | full | 20 ms | 0.10: 90 | 0.40: 60 |"
+
+
+def test_a_field_of_the_muscle_is_held_by_it_and_another_is_not(small):
+    muscle = small._muscle @ np.array([0.3, -2.0])
+    assert small.muscle_share(muscle) == pytest.approx(1.0)
+    assert small.muscle_share(np.random.default_rng(1).standard_normal(16)) < 0.6
+    here, there = (small.raw_dipole(place=p)[:, small._pulse_sample + 25] for p in (None, 4))
+    assert np.array_equal(here, small.raw_dipole(place=3)[:, small._pulse_sample + 25])  # the seed's
+    assert not np.allclose(here, there)
+    assert 0.0 <= small.muscle_share(here) < 1.0
 
 
 def test_everything_once_with_every_method_there_is(tmp_path):
@@ -328,6 +344,57 @@ def test_a_run_that_was_broken_off_goes_on(tmp_path, monkeypatch):
     assert [r["seed"] for r in found["recordings"]] == [1, 2, 3]
     validation.run(("default/M1",), ("fast",), seeds=3, pulses=30, keep=keep)  # another question: made anew
     assert made[4:] == [1, 2, 3]
+
+
+def test_dipoles_and_persons_of_a_run_that_was_broken_off_are_kept(tmp_path, monkeypatch):
+    made: list[str] = []
+
+    def dipole(task):
+        made.append(f"{task[0].case} {task[0].seed}")
+        return {"key": repr(task), "rows": [{"case": task[0].case, "seed": task[0].seed}]}
+
+    monkeypatch.setattr(dipoles, "work", dipole)
+    which = dipoles.Dipoles(sizes_uv=(5.0,), latencies_ms=(25.0,), parts=(1.0,))
+    dipoles.run(["default/M1"], ["fast"], which, seeds=1, pulses=30, keep=tmp_path / "a")
+    rows = dipoles.run(["default/M1"], ["fast"], which, seeds=2, pulses=30, keep=tmp_path / "a")
+    assert made == ["default/M1 1", "default/M1 2"]
+    assert [r["seed"] for r in rows] == [1, 2]
+
+    def person(task):
+        made.append(f"{task[4]} {task[1]}")
+        at = {"20": {s: _estimate(0.1 * task[1], 0.1) for s in scores.SCOPES}}
+        one = {"truth": dict.fromkeys(scores.SCOPES, 0.1), "recordings": [{"at": at, "rejected": 0.0}] * 2}
+        return {"key": repr(task), "person": task[1], "targets": {"A": one, "B": one}}
+
+    monkeypatch.setattr(scores, "work", person)
+    for chain, persons in (("fast", 1), ("fast", 3), ("full", 2)):
+        found = scores.run("default", persons, (20,), chain, 0.3, keep=tmp_path / "b")
+        assert [p["person"] for p in found["people"]] == [*range(1, persons + 1)]
+    assert made[2:] == ["fast 1", "fast 2", "fast 3", "full 1", "full 2"]
+
+
+def test_semi_synthetic_trials_have_the_real_channels_and_their_own_name(shared_data):
+    task = recordings.Task(
+        scene="default", target="M1", seed=1, pulses=3, channels=64, rate_hz=1000.0, real=str(shared_data)
+    )
+    real = recordings.Recording(task)
+    assert task.case == "default/M1, real EEG"
+    assert (real.brain.shape[:2], real.montage.n_channels) == ((3, 64), 64)
+    assert not np.allclose(real.brain[0], real.brain[1])  # the loop goes on from trial to trial
+    assert 1.0 < real.brain.std() < 100.0  # µV
+    with pytest.raises(ValidationProblem, match="channels"):
+        recordings.Recording(replace(task, channels=63))
+
+
+def test_eyes_go_and_what_is_not_of_the_eyes_stays():
+    rng = np.random.default_rng(2)
+    names = ("Fp1", "Fpz", "Fp2", "Af7", "Af8", "Cz")
+    brain = rng.standard_normal((5000, 6)).astype(np.float32)
+    blink, side = 200 * np.abs(rng.standard_normal((5000, 1))), 100 * rng.standard_normal((5000, 1))
+    eyes = blink * [1, 1, 1, 0.6, 0.6, 0.1] + side * [0.1, 0, -0.1, 1, -1, 0]
+    found = recordings.without_eyes((brain + eyes).astype(np.float32), names)
+    assert np.corrcoef(found[:, 5], brain[:, 5])[0, 1] > 0.99
+    assert np.abs(found).max() < 10.0
 
 
 def test_what_cannot_be_run_is_refused():
