@@ -17,6 +17,9 @@ from rtloop.errors import ValidationProblem
 from rtloop.model.estimate import BANDS_HZ
 from rtloop.model.samples import F32, F64
 
+#: instants of one product: with more of them most of the matrix is zeros, with fewer the products are too small
+TOGETHER = 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage:
@@ -77,7 +80,7 @@ class BandKernels:
         self.slices: dict[str, slice] = {}
         self.ongoing_slices: dict[str, slice] = {}
         self.leakage: dict[str, Leakage] = {}
-        self._blocks: list[tuple[slice, F32, int, int]] = []
+        self._blocks: list[tuple[slice, F32, slice, int]] = []
         post: list[F64] = []
         pre: list[F64] = []
         for (band, (low, high)), wanted in zip(bands_hz.items(), points, strict=True):
@@ -112,9 +115,11 @@ class BandKernels:
                 pre_share=np.array([shares[i][1] for i in chosen]),
             )  # fmt: skip
             for kind, instants, where in ((0, at, self.slices[band]), (1, rows, self.ongoing_slices[band])):
-                if instants.size:
-                    columns, matrix = _matrix(times_s, instants, low, high, reach)
-                    self._blocks.append((columns, matrix, where.start, kind))
+                for a in range(0, instants.size, TOGETHER):
+                    some = instants[a : a + TOGETHER]
+                    columns, matrix = _matrix(times_s, some, low, high, reach)
+                    at_columns = slice(where.start + a, where.start + a + some.size)
+                    self._blocks.append((columns, matrix, at_columns, kind))
         self.points_s: F64 = np.concatenate(post)
         self.ongoing_s: F64 = np.concatenate(pre)
 
@@ -123,12 +128,9 @@ class BandKernels:
         n = data_uv.shape[0]
         post = np.empty((2, n, self.points_s.size), dtype=np.float32)
         pre = np.empty((2, n, self.ongoing_s.size), dtype=np.float32)
-        for columns, matrix, start, kind in self._blocks:
-            both = data_uv[:, columns] @ matrix
-            count = matrix.shape[1] // 2
-            to = (post, pre)[kind]
-            to[0, :, start : start + count] = both[:, :count]
-            to[1, :, start : start + count] = both[:, count:]
+        for columns, matrix, where, kind in self._blocks:
+            both = (data_uv[:, columns] @ matrix).reshape(n, 2, -1)
+            (post, pre)[kind][:, :, where] = both.transpose(1, 0, 2)
         return post[0], post[1], pre[0], pre[1]
 
 

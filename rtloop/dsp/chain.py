@@ -338,7 +338,11 @@ class Chain:
                 todo="cut a longer epoch, or make the chain with ChainSpec.fitted_to",
             )
         size, (across, along) = data.itemsize, data.strides
-        if across == size and along > 0 and along % size == 0:  # rows of the ring, read where they lie
+        if across == size and along == size * data.shape[0]:  # rows of the ring, read where they lie
+            flat = data[:, first:stop].T.reshape(-1)  # a view
+            flat.flags.writeable = False
+            return flat, data.shape[0]
+        if across == size and along > 0 and along % size == 0:  # the same with other channels between
             count = (stop - first - 1) * (along // size) + data.shape[0]
             return np.lib.stride_tricks.as_strided(
                 data[:, first:stop], (count,), (size,), writeable=False

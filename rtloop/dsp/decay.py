@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtloop.dsp.rows import energy_about_mean
+from rtloop.dsp.rows import energy_about_mean, strongest
 from rtloop.model.samples import F32, F64, I64, Bool
+
+#: courses that are smaller beside the largest one are rounding of float32
+ROUNDING = 1e-7
 
 
 class DecayFit:
@@ -50,7 +53,11 @@ class DecayFit:
         centred = shape[:, :n] - shape[:, :n].mean(axis=1, keepdims=True)
         self._norm = np.linalg.norm(centred, axis=1).astype(np.float32)
         unit = centred / self._norm[:, None]
-        self._unit: F32 = np.ascontiguousarray(unit, dtype=np.float32)
+        # decays of near tau are much alike: 8 courses make up all 24 (Eckart & Young 1936, 10.1007/BF02288367)
+        weights, size, courses = np.linalg.svd(unit, full_matrices=False)
+        some = size > ROUNDING * size[0]
+        self._weights: F32 = np.ascontiguousarray(weights[:, some] * size[some], dtype=np.float32)
+        self._courses: F32 = np.ascontiguousarray(courses[some], dtype=np.float32)
         self._along_shapes: F32 = (unit @ shape[:, :n].T).astype(np.float32)
         #: float32[taus, n_samples]: each decay, 1 at the end of the gap and 0 before it
         self.shapes: F32 = np.zeros((taus, times_s.size), dtype=np.float32)
@@ -64,12 +71,17 @@ class DecayFit:
     def amplitude_uv(self, stretch_uv: F32) -> tuple[I64, F32, F32]:
         """Best tau's index, amplitude (µV at the end of the gap) and explained energy of float32[n_channels,
         n]."""
-        return self._best(self._unit @ stretch_uv.T)
+        return self._best(self._along(stretch_uv.T))
+
+    def _along(self, rows: F32) -> F32:
+        """Projections float32[taus, n] of float32[n_fitted, n] on the decays, each of unit length and mean 0."""
+        return self._weights @ (self._courses @ rows)
 
     def _best(self, along: F32) -> tuple[I64, F32, F32]:
         """The same from the projections float32[taus, n_channels]."""
-        best = np.abs(along).argmax(axis=0)
-        value = along[best, np.arange(along.shape[1])]
+        best = np.empty(along.shape[1], dtype=np.int64)
+        value = np.empty(along.shape[1], dtype=np.float32)
+        strongest(along, best, value)
         return best, value / self._norm[best], value * value
 
     def apply(self, data_uv: F32, usable: Bool) -> tuple[F32, F32]:
@@ -90,7 +102,7 @@ class DecayFit:
         that the same fit will still find, and which of ``shapes`` it is. Nothing is changed."""
         min_uv, noise_ratio, min_share = self._gates
         n = self.stop - self.first
-        along = self._unit @ rows[self.first : self.stop]
+        along = self._along(rows[self.first : self.stop])
         best, amplitude, energy = self._best(along)
         total = np.empty(rows.shape[1], dtype=np.float32)
         energy_about_mean(rows, self.first, self.stop, total)
@@ -98,18 +110,18 @@ class DecayFit:
         opened = usable & (size >= min_uv) & (energy >= min_share * total)
         near = np.flatnonzero(opened)
         if near.size and self._starts:
-            noise = np.zeros(near.size, dtype=np.float32)
-            a, b = self._starts[0], self._starts[-1] + n
-            ongoing = np.ascontiguousarray(rows[a:b, near]) if 2 * near.size < opened.size else rows[a:b]
-            for s in self._starts:
-                found = self._best(self._unit @ ongoing[s - a : s - a + n])[1]
-                noise += (found if found.size == near.size else found[near]) ** 2
-            opened[near] = size[near] >= noise_ratio * np.sqrt(noise / np.float32(len(self._starts)))
+            sizes = np.empty((len(self._starts), len(self._courses), opened.size), dtype=np.float32)
+            for of_window, s in zip(sizes, self._starts, strict=True):
+                np.matmul(self._courses, rows[s : s + n], out=of_window)
+            amplitudes = np.stack([self._best(along)[1] for along in self._weights @ sizes])
+            opened &= size >= noise_ratio * np.sqrt((amplitudes**2).mean(axis=0))
         removed: F32 = np.where(opened, amplitude, np.float32(0))
         which = np.flatnonzero(opened)
         residual = size
         if which.size:
-            left: F32 = along[:, which] - removed[which] * self._along_shapes[:, best[which]]
+            left: F32 = np.ascontiguousarray(
+                along[:, which] - removed[which] * self._along_shapes[:, best[which]]
+            )
             residual = size.copy()
             residual[which] = np.abs(self._best(left)[1])
         return removed, residual, best

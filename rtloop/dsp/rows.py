@@ -28,16 +28,34 @@ def load(flat: F32, step: int, n: int, origin: int, stretches: I64, rows: F32, s
     at = flat[origin * step : origin * step + n]
     for c in range(n):
         spread[c] = np.float32(0.0)
-    for i in range(rows.shape[0]):
-        source, target = flat[i * step : i * step + n], rows[i]
-        for c in range(n):
-            target[c] = source[c] - at[c]
-    count = 0
+    count, done = 0, 0
     for s in range(stretches.shape[0]):
-        count += stretches[s, 1] - stretches[s, 0]
-        for i in range(stretches[s, 0], stretches[s, 1]):
-            target = rows[i]
+        for i in range(done, stretches[s, 0]):
+            source, target = flat[i * step : i * step + n], rows[i]
             for c in range(n):
+                target[c] = source[c] - at[c]
+        done = stretches[s, 1]
+        count += done - stretches[s, 0]
+        fours = done - (done - stretches[s, 0]) % 4
+        for i in range(stretches[s, 0], fours, 4):  # loops of one line each: no more fit into the registers
+            k = i * step
+            s0, s1 = flat[k : k + n], flat[k + step : k + step + n]
+            s2, s3 = flat[k + 2 * step : k + 2 * step + n], flat[k + 3 * step : k + 3 * step + n]
+            t0, t1, t2, t3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+            for c in range(n):
+                t0[c] = s0[c] - at[c]
+            for c in range(n):
+                t1[c] = s1[c] - at[c]
+            for c in range(n):
+                t2[c] = s2[c] - at[c]
+            for c in range(n):
+                t3[c] = s3[c] - at[c]
+            for c in range(n):
+                spread[c] += (abs(t0[c]) + abs(t1[c])) + (abs(t2[c]) + abs(t3[c]))
+        for i in range(fours, done):
+            source, target = flat[i * step : i * step + n], rows[i]
+            for c in range(n):
+                target[c] = source[c] - at[c]
                 spread[c] += abs(target[c])
     for c in range(n):
         spread[c] /= np.float32(count)
@@ -83,6 +101,19 @@ def energy_about_mean(rows: F32, first: int, stop: int, energy: F32) -> None:
             energy[c] += d * d
     for c in range(energy.size):
         energy[c] -= total[c] * total[c] / np.float32(n)
+
+
+@kernel(f"void({_ROWS}, int64[::1], float32[::1])")
+def strongest(rows: F32, which: I64, value: F32) -> None:
+    """Per column, the value that is farthest from 0 and the row it is in (the first of equal ones)."""
+    which[:] = 0
+    value[:] = rows[0]
+    for i in range(1, rows.shape[0]):
+        row = rows[i]
+        for c in range(value.size):
+            if abs(row[c]) > abs(value[c]):
+                value[c] = row[c]
+                which[c] = i
 
 
 @kernel(f"void({_ROWS}, float32[::1], int64, int64, float32[::1])")
@@ -139,9 +170,14 @@ def fast(rows: F32, stretches: I64) -> float:
 @kernel(f"void({_ROWS}, {_ROWS})")
 def upright(rows: F32, out: F32) -> None:
     """Transpose to [n_channels, n_instants], in pieces that stay in the cache; the padding is left out."""
-    for start in range(0, rows.shape[0], 16):
-        stop = min(start + 16, rows.shape[0])
+    eights = rows.shape[0] - rows.shape[0] % 8
+    for i in range(0, eights, 8):
+        x0, x1, x2, x3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        x4, x5, x6, x7 = rows[i + 4], rows[i + 5], rows[i + 6], rows[i + 7]
         for c in range(out.shape[0]):
-            target = out[c]
-            for i in range(start, stop):
-                target[i] = rows[i, c]
+            target = out[c, i : i + 8]
+            target[0], target[1], target[2], target[3] = x0[c], x1[c], x2[c], x3[c]
+            target[4], target[5], target[6], target[7] = x4[c], x5[c], x6[c], x7[c]
+    for i in range(eights, rows.shape[0]):
+        for c in range(out.shape[0]):
+            out[c, i] = rows[i, c]

@@ -99,7 +99,8 @@ class LineNoise:
 
     def __init__(self, times_s: F64, first: int, stop: int) -> None:
         step_s = float(times_s[1] - times_s[0])
-        self._rows: list[tuple[slice, F32]] = []
+        self._span = slice(first, stop)
+        rows: list[F64] = []
         for hz in LINE_HZ:
             cycles = int((stop - first) * step_s * hz + 1e-6)
             n = round(cycles / hz / step_s)
@@ -109,17 +110,13 @@ class LineNoise:
             turn = np.exp(-2j * np.pi * hz * t) * np.hanning(n)  # pink background leaks less than the line
             turn -= turn.mean() * np.hanning(n) / np.hanning(n).mean()
             turn *= 2 / np.hanning(n).sum()
-            both = np.stack([turn.real, turn.imag]).astype(np.float32)
-            self._rows.append((slice(stop - n, stop), np.ascontiguousarray(both)))
+            rows += [np.pad(part, (stop - first - n, 0)) for part in (turn.real, turn.imag)]
+        self._matrix: F32 = np.array(rows, dtype=np.float32).reshape(len(rows), stop - first)
 
     def worst_uv(self, x: F32, good: Bool) -> float:
         """Amplitude (µV, peak) at the worst good channel of float32[n_times, n_channels or more]; NaN where no span holds
         five cycles or no channel is good."""
-        found = math.nan
-        n = good.size
-        for span, both in self._rows:
-            re, im = both @ x[span]
-            size = np.hypot(re[:n], im[:n])[good]
-            if size.size:
-                found = max(float(size.max()), 0.0 if math.isnan(found) else found)
-        return found
+        if not (len(self._matrix) and good.any()):
+            return math.nan
+        both = (self._matrix @ x[self._span])[:, : good.size]
+        return float(np.hypot(both[::2], both[1::2])[:, good].max())

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rtloop.errors import ValidationProblem
 from rtloop.measures import kernels
-from rtloop.measures.history import TrialSlots, grown
+from rtloop.measures.history import TrialSlots, grown, touch
 from rtloop.model.estimate import MEASURES
 from rtloop.model.samples import F32, F64, I64, Bool
 
@@ -141,6 +141,10 @@ class RunningConnectivity:
         self.slots.grow()
         for name in ("_re", "_im", "_unit_re", "_unit_im", "_good"):
             setattr(self, name, grown(getattr(self, name), self.slots.capacity))
+
+    def ready(self) -> None:
+        """Have the memory of the next trial at hand; call it between pulses. Changes no result."""
+        touch(len(self.slots), self._re, self._im, self._unit_re, self._unit_im, self._good)
 
     def pair_values(self) -> dict[str, F64]:
         """Measure -> float64[n_pairs, n_bands], means over the band's instants; never clipped."""

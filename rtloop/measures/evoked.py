@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from rtloop.measures import kernels
-from rtloop.measures.history import TrialSlots, grown
+from rtloop.measures.history import TrialSlots, grown, touch
 from rtloop.model.samples import F32, F64, Bool
 
 
@@ -102,6 +102,10 @@ class RunningEvoked:
         self.slots.grow()
         for name in ("_x", "_good", "_power"):
             setattr(self, name, grown(getattr(self, name), self.slots.capacity))
+
+    def ready(self) -> None:
+        """Have the memory of the next trial at hand; call it between pulses. Changes no result."""
+        touch(len(self.slots), self._x, self._good, self._power)
 
     def average(self) -> F32:
         """float32[n_channels, n_times] µV; zeros for a channel without trials."""

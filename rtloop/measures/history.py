@@ -73,6 +73,14 @@ class TrialSlots:
         self.capacity *= 2
 
 
+def touch(slot: int, *arrays: npt.NDArray[np.generic]) -> None:
+    """Write zeros to a slot that no trial has yet, where there is one: the system gives memory at the first write to it, and
+    takes up to milliseconds for that. A trial that comes finds its memory there."""
+    for array in arrays:
+        if slot < len(array):
+            array[slot] = 0
+
+
 def grown(array: npt.NDArray[np.generic], capacity: int) -> npt.NDArray[np.generic]:
     """A copy with room for ``capacity`` trials along the first axis."""
     out = np.empty((capacity, *array.shape[1:]), dtype=array.dtype)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtloop.errors import ValidationProblem
-from rtloop.measures.history import TrialSlots, grown
+from rtloop.measures.history import TrialSlots, grown, touch
 from rtloop.model.samples import F32, F64, I64, Bool
 
 #: assumptions of this project, named; the window is the paper's
@@ -140,6 +140,10 @@ class RunningOscillation:
         self.slots.grow()
         for name in ("_x", "_good", "_after", "_before"):
             setattr(self, name, grown(getattr(self, name), self.slots.capacity))
+
+    def ready(self) -> None:
+        """Have the memory of the next trial's rows at hand; call it between pulses. Changes no result."""
+        touch(len(self.slots), self._x, self._good)
 
     def power(self, chosen: Bool | None = None) -> tuple[F64, F64]:
         """Means over trials, µV²: float64[n_roi, n_frequencies, n_instants] and the baseline's [n_roi, n_frequencies].

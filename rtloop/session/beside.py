@@ -79,9 +79,12 @@ class Beside:
             self.ongoing.add(trial.trial_id, before, good, counts=counts)
 
     def catch_up(self) -> None:
-        """Work out what the newest trial left to be done between pulses. Changes no result."""
+        """Work out what the newest trial left to be done between pulses, and have the memory of the next one at hand. Changes
+        no result."""
+        self.oscillation.ready()
         if self.ongoing is not None:
             self.ongoing.catch_up()
+            self.ongoing.sums.ready()
 
     def replace(self, trial: CleanTrial, *, counts: bool) -> None:
         """A trial was cleaned again; the samples before its pulse are what they were."""

@@ -1,5 +1,4 @@
-"""Owns the line raw epoch -> clean trial -> scores of one target, live and offline alike; owns no algorithm
-of it."""
+"""Owns the line raw epoch -> clean trial -> scores of one target, live and offline alike; owns no algorithm of it."""
 
 from __future__ import annotations
 
@@ -95,6 +94,7 @@ class TargetScorer:
         self._beside = Beside(self.chain, self.local_channels, self.wider_channels, capacity=capacity)
         self._weights: tuple[npt.NDArray[np.bool_], tuple[int, ...], F64] | None = None
         self._errors = ScoreErrors()
+        self.prepare()
 
     @property
     def leakage(self) -> Mapping[str, Leakage]:
@@ -136,7 +136,9 @@ class TargetScorer:
         return replace(trial, stage_s={**trial.stage_s, "add": self._clock.now_s() - start_s})
 
     def prepare(self) -> None:
-        """Do what the next trial or the next look would have to do first: between pulses. Changes no result."""
+        """Do what the next trial or look would have to do first, its memory included: between pulses. Changes no result."""
+        self._connectivity.ready()
+        self._evoked.ready()
         self._beside.catch_up()
         if self.chain.spatial is not None:
             self.chain.spatial.prepare()
@@ -186,6 +188,7 @@ class TargetScorer:
         self._connectivity.make_room(spare)
         self._evoked.make_room(spare)
         self._beside.make_room(spare)
+        self.prepare()
 
     def average(self) -> F32:
         """float32[n_channels, n_times] µV, running average of the trials that count, at ``times_s``."""
@@ -320,8 +323,7 @@ class TargetScorer:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredTrials:
-    """What ``score_trials`` found: scores, a verdict per trial, the average float32[n_channels, n_times]
-    µV."""
+    """What ``score_trials`` found: scores, a verdict per trial, the average float32[n_channels, n_times] µV."""
 
     scores: Scores
     verdicts: tuple[Verdict, ...]
@@ -362,14 +364,12 @@ def score_trials(
     trials = np.asarray(trials)
     if trials.ndim != 3 or trials.shape[1] != montage.n_channels or trials.shape[0] < 1:
         raise ValidationProblem(
-            "wrong shape of the trials",
-            expected=f"[n_trials >= 1, {montage.n_channels} channels, n_samples]",
+            "wrong shape of the trials", expected=f"[n_trials >= 1, {montage.n_channels} channels, n_samples]",
             found=str(trials.shape), todo="put trials first, then channels, then samples",
         )  # fmt: skip
     if not (0 < pulse_sample < trials.shape[2] and rate_hz > 0):
         raise ValidationProblem(
-            "the pulse lies outside the trials",
-            expected=f"0 < pulse_sample < {trials.shape[2]}, rate_hz > 0",
+            "the pulse lies outside the trials", expected=f"0 < pulse_sample < {trials.shape[2]}, rate_hz > 0",
             found=f"{pulse_sample} at {rate_hz} Hz",
         )  # fmt: skip
     coil_m: F64 | None = None

@@ -126,12 +126,13 @@ def full_chain(channels: int, n_pulses: int, rate_hz: float = 5000.0, only: str 
         tail = spent[20:]
         half = len(tail) // 2
         medians[name] = float(np.median(tail))
-        p99, ratio = 1e3 * np.percentile(tail, 99), medians[name] / medians.get("fast", np.nan)
+        p99 = 1e3 * np.percentile(tail, 99)
+        ratio = f", {medians[name] / medians['fast']:.2f} x fast" if "fast" in medians else ""
         drift = np.median(tail[half:]) / np.median(tail[:half])
         patterns = trial.verdict.numbers.get("spatial_patterns", 0)
         print(
-            f"{channels} ch {name:13s} {n_pulses} pulses: CPU p50 {1e3 * medians[name]:.2f} p99 {p99:.2f} ms, "
-            f"{ratio:.2f} x fast; second half over first {drift:.2f}; peak memory +{grown_mb:.1f} MB; {patterns:.0f} patterns"
+            f"{channels} ch {name:13s} {n_pulses} pulses: CPU p50 {1e3 * medians[name]:.2f} p99 {p99:.2f} ms"
+            f"{ratio}; second half over first {drift:.2f}; peak memory +{grown_mb:.1f} MB; {patterns:.0f} patterns"
             + (f"; learning between pulses p50 {1e3 * np.median(between):.2f} ms" if between else "")
             + (
                 f", with a new filter p50 {1e3 * np.median(made):.1f} max {1e3 * max(made):.1f} ms"
@@ -172,16 +173,38 @@ def to_scores(n_pulses: int = 400, channels: int = 64, rate_hz: float = 5000.0) 
         if scorer.n_accepted >= 3:
             scorer.scores(se=False)
 
-    wall, cpu, between = [], [], []
+    wall, cpu, between, why = [], [], [], []
+    collected = []
+    gc.callbacks.append(lambda phase, info: collected.append(phase))
+    gc.collect()
+    gc.disable()  # as the loop of a session does
     for i in range(n_pulses):
         epoch = next(pulses)
+        before, collections = resource.getrusage(resource.RUSAGE_THREAD), len(collected)
         start, used = time.perf_counter(), time.thread_time()
         one(epoch, i)
         wall.append(time.perf_counter() - start)
         cpu.append(time.thread_time() - used)
+        after = resource.getrusage(resource.RUSAGE_THREAD)
+        why.append(
+            (
+                after.ru_nivcsw - before.ru_nivcsw,
+                after.ru_minflt - before.ru_minflt,
+                len(collected) - collections,
+            )
+        )
         used = time.thread_time()
         scorer.prepare()
         between.append(time.thread_time() - used)
+    gc.callbacks.pop()
+    gc.enable()
+    slow, why_all = np.array(wall[30:]) > 2 * np.median(wall[30:]), np.array(why[30:])
+    print(
+        f"slower than twice the median: {slow.sum()} of {slow.size} pulses; of these another program took the core from "
+        f"{(why_all[slow, 0] > 0).sum()}, of all {(why_all[:, 0] > 0).sum()}; new pages in a pulse: median "
+        f"{np.median(why_all[:, 1]):.0f}, most in a slow one {max(why_all[slow, 1], default=0)}; collections "
+        f"{why_all[:, 2].sum()}"
+    )
     few = {"scipy": scipy_chain, "MNE": lambda d, r, p: mne_chain(d, r, p, montage)}
     plain = {}
     for name, chain in few.items():

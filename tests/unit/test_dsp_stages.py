@@ -47,6 +47,26 @@ def test_decimation_keeps_the_band_and_the_pulse_instant_and_rejects_aliases(rat
         assert np.abs(out[1])[inner].max() < 3e-3
 
 
+@pytest.mark.parametrize(
+    ("rate_hz", "repeats"), [(1024.0, False), (2000.0, True), (2048.0, False), (4800.0, True), (5000.0, True), (25000.0, True)]
+)  # fmt: skip
+@pytest.mark.parametrize("before", [0.3, 0.3003])
+def test_decimation_in_blocks_is_the_sum_over_the_taps_at_each_output(rate_hz, repeats, before):
+    n_in = round(0.7 * rate_hz)
+    d = Decimator(n_in=n_in, pulse_sample=round(before * rate_hz), rate_hz=rate_hz)
+    assert (d._blocks is not None) == repeats
+    rows = np.random.default_rng(0).standard_normal((n_in, 16)).astype(np.float32)
+    rows[:, 3] = np.nan  # stays alone
+    out = np.zeros((d.times_s.size, 16), dtype=np.float32)
+    d.rows(rows, out)
+    at = d._first[:, None] + np.arange(d._taps.shape[1])
+    wanted = np.einsum("jk,jkc->jc", d._taps.astype(float), rows[at].astype(float))
+    assert np.isnan(out[:, 3]).all()
+    assert np.abs(np.delete(out - wanted, 3, axis=1)).max() < 2e-6
+    if repeats:  # nearly all of them
+        assert d._blocks.stop - d._blocks.start > 0.94 * d.times_s.size
+
+
 def test_at_the_working_rate_decimation_is_identity():
     x = np.random.default_rng(0).standard_normal((2, 300)).astype(np.float32)
     out, t = decimate(x, rate_hz=1000.0, pulse_sample=100)
