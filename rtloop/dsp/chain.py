@@ -105,6 +105,7 @@ class Chain:
         width = padded(montage.n_channels)
         self._usable: Bool = np.zeros(width, dtype=np.bool_)
         self._raw: F32 = np.zeros((n_in, width), dtype=np.float32)
+        self._moments: F32 = np.zeros((2, width), dtype=np.float32)
         self._turned: F32 = np.zeros((n_in, montage.n_channels), dtype=np.float32)
         self._low: F32 = np.zeros((t.size, width), dtype=np.float32)
         self._correction: F32 = np.zeros((t.size, width), dtype=np.float32)
@@ -135,7 +136,7 @@ class Chain:
         spec, n = self.spec, self.montage.n_channels
         x, y, spread = self._raw, self._low, np.empty(n, dtype=np.float32)
         flat, step = self._flat(epoch)
-        load(flat, step, n, self._origin, self._outside, x, spread)
+        load(flat, step, n, self._origin, self._outside, *self._settling.before, x, spread, self._moments)
         held = {} if memory is None else {c: w for c, w in memory.held.items() if c not in known_bad}
         bad = dict.fromkeys(known_bad, "declared bad") | held
         for c in np.flatnonzero(~((spread >= spec.flat_uv) & (spread <= spec.wild_uv))):
@@ -157,7 +158,7 @@ class Chain:
                     held.pop(k, None)
         self._usable[:n] = True
         self._usable[list(bad)] = False
-        back_ms = self._settling.back_ms(x, self._usable)
+        back_ms = self._settling.back_ms(x, self._usable, self._moments)
         mark("load")
         removed = np.zeros(n, dtype=np.float32)
         decay_uv: tuple[F32, F32] | None = None

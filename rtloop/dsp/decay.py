@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtloop.dsp.rows import energy_about_mean, strongest
+from rtloop.dsp.rows import energy_about_mean, mean_square, strongest
 from rtloop.model.samples import F32, F64, I64, Bool
 
 #: courses that are smaller beside the largest one are rounding of float32
@@ -113,8 +113,9 @@ class DecayFit:
             sizes = np.empty((len(self._starts), len(self._courses), opened.size), dtype=np.float32)
             for of_window, s in zip(sizes, self._starts, strict=True):
                 np.matmul(self._courses, rows[s : s + n], out=of_window)
-            amplitudes = np.stack([self._best(along)[1] for along in self._weights @ sizes])
-            opened &= size >= noise_ratio * np.sqrt((amplitudes**2).mean(axis=0))
+            noise = np.empty_like(size)
+            mean_square(self._weights @ sizes, self._norm, noise)
+            opened &= size >= noise_ratio * np.sqrt(noise)
         removed: F32 = np.where(opened, amplitude, np.float32(0))
         which = np.flatnonzero(opened)
         residual = size

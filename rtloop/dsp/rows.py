@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtloop.jit import kernel
-from rtloop.model.samples import F32, I64
+from rtloop.model.samples import F32, I64, Bool
 
 _ROWS = "float32[:,::1]"
 
@@ -20,11 +20,19 @@ def padded(n_channels: int) -> int:
     return 16 * -(-n_channels // 16)
 
 
-@kernel(f"void(Array(float32, 1, 'C', True), int64, int64, int64, int64[:,::1], {_ROWS}, float32[::1])")
-def load(flat: F32, step: int, n: int, origin: int, stretches: I64, rows: F32, spread: F32) -> None:
+@kernel(
+    f"void(Array(float32, 1, 'C', True), int64, int64, int64, int64[:,::1], int64, int64, {_ROWS}, float32[::1], {_ROWS})"
+)
+def load(
+    flat: F32, step: int, n: int, origin: int, stretches: I64, first: int, stop: int, rows: F32, spread: F32, moments: F32
+) -> None:  # fmt: skip
     """Copy rows of ``n`` channels that begin every ``step`` numbers of ``flat``, each channel less its own sample
     in row ``origin`` (a mV offset would cost digits); ``spread``: mean size outside the gaps, NaN or inf if any
-    sample is."""
+    sample is; ``moments`` float32[2, n or more]: sums over the rows [first, stop), which lie in one stretch, of the values and
+    of their squares."""
+    total, square = moments[0], moments[1]
+    total[:] = np.float32(0.0)
+    square[:] = np.float32(0.0)
     at = flat[origin * step : origin * step + n]
     for c in range(n):
         spread[c] = np.float32(0.0)
@@ -52,11 +60,26 @@ def load(flat: F32, step: int, n: int, origin: int, stretches: I64, rows: F32, s
                 t3[c] = s3[c] - at[c]
             for c in range(n):
                 spread[c] += (abs(t0[c]) + abs(t1[c])) + (abs(t2[c]) + abs(t3[c]))
+            if first <= i and i + 4 <= stop:
+                for c in range(n):
+                    total[c] += (t0[c] + t1[c]) + (t2[c] + t3[c])
+                for c in range(n):
+                    square[c] += (t0[c] * t0[c] + t1[c] * t1[c]) + (t2[c] * t2[c] + t3[c] * t3[c])
+            else:
+                for j in range(max(i, first), min(i + 4, stop)):
+                    target = rows[j]
+                    for c in range(n):
+                        total[c] += target[c]
+                        square[c] += target[c] * target[c]
         for i in range(fours, done):
             source, target = flat[i * step : i * step + n], rows[i]
             for c in range(n):
                 target[c] = source[c] - at[c]
                 spread[c] += abs(target[c])
+            if first <= i < stop:
+                for c in range(n):
+                    total[c] += target[c]
+                    square[c] += target[c] * target[c]
     for c in range(n):
         spread[c] /= np.float32(count)
 
@@ -138,11 +161,10 @@ def refer(rows: F32, mean: F32, keep: F32) -> None:
             row[c] = (row[c] - m) * keep[c]
 
 
-@kernel(f"void({_ROWS}, int64[:,::1], float32[::1], float32[::1])")
-def extremes(rows: F32, stretches: I64, high: F32, low: F32) -> None:
-    """Highest and lowest value of each channel over the given stretches [first, stop)."""
-    for c in range(high.size):
-        high[c] = low[c] = rows[stretches[0, 0], c]
+@kernel(f"float32({_ROWS}, int64[:,::1])")
+def swing(rows: F32, stretches: I64) -> float:
+    """Largest distance of highest and lowest value of a channel over the given stretches [first, stop)."""
+    high, low = rows[stretches[0, 0]].copy(), rows[stretches[0, 0]].copy()
     for s in range(stretches.shape[0]):
         for i in range(stretches[s, 0], stretches[s, 1]):
             row = rows[i]
@@ -150,6 +172,40 @@ def extremes(rows: F32, stretches: I64, high: F32, low: F32) -> None:
                 v = row[c]
                 high[c] = v if v > high[c] else high[c]
                 low[c] = v if v < low[c] else low[c]
+    return (high - low).max()  # type: ignore[no-any-return]
+
+
+@kernel(f"float64({_ROWS}, int64[::1], int64, boolean[::1])")
+def slow_peak(rows: F32, chosen: I64, width: int, known: Bool) -> float:
+    """Largest size of the mean of the ``chosen`` channels over ``width`` rows from each on, where its middle is ``known``."""
+    n = rows.shape[0]
+    summed = np.zeros(n + 1)
+    for i in range(n):
+        total = np.float32(0.0)
+        for k in range(chosen.size):
+            total += rows[i, chosen[k]]
+        summed[i + 1] = summed[i] + total / np.float32(chosen.size)
+    peak = 0.0
+    for i in range(1, n - width + 1):
+        if known[width // 2 + i - 1]:
+            peak = max(peak, abs(summed[i + width] - summed[i]) / width)
+    return peak
+
+
+@kernel("void(float32[:,:,::1], float32[::1], float32[::1])")
+def mean_square(along: F32, size: F32, out: F32) -> None:
+    """Per column, mean over the planes of the square of the value farthest from 0, over the ``size`` of its row."""
+    out[:] = np.float32(0.0)
+    for w in range(along.shape[0]):
+        for c in range(out.size):
+            best = 0
+            for i in range(1, along.shape[1]):
+                if abs(along[w, i, c]) > abs(along[w, best, c]):
+                    best = i
+            value = along[w, best, c] / size[best]
+            out[c] += value * value
+    for c in range(out.size):
+        out[c] /= np.float32(along.shape[0])
 
 
 @kernel(f"float32({_ROWS}, int64[:,::1])")

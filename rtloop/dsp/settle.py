@@ -20,24 +20,29 @@ SHARE = 0.9
 LINE_HZ = (50.0, 60.0)
 
 
-@kernel("void(float32[:,::1], int64, int64, int64, int64, float32, float32, float32[:,::1], int64[::1])")
+@kernel(
+    "void(float32[:,::1], float32[:,::1], int64, int64, int64, float32, float32, float32[:,::1], int64[::1])"
+)
 def last_away(
-    rows: F32, a: int, b: int, pulse: int, stop: int, back_uv: float, sds: float, work: F32, last: I64
+    rows: F32,
+    moments: F32,
+    count: int,
+    pulse: int,
+    stop: int,
+    back_uv: float,
+    sds: float,
+    work: F32,
+    last: I64,
 ) -> None:
-    """last[c]: rows from ``pulse`` to the last row in [pulse, stop) in which channel c is away from its mean over [a, b),
-    plus one; 0 if it never is. ``work`` float32[3, n]: mean, sum of squares, limit."""
-    mean, square, limit = work[0], work[1], work[2]
-    work[:] = np.float32(0.0)
+    """last[c]: rows from ``pulse`` to the last row in [pulse, stop) in which channel c is away from its mean before the pulse,
+    plus one; 0 if it never is. ``moments`` float32[2, n]: sums of the values and of their squares over ``count`` rows there.
+    ``work`` float32[2, n]: mean, limit."""
+    mean, limit = work[0], work[1]
     last[:] = 0
-    n = np.float32(b - a)
-    for i in range(a, b):
-        row = rows[i]
-        for c in range(last.size):
-            mean[c] += row[c]
-            square[c] += row[c] * row[c]
+    n = np.float32(count)
     for c in range(last.size):
-        mean[c] /= n
-        sd = np.sqrt(max(np.float32(0.0), square[c] / n - mean[c] * mean[c]))
+        mean[c] = moments[0, c] / n
+        sd = np.sqrt(max(np.float32(0.0), moments[1, c] / n - mean[c] * mean[c]))
         limit[c] = max(np.float32(back_uv), np.float32(sds) * sd)
     for i in range(pulse, stop):
         row = rows[i]
@@ -67,9 +72,9 @@ class Settling:
     def __init__(
         self, *, rate_hz: float, pulse: int, n_rows: int, before: tuple[int, int], width: int
     ) -> None:
-        self._rate_hz, self._pulse, self._before = rate_hz, pulse, before
+        self._rate_hz, self._pulse, self.before = rate_hz, pulse, before
         self._stop = min(n_rows, pulse + round(WITHIN_S * rate_hz))
-        self._work: F32 = np.zeros((3, width), dtype=np.float32)
+        self._work: F32 = np.zeros((2, width), dtype=np.float32)
         self._longest: I64 = np.zeros(width, dtype=np.int64)
         self._last: I64 = np.zeros(width, dtype=np.int64)
 
@@ -80,16 +85,19 @@ class Settling:
         longest_still(rows, stretches, step, self._longest)
         return np.asarray(self._longest * (step / self._rate_hz))
 
-    def back_ms(self, rows: F32, usable: Bool) -> float:
+    def back_ms(self, rows: F32, usable: Bool, moments: F32 | None = None) -> float:
         """Milliseconds from the pulse after which SHARE of the usable channels are back at their mean before the pulse
         (BACK_UV or BACK_SDS) for the rest of WITHIN_S; NaN without usable channels.
 
         rows : float32[n_samples, width], µV, raw but finite in the usable channels; usable : bool[width]
+        moments : float32[2, width], sums of the values and of their squares over the rows ``before``; None: from ``rows``
         """
         if not usable.any():
             return math.nan
-        a, b = self._before
-        last_away(rows, a, b, self._pulse, self._stop, BACK_UV, BACK_SDS, self._work, self._last)
+        a, b = self.before
+        if moments is None:
+            moments = np.stack([rows[a:b].sum(axis=0), (rows[a:b] ** 2).sum(axis=0)])
+        last_away(rows, moments, b - a, self._pulse, self._stop, BACK_UV, BACK_SDS, self._work, self._last)
         steps = np.sort(self._last[usable])
         return float(steps[math.ceil(SHARE * steps.size) - 1]) / self._rate_hz * 1e3
 

@@ -6,6 +6,7 @@ import naive_dsp
 import numpy as np
 import pytest
 
+from rtloop.dsp import rows
 from rtloop.dsp.analytic import BandKernels
 from rtloop.dsp.bridge import Bridge, bridge
 from rtloop.dsp.decay import DecayFit
@@ -55,12 +56,12 @@ def test_decimation_in_blocks_is_the_sum_over_the_taps_at_each_output(rate_hz, r
     n_in = round(0.7 * rate_hz)
     d = Decimator(n_in=n_in, pulse_sample=round(before * rate_hz), rate_hz=rate_hz)
     assert (d._blocks is not None) == repeats
-    rows = np.random.default_rng(0).standard_normal((n_in, 16)).astype(np.float32)
-    rows[:, 3] = np.nan  # stays alone
+    x = np.random.default_rng(0).standard_normal((n_in, 16)).astype(np.float32)
+    x[:, 3] = np.nan  # stays alone
     out = np.zeros((d.times_s.size, 16), dtype=np.float32)
-    d.rows(rows, out)
+    d.rows(x, out)
     at = d._first[:, None] + np.arange(d._taps.shape[1])
-    wanted = np.einsum("jk,jkc->jc", d._taps.astype(float), rows[at].astype(float))
+    wanted = np.einsum("jk,jkc->jc", d._taps.astype(float), x[at].astype(float))
     assert np.isnan(out[:, 3]).all()
     assert np.abs(np.delete(out - wanted, 3, axis=1)).max() < 2e-6
     if repeats:  # nearly all of them
@@ -213,3 +214,41 @@ def test_bridge_of_an_array_is_a_copy():
     out = bridge(x, rate_hz=1000.0, pulse_sample=200, gap_s=(-0.002, 0.012))
     assert np.allclose(out, 1.0, atol=1e-3)
     assert x[0, 200] == 30000.0
+
+
+def test_loops_over_rows_equal_what_numpy_gives():
+    rng = np.random.default_rng(2)
+    x, known = rng.standard_normal((203, 16)).astype(np.float32), rng.random(203) > 0.2
+    near, width = np.array([1, 5, 9]), 20
+    summed = np.cumsum(x[:, near].mean(axis=1), dtype=np.float64)
+    slow = (summed[width:] - summed[:-width]) / width
+    middle = known[width // 2 : width // 2 + slow.size]
+    assert rows.slow_peak(x, near, width, known) == pytest.approx(np.abs(slow[middle]).max(), abs=1e-6)
+    parts = np.array([[3, 40], [60, 203]])
+    assert rows.swing(x, parts) == pytest.approx(np.ptp(np.concatenate([x[3:40], x[60:]]), axis=0).max())
+    along, size, out = (
+        x[:192].reshape(8, 24, 16),
+        rng.random(24).astype(np.float32) + 0.5,
+        np.empty(16, np.float32),
+    )
+    at = np.abs(along).argmax(axis=1)
+    largest = np.take_along_axis(along, at[:, None], axis=1)[:, 0]
+    rows.mean_square(along, size, out)
+    assert np.allclose(out, ((largest / size[at]) ** 2).mean(axis=0))
+    which, value = np.empty(16, np.int64), np.empty(16, np.float32)
+    rows.strongest(along[0], which, value)
+    assert np.array_equal(which, at[0])
+    assert np.array_equal(value, largest[0])
+    turned = np.empty((13, 203), np.float32)
+    rows.upright(x, turned)
+    assert np.array_equal(turned, x[:, :13].T)
+    flat, loaded, spread = x.reshape(-1).copy(), np.zeros((203, 16), np.float32), np.empty(13, np.float32)
+    flat.flags.writeable = False
+    moments = np.empty((2, 16), np.float32)
+    rows.load(flat, 16, 13, 7, np.array([[0, 90], [101, 203]]), 3, 86, loaded, spread, moments)
+    assert np.array_equal(loaded[:, :13], x[:, :13] - x[7, :13])
+    assert np.allclose(
+        spread, np.abs(np.delete(loaded[:, :13], np.s_[90:101], axis=0)).mean(axis=0), rtol=1e-5
+    )
+    wanted = loaded[3:86].sum(axis=0), (loaded[3:86] ** 2).sum(axis=0)
+    assert np.allclose(moments, wanted, rtol=1e-4, atol=1e-4)
