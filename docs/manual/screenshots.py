@@ -24,7 +24,7 @@ SIZE = (1920, 1080)
 #: the pictures that the manual shows; ``--all`` makes all
 IN_THE_MANUAL = (
     "start-light", "preview-light", "mapping-light", "mapping-dark", "stream-lost-light", "result-light", "review-light",
-    "listen-light", "settings-light",
+    "listen-light", "settings-light", "treatment-light",
 )  # fmt: skip
 
 
@@ -147,6 +147,36 @@ def probing(folder: Path, pictures: Pictures) -> None:
         w.close()
 
 
+def treating(folder: Path, pictures: Pictures) -> None:
+    """A treatment in the pause before its second train."""
+    w = Walker(folder, form(folder, kind="treat", plan="treat-quick", by="Ola Berg"), size=SIZE)
+    try:
+        w.start()
+        pictures.take(w, "checklist")
+        for _ in range(40):
+            live = w.window.live
+            if (
+                w.phase != "before"
+                or live is None
+                or (w.shown.treatment and w.shown.treatment.field == "name")
+            ):
+                break
+            words = w.shown.question.words
+            w.say(live.source.view.treatment.expected)
+            w.until(lambda words=words: w.shown.question.words != words, "the next question", 5.0)
+        w.say("sign")
+        w.through("pause", within_s=60.0)
+        w.until(lambda: w.shown.treatment and w.shown.treatment.trains, "the first train", 30.0)
+        w.until(lambda: w.phase == "pause" and w.shown.treatment.share, "the pause after it", 30.0)
+        pictures.take(w, "treatment")
+        w.say("stop")
+        w.until_phase("after")
+        w.say("stop")
+        w.until_report()
+    finally:
+        w.close()
+
+
 def main(arguments: list[str]) -> None:
     """Make the pictures."""
     everything = "--all" in arguments
@@ -154,7 +184,7 @@ def main(arguments: list[str]) -> None:
     folder = Path(where[0]) if where else HERE
     folder.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(folder, everything)
-    for session in (mapping, listening, *((probing,) if everything else ())):
+    for session in (mapping, listening, treating, *((probing,) if everything else ())):
         with tempfile.TemporaryDirectory(prefix="rtloop-pictures-") as scratch:
             session(Path(scratch), pictures)
 

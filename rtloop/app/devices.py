@@ -155,7 +155,7 @@ def serial_ports() -> list[tuple[str, str]]:
 
 
 def _unit(site: Site, wanted: Wanted) -> list[Found]:
-    name = f"unit {site.unit.model}"
+    name = "unit of the plan" if wanted.kind == "treat" and wanted.simulate else f"unit {site.unit.model}"
     if wanted.kind == "watch":
         return [Found(name="unit", ok=True, expected="none", found="none is connected: nothing can be fired")]
     if wanted.simulate:

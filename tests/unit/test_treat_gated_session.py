@@ -105,7 +105,7 @@ def test_trains_begin_only_where_the_state_holds(tmp_path: Path) -> None:
         assert (opening["train"], opening["by"], opening["give"]) == (number, "state", True)
         assert opening["judged"] == opening["value"] < opening["limit"] == calibrated["limit"]
         assert all(v is None or v >= calibrated["limit"] for _, v, _ in opening["values"][:-1])
-    assert sum(o["waited_s"] > 2.0 for o in openings) >= 2, "some had to wait"
+    assert any(o["waited_s"] > 2.0 for o in openings), "some had to wait"
     events = read_journal(session.script.folder.journal).events
     table = gate_table((e.kind, e.data) for e in events)
     assert table is not None
