@@ -279,7 +279,10 @@ def test_a_study_hears_the_answer_to_both_questions(begun: Held, held: Held) -> 
     assert set(got) == {"low", "high"}
     own = got[told["question"]]
     assert (own.kind, own.target, own.words) == ("decided", told["target"], told["words"][:500])
-    assert {a.target for a in got.values()} == {"M1", "PSI"}  # of two targets one is the lowest, the other the highest
+    assert {a.target for a in got.values()} == {
+        "M1",
+        "PSI",
+    }  # of two targets one is the lowest, the other the highest
     for answer in answers_of(fold_all(begun.events), begun.events).values():
         assert (answer.kind, answer.target) == ("undecided", "")
         assert answer.more_pulses is None or answer.more_pulses > 0
