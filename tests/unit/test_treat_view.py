@@ -191,6 +191,18 @@ def test_a_gated_train_tells_its_limit_and_how_long_it_waits(journal: Journal) -
     assert (facts(s)["gate's limit"], facts(s)["last wait"]) == ("0.412 [0.380, 0.450]", "3.2 s")
 
 
+def test_a_lost_stream_names_no_button_that_is_not_there(journal: Journal) -> None:
+    view, now_s = until(journal, "phase_entered", phase="arm")
+    todo = "check the amplifier, reconnect, arm again"
+    lost = {"fault": "stream_lost", "action": "disarm", "words": "the EEG stream is lost", "todo": todo}
+    s = screen(
+        view_fold(view, Event(n=0, t_s=now_s, utc="", kind="fault_raised", data=lost)), now_s, stream_ok=False
+    )
+    assert "resume" in s.status.todo
+    assert "Open the stream again" not in " ".join((s.status.todo, *s.status.more, s.question.words))
+    assert "reconnect" not in [b.word for b in (*s.question.buttons, *s.always)]
+
+
 def test_no_key_means_two_things_at_once_and_none_is_escape(journal: Journal) -> None:
     for nth in range(len(journal)):
         s = (
