@@ -323,6 +323,7 @@ def test_a_trip_ends_the_run_and_what_was_given_is_counted(tmp_path: Path) -> No
     t = held(tmp_path, faults=fault)
     given = result_of(t)
     assert (given.ended, given.delivered, given.refused) == (Ended.TRIPPED, 20, 10)
+    assert given.words.startswith("STOP was pressed")
     assert told(t.runner)[2] == 5
 
 
