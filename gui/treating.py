@@ -116,6 +116,11 @@ def _facts(view: View, t: TreatView, live: Live) -> tuple[Fact, ...]:
     if t.pulses_before:
         facts.insert(2, Fact(name="earlier today", value=f"{t.pulses_before} pulses",
                              meaning="given by earlier runs of this session"))  # fmt: skip
+    if t.calibrated is not None:
+        low, high = (t.calibrated.get(k) for k in ("low", "high"))
+        between = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+        facts.append(Fact(name="gate's limit", value=f"{t.calibrated['limit']:.3f}{between}",
+                          meaning=f"from this participant's calibration: {t.calibrated.get('condition')}"))  # fmt: skip
     if t.opening is not None:
         waited = f"{float(t.opening['waited_s']):.1f} s" if t.opening.get("waited_s") is not None else "-"
         facts.append(

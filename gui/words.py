@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gui.asking import asked
+from gui.asking import LOST, asked
 from gui.heading import FROZEN_S, STARTING_S, engine_trouble, listens
 from gui.kept import kept
 from gui.live import Live
@@ -24,6 +24,7 @@ REFUSED_FOR_S = 8.0
 RECORDER_SILENT_S = 1.0
 HARDWARE = "use the unit's own stop switch"
 NOBODY_YET = "no window has taken the operator's seat"  # as the vigil says it before the first heartbeat
+NOT_REOPENED = "check the amplifier; where the stream does not come back, end the session: a new one gives what is left (resume)"
 _ORDER = {Action.TRIP.value: 4, Action.DISARM.value: 5, Action.HOLD.value: 6}
 _Item = tuple[int, Tone, str, str]
 
@@ -159,6 +160,8 @@ def _faults(view: View, live: Live, items: list[_Item]) -> None:
         todo = str(row.get("todo", "")) or TODO.get(name, "")
         what = trouble(name, str(row.get("words", "")), todo)
         todo = advice(todo, listens=listens(view))
+        if name == LOST and view.treatment is not None:  # no word opens it again there
+            todo = NOT_REOPENED
         did = {"trip": "TRIPPED: ", "disarm": "Disarmed: ", "hold": "Held: "}.get(action, "")
         if listens(view):
             did = ""

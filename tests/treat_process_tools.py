@@ -144,7 +144,7 @@ class Treatment:
 
     def came_up(self) -> bool:
         """Whether it connected, or was refused before that; False where a busy computer did not start its processes in time."""
-        end_s = time.monotonic() + 60.0
+        end_s = time.monotonic() + 150.0
         while "SAFE -> READY" not in self.text and self.process.poll() is None:
             assert time.monotonic() < end_s, self.text
             time.sleep(0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QGroupBox, QLabel, QLineEdit, QWidget
@@ -24,7 +25,7 @@ class TreatForm(QGroupBox):
     browse = Signal(str)
 
     def __init__(
-        self, path_field: Callable[[str], QWidget], rows: Callable[..., object], parent: QWidget | None = None
+        self, path_field: Callable[[str], Any], rows: Callable[..., Any], parent: QWidget | None = None
     ) -> None:
         super().__init__("Treatment", parent)
         self.by, self.target = QLineEdit(), QLineEdit()

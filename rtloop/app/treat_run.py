@@ -37,6 +37,8 @@ TURN_S = 0.02
 COIL_FRESH_S = 4.5
 #: a train that nobody closed by then, after the gate's own deadline, may have been given
 CLOSED_WITHIN_S = 2.0
+#: a trip's reason is told this soon after it
+WHY_WITHIN_S = 0.5
 ALWAYS = ("note", "sensation", "adverse", "emergency", "inject")
 ANSWERS = ("yes", "no", "none", "mild", "moderate", "severe", "back", "sign")
 
@@ -79,7 +81,7 @@ class Runner:
         self._coil_told = -1
         self._shown: tuple[object, ...] = ()
         self._paused, self._due_told = "", -1
-        self._tripped = ""  # why
+        self._tripped, self._trip_s = "", float("inf")  # why, and since when
         self._offered, self._offered_s = -1, 0.0  # the train whose turn it is, since when
         tms.at_end, tms.last_words = self._at_end, self._last_words
         books.attend(tms.tell)
@@ -107,8 +109,11 @@ class Runner:
         self._read_coil(now_s)
         earliest_s = self.tms.earliest_s()  # no earlier than the instant at which it is asked
         now_s = self._clock.now_s()
-        if self.tms.lamp is Lamp.TRIPPED and self._tripped:
-            self.machine.ends(Ended.TRIPPED, self._tripped, 5)
+        if self.tms.lamp is Lamp.TRIPPED:
+            self._trip_s = min(self._trip_s, now_s)
+            if not self._tripped and now_s < self._trip_s + WHY_WITHIN_S:
+                return  # the loop is about to tell why; nothing can be given any more
+            self.machine.ends(Ended.TRIPPED, self._tripped or "tripped", 5)
         order = self.machine.look(now_s, self.tms.lamp, earliest_s)
         self._tell_phase(now_s)
         if order is not None:

@@ -118,8 +118,10 @@ class TreatTms(Tms):
         self._share = step.power_pct_rmt
 
     def ask_to_arm(self) -> str:
-        """Step one; what must be said for step two. Refused with the reason where it is not."""
-        self._raise_if_the_unit_is_gone()
+        """Step one; what must be said for step two. Refused with the reason where it is not; journalled either way.
+
+        It also acknowledges what the unit told and no longer stands: who looks for that before would refuse for ever.
+        """
         asked = self._loop.ask(self._loop.arm_requested, ARM_WITHIN_S)
         if not asked.ok:
             raise Refused("arming was refused", (asked.words,))

@@ -144,8 +144,21 @@ def test_a_treatment_from_the_first_click_to_the_report(tmp_path: Path, walk: Ca
     assert "aspirin yesterday" in w.events("checklist_signed")[0].data["findings"][0]
     assert {e.data["by"] for e in w.events("arm_confirmed") if "by" in e.data} <= {"person at the window"}
 
+    # -- looked back at: a screen of its own, which says nothing to anybody
+    w.click(screen.look_back)
+    w.until(lambda: w.window.here == "reviewed", "the review", 60.0)
+    again = w.window.stack.currentWidget()
+    assert isinstance(again, TreatmentScreen)
+    assert again is not screen
+    place = w.window.reviewed
+    assert place is not None
+    assert place.shown is not None
+    assert place.shown.question.words == w.shown.question.words
+    assert place.shown.always == ()
+    assert not again.telling.buttons["sensation"].isEnabled()
 
-def test_a_window_that_is_killed_disarms_the_treatment_and_the_next_one_goes_on(
+
+def test_a_window_that_leaves_without_a_word_disarms_the_treatment_and_the_next_one_goes_on(
     tmp_path: Path, walk: Callable[..., Walker]
 ) -> None:
     (tmp_path / "data").mkdir()
@@ -166,7 +179,7 @@ def test_a_window_that_is_killed_disarms_the_treatment_and_the_next_one_goes_on(
         answer_and_sign(w, BEFORE)
         w.until_phase("arm")
         w.arm()
-        w.window._beat_timer.stop()  # as a window that is frozen, or killed: no more sign of life
+        w.window._beat_timer.stop()  # no more sign of life; killed for good: tests/scenario/test_treat_window_killed.py
         w.window.live.source.close()
         lamps = w.folder
         w.until(lambda: any(e.data["fault"] == "operator_gone" and e.data["action"] == "disarm"

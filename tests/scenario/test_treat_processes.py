@@ -25,7 +25,7 @@ from rtloop.model.course import Ended
 from rtloop.record.folder import SessionFolder
 from rtloop.record.verify import verify
 
-pytestmark = [pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"), pytest.mark.timeout(600)]
 DISARMED_S = 0.6  # 0.3 s of the port process, and the test's own polling on a busy machine
 
 Run = Callable[..., Treatment]

@@ -299,6 +299,22 @@ def test_a_fault_that_disarms_is_armed_anew(tmp_path: Path) -> None:
     assert any(d["action"] == "disarm" for d in t.told("fault_raised"))
 
 
+def test_a_unit_that_was_silent_for_a_while_is_armed_again(tmp_path: Path) -> None:
+    done: list[float] = []
+
+    def mute(t: Treating) -> None:
+        if len(t.runner.machine.given) == 1 and not done and t.runner.machine.running is None:
+            done.append(t.script.clock.now_s())
+            t.script.bench.inject({"kind": "mute", "end_s": 3.0})
+
+    t = held(tmp_path, faults=mute)
+    assert result_of(t).ended is Ended.COMPLETE
+    assert [d["action"] for d in t.told("fault_raised") if d["fault"] == "unit_silent"][:1] == ["disarm"]
+    assert starts_of(t)[1] - done[0] < 30.0
+    words = [d["word"] for d in t.told("command_received") if d["args"][-1:] == ["by the simulated operator"]]
+    assert words.count("arm") == len(t.told("arm_requested"))  # whatever comes of a word is journalled
+
+
 def test_a_trip_ends_the_run_and_what_was_given_is_counted(tmp_path: Path) -> None:
     def fault(t: Treating) -> None:
         if len(t.runner.machine.given) == 2:
@@ -307,6 +323,7 @@ def test_a_trip_ends_the_run_and_what_was_given_is_counted(tmp_path: Path) -> No
     t = held(tmp_path, faults=fault)
     given = result_of(t)
     assert (given.ended, given.delivered, given.refused) == (Ended.TRIPPED, 20, 10)
+    assert given.words.startswith("STOP was pressed")
     assert told(t.runner)[2] == 5
 
 

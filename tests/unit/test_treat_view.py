@@ -13,6 +13,7 @@ from gui.shown import Session, Tone
 from rtloop.model.event import Event
 from rtloop.model.treat_view import TreatView, begin, fold
 from rtloop.model.view import View, fold_all
+from rtloop.model.view import fold as view_fold
 from rtloop.record.journal import read_journal
 
 Journal = tuple[Event, ...]
@@ -173,6 +174,33 @@ def test_the_end_adds_up_and_the_dose_counts_pulses_not_trains(journal: Journal)
     assert (facts(s)["delivered"], facts(s)["not given"], facts(s)["uncertain"]) == ("30", "0", "0")
     assert {f.name: f.value for f in s.progress.dose}["course"] == "30 pulses"
     assert s.progress.share == 1.0
+
+
+def test_a_gated_train_tells_its_limit_and_how_long_it_waits(journal: Journal) -> None:
+    view, now_s = until(journal, "train_due", train=2)
+    rows = (
+        ("gate_calibrated", {"limit": 0.4123, "low": 0.38, "high": 0.45, "condition": "plv in alpha below"}),
+        ("gate_opened", {"train": 1, "by": "state", "waited_s": 3.25, "words": "waited 3.2 s"}),
+        ("phase_entered", {"phase": "gate", "train": 2, "power_pct_mso": 40, "words": "train 2 of 3 waits for its state"}),
+    )  # fmt: skip
+    for kind, data in rows:
+        view = view_fold(view, Event(n=0, t_s=now_s, utc="", kind=kind, data=data))
+    s = screen(view, now_s + 4.0)
+    assert s.treatment is not None
+    assert s.treatment.clock.text == "waits for its state, for 4.0 s"
+    assert (facts(s)["gate's limit"], facts(s)["last wait"]) == ("0.412 [0.380, 0.450]", "3.2 s")
+
+
+def test_a_lost_stream_names_no_button_that_is_not_there(journal: Journal) -> None:
+    view, now_s = until(journal, "phase_entered", phase="arm")
+    todo = "check the amplifier, reconnect, arm again"
+    lost = {"fault": "stream_lost", "action": "disarm", "words": "the EEG stream is lost", "todo": todo}
+    s = screen(
+        view_fold(view, Event(n=0, t_s=now_s, utc="", kind="fault_raised", data=lost)), now_s, stream_ok=False
+    )
+    assert "resume" in s.status.todo
+    assert "Open the stream again" not in " ".join((s.status.todo, *s.status.more, s.question.words))
+    assert "reconnect" not in [b.word for b in (*s.question.buttons, *s.always)]
 
 
 def test_no_key_means_two_things_at_once_and_none_is_escape(journal: Journal) -> None:
