@@ -66,7 +66,7 @@ def twin(trial: Trial, folder: Path, *, same_targets: bool) -> Study:
                 study.write(type(probe)(**{**probe.__dict__, "values": moved}), by=entry.by)
             case "kept", "target_resolved":
                 study.resolve(code, by=entry.by)
-            case (("study_made" | "person_added" | "read_unblinded" | "target_chosen"), _):
+            case (("study_made" | "person_added" | "target_chosen"), _):
                 pass
             case _:
                 if hasattr(record, "target"):
@@ -120,13 +120,17 @@ def blinding_faults(trial: Trial, folder: Path) -> list[str]:
     finally:
         studies["arms"].close()
         studies["targets"].close()
-    bad += ["an operator can tell arms apart"] if seen["live", OP] != seen["arms", OP] else []
-    bad += (
-        ["an assessor can tell arms apart"]
-        if not seen["live", AS] == seen["arms", AS] == seen["targets", AS]
-        else []
-    )
-    bad += (
-        ["the targets of the third study are not others"] if seen["live", OP] == seen["targets", OP] else []
-    )
+    for by, others in ((OP, ("arms",)), (AS, ("arms", "targets"))):
+        for name in others:
+            if seen["live", by] != seen[name, by]:
+                bad.append(
+                    f"{by} can tell {name} apart: {_first_difference(seen['live', by], seen[name, by])}"
+                )
+    if seen["live", OP] == seen["targets", OP]:
+        bad.append("the targets of the third study are not others")
     return bad
+
+
+def _first_difference(a: str, b: str) -> str:
+    at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return f"...{a[max(0, at - 80) : at + 60]!r}, ...{b[max(0, at - 80) : at + 60]!r}"

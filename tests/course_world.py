@@ -164,8 +164,10 @@ class Person:
 
     def probed(self) -> Probed:
         x, half = self.measured, 1.96 * PROBE_SE
-        return Probed(participant=self.code, day=self.starts, session=f"probe-{self.code}", target="M1",
-                      values={"local": (x, x - half, x + half)}, n_accepted={"M1": 100})  # fmt: skip
+        return Probed(
+            participant=self.code, day=self.starts, session=f"{self.starts.replace('-', '')}-083000_{self.code}", target="M1",
+            values={"local": (x, x - half, x + half)}, n_accepted={"M1": 100},
+        )  # fmt: skip
 
 
 class Trial:
@@ -194,17 +196,17 @@ class Trial:
             "week 8" in who.calendar.assessed for who in people.values()
         )
 
-    def open_day(self) -> list[str]:
-        """Enrol who comes today, take in what crashed, miss and move visits by chance; who is treated today."""
+    def open_day(self, *, treats: bool = True) -> list[str]:
+        """Enrol who comes today, miss and move visits by chance; who is treated today (nobody unless ``treats``)."""
         self.clock.sleep_until(instant(self.today, 8))
         self.study.follow()
         for person in self.people.values():
             if person.starts == self.today:
                 self._enter(person)
-        return [code for code, who in self.study.state.participants.items() if self._comes(code)]
+        return [code for code in self.study.state.participants if treats and self._comes(code)]
 
     def close_day(self, held: Iterable[Held]) -> None:
-        """What came of the day; then the next one."""
+        """What came of the day, with what crashed and nobody resumed; then the next one."""
         self.held += held
         self.clock.sleep_until(instant(self.today, 20))
         self.study.follow()
@@ -341,6 +343,15 @@ def _adds_up(run: TreatmentGiven) -> bool:
 
 
 # -- outcomes alone -----------------------------------------------------------------------------------------------------------
+
+
+def outcomes_only(folder: Path, participants: int, seed: str) -> Trial:
+    """A trial whose people are enrolled, mapped, probed, allocated and assessed, and never treated; close its study."""
+    trial = Trial(folder, participants, seed)
+    while not trial.over:
+        trial.open_day(treats=False)
+        trial.close_day(())
+    return trial
 
 
 def coverage(draws: int, seed: str, per_arm: int = 30) -> tuple[int, int]:

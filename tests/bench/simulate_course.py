@@ -1,6 +1,6 @@
 """A whole simulated trial: 12 treatments of each participant in three arms, with crashes, freezes, missed visits and faults.
 
-    python tests/bench/simulate_course.py [--participants 90] [--seed 1] [--jobs 2] [--coverage 2000]
+    python tests/bench/simulate_course.py [--participants 90] [--seed 1] [--jobs 2] [--coverage 2000] [--untreated]
 
 Study, allocation, visits, treatment sessions, gate, ledger and journals are the product's own, on stepped clocks over the
 simulated unit at byte level (tests/course_sessions.py, course_world.py, course_twin.py). ``--jobs`` treat at once on one study
@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from course_sessions import Held, Place, visit_of
 from course_twin import blinding_faults
-from course_world import EFFECT, SLOPE, Trial, coverage
+from course_world import EFFECT, SLOPE, Trial, coverage, outcomes_only
 from study_tools import folder_in_memory
 
 from rtloop.model.course import Arm
@@ -48,14 +48,15 @@ def main() -> int:
     asked.add_argument(
         "--coverage", type=int, default=2000, help="trials without sessions, for the coverage of the interval"
     )
+    asked.add_argument("--untreated", action="store_true", help="outcomes only, without sessions")
     asked.add_argument("--computer", action="store_true", help=argparse.SUPPRESS)
     options = asked.parse_args()
     if options.computer:
         return computer()
     begun_s, trouble = time.monotonic(), list[str]()
     with folder_in_memory() as folder:
-        trial = Trial(folder, options.participants, options.seed)
-        with computers(options.jobs) as hold:
+        trial = (outcomes_only if options.untreated else Trial)(folder, options.participants, options.seed)
+        with computers(0 if options.untreated else options.jobs) as hold:
             while not trial.over:
                 trial.close_day(
                     hold([(trial.place, code, trial.today, options.seed) for code in trial.open_day()])
@@ -125,7 +126,7 @@ def computers(jobs: int) -> Iterator[Any]:
             free.put(one)
 
     try:
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPoolExecutor(max(1, jobs)) as pool:
             yield lambda tasks: [h for held in pool.map(visit, tasks) for h in held]
     finally:
         for each in all_:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from course_sessions import BEFALLS, Held, visit_of
 from course_twin import blinding_faults
-from course_world import Trial, coverage
+from course_world import Trial, coverage, outcomes_only
 from study_tools import folder_in_memory
 
 from rtloop.study.association import share_interval
@@ -40,6 +41,20 @@ def test_everything_that_may_befall_a_visit_once(folder: Path) -> None:
     assert all(
         h.ended == "complete" for h in trial.held if h.befell in ("nothing", "hot coil", "another computer")
     )
+    trial.study.close()
+
+
+def test_the_report_has_each_outcome_in_its_own_arm(folder: Path) -> None:
+    """The associations that the study's report tells, from what the people of each arm were made of."""
+    trial = outcomes_only(folder, 18, "ci")
+    arms = {code: str(trial.study.arm_of(code).arm) for code in trial.people}  # type: ignore[union-attr]
+    for arm, found in trial.associations().items():
+        mine = [p for code, p in trial.people.items() if arms[code] == arm]
+        slope, _ = np.polyfit([p.measured for p in mine], [p.fall_pct(arm) for p in mine], 1)
+        assert found.n == len(mine) >= 5
+        assert found.slope == pytest.approx(slope, rel=1e-6)
+        assert found.low < found.slope < found.high
+    assert trial.problems() == []
     trial.study.close()
 
 
