@@ -238,11 +238,11 @@ class Trial:
                 return False
             late = self.today > due.span.latest or not due.span.fits
             chance = self.chance.random()
-            if not late and (due.not_today or chance < 0.05):
-                return False  # not due, or it does not come; the window may still be open tomorrow
-            if not late:
-                return chance > 0.10 or not self._move(code, due.visit)
-            if self.chance.random() < 0.5 and self._move(code, due.visit):
+            if not late and due.not_today:
+                return False
+            if not late and chance >= 0.03:  # it comes, or perhaps tomorrow, or on a day that is agreed on
+                return chance > 0.10 or (chance > 0.06 and not self._move(code, due.visit))
+            if late and self.chance.random() < 0.5 and self._move(code, due.visit):
                 return False
             if due.visit == 1 or not self._write(Missed(participant=code, visit=due.visit)):
                 return not due.not_today
