@@ -142,9 +142,11 @@ class Tms:
         if self._power is None:
             raise UsageProblem("the power was not set", expected="tms.set_power(...) before tms.arm(...)")
         self.wait(LOOK_S)  # what stood while the script was away, and no longer does, is looked at first
-        self._raise_if_the_unit_is_gone()
-        asked = self._loop.ask(self._loop.arm_requested, ARM_WITHIN_S)
+        asked = self._loop.ask(
+            self._loop.arm_requested, ARM_WITHIN_S
+        )  # what no longer stands is acknowledged
         if not asked.ok:
+            self._raise_if_the_unit_is_gone()
             raise self._refusal("arming was refused", (asked.words,))
         by = "script"
         if not self.setting.simulated:

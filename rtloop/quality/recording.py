@@ -84,7 +84,7 @@ EARLY_CLEANED = (
 #: the same where they were learnt from samples before the brain can have answered
 EARLY_KEPT = (
     "artifact patterns were taken out, learnt before the brain can have answered: of what is the same in every trial about "
-    "a tenth goes with them at 25 ms, a quarter at 15 ms (simulated)"
+    "a tenth goes with them at 25 ms (a quarter where its map is like the muscle's), a quarter at 15 ms (simulated)"
 )
 
 

@@ -142,7 +142,10 @@ class FilterLog:
             first += f"; {len(hindered)} more could not be cleaned ({next(reversed(hindered.values()))}) and counted as they came"
         goes = "; of averages before about 35 ms a part goes with them (docs/signal.md)" if k else ""
         if newest.filter.early:
-            goes = "; learnt before the brain can have answered: of later averages about a tenth goes with them (docs/signal.md)"
+            goes = (
+                "; learnt before the brain can have answered: of later averages about a tenth goes with them, a quarter "
+                "where the map is like the muscle's (docs/signal.md)"
+            )
         if n := self._renewed.get(key, 0):
             goes += f"; {n} return visit{'' if n == 1 else 's'} learnt a filter of {'its' if n == 1 else 'their'} own"
         return f"{what}, {first}{goes}" if spec.muscle else f"noise of each electrode removed {first}"

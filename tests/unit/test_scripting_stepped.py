@@ -375,6 +375,20 @@ def test_a_damaged_record_keeps_the_next_script_from_starting(tmp_path: Path) ->
     assert not verify(s.folder.path).ok
 
 
+def test_a_unit_that_was_silent_for_a_while_is_armed_again(tmp_path: Path) -> None:
+    with stepped_script(asked(tmp_path)) as s:
+        s.tms.set_power(40)
+        s.tms.arm(WORDS)
+        s.bench.inject({"kind": "mute", "end_s": 3.0})
+        s.tms.wait(1.0)
+        with pytest.raises(NotReady, match="unit"):
+            s.tms.arm(WORDS)  # it is silent still
+        s.tms.wait(4.0)
+        s.tms.arm(WORDS)
+        assert s.tms.pulse().outcome == "fired"
+    assert len(s.bench.discharges) == 1
+
+
 def test_a_silent_unit_is_not_ready_and_given_nothing_more(tmp_path: Path) -> None:
     with stepped_script(asked(tmp_path)) as s:
         s.tms.set_power(40)
