@@ -127,5 +127,5 @@ def test_command_says_it_in_json_and_by_its_exit_code(capsys: pytest.CaptureFixt
     assert end.value.code == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
     with pytest.raises(SystemExit) as end:
-        main(["devices", "--kind", "treat"])
+        main(["devices", "--kind", "cure"])
     assert end.value.code == 2
