@@ -184,7 +184,9 @@ def _dose(started: Mapping[str, Any], pulses: Pulses, target: str) -> tuple[Fact
     charges: Counter[tuple[str, str]] = Counter()
     for where, n_pulses in (c for c in _charge(pulses) if c is not None):
         charges[where] += n_pulses
-    before = started.get("dose_before") or {}
+    before, treats = started.get("dose_before") or {}, started.get("kind") == "treat"
+    if treats:  # the caps of treatment are its own, and so is what counts against them
+        before = {**before, **(before.get("treatment") or {})}
     today = max([*(day for day, _ in charges), str(before.get("day_utc", ""))])
     n = charges.total()
     day = sum(k for (d, _), k in charges.items() if d in ("", today))
@@ -193,12 +195,14 @@ def _dose(started: Mapping[str, Any], pulses: Pulses, target: str) -> tuple[Fact
     here = sum(k for (_, t), k in charges.items() if t == target) if target else 0
     here += int((before.get("targets") or {}).get(target, 0))
     limits = started.get("limits") or {}
+    kind, of = ("treatment_pulses", "treatment pulses") if treats else ("pulses", "pulses")
+    course = limits.get("max_treatment_pulses_course") if treats else None
     facts = [
-        _against("this session", in_all, limits.get("max_pulses_session"), "pulses of this session, uncertain ones as delivered"),
-        _against("today", day, limits.get("max_pulses_day"), f"pulses of this participant on the UTC day {today}"),
-        _against("course", n + int(before.get("course", 0)), None, "all pulses of this participant in this data directory"),
+        _against("this session", in_all, limits.get(f"max_{kind}_session"), f"{of} of this session, uncertain ones as delivered"),
+        _against("today", day, limits.get(f"max_{kind}_day"), f"{of} of this participant on the UTC day {today}"),
+        _against("course", n + int(before.get("course", 0)), course, f"all {of} of this participant in this data directory"),
     ]  # fmt: skip
-    if target:
+    if target and not treats:
         facts.insert(
             0,
             _against(

@@ -79,10 +79,14 @@ def dose_before(
 ) -> dict[str, Any]:
     """Pulses of this participant before this run: on this UTC day, in all, in this session (by target); uncertain ones count.
 
-    In this session there were some only where the run resumes it.
+    In this session there were some only where the run resumes it. ``treatment``: of these the treatment, whose caps are its own.
     """
+    so_far = ledger.counts(target="", session_id=session_id, day=day_utc)
     return {
         "day": ledger.count(day=day_utc), "course": ledger.count(), "day_utc": day_utc,
         "session": ledger.count(session_id=session_id),
         "targets": {t: ledger.count(session_id=session_id, target=t) for t in targets},
+        "treatment": {
+            "session": so_far.treatment_session, "day": so_far.treatment_day, "course": so_far.treatment_course,
+        },
     }  # fmt: skip

@@ -231,7 +231,8 @@ def started(setting: ScriptSetting, bench: Bench, band: Band) -> dict[str, Any]:
         "plan_sha256": setting.script_sha256, "waivers": [w.data() for w in setting.waivers], "software_version": __version__,
         "run_id": setting.run_id, "rate_hz": bench.source.rate_hz, "eeg": setting.eeg_words, "targets": [],
         "scene": "default" if setting.simulated else None, "limits": {r.name: r.value for r in setting.limits.rows},
-        "answered_by": "script", "dose_before": dose_before(setting.ledger, WALL.utc()[:10]), "loopback": band.data(),
+        "answered_by": "script", "loopback": band.data(),
+        "dose_before": dose_before(setting.ledger, WALL.utc()[:10], setting.session),
         # what replay and report read the recording with; a script has no trials
         "layout": layout_dict(bench.source.layout), "chain": json.loads(json.dumps(ChainSpec().to_dict())),
         "epoch_after": 0, "spots": {}, "local": {},

@@ -89,8 +89,15 @@ def test_the_dose_before_counts_the_day_and_the_course() -> None:
         ledger.charge(charge)
         if n == 4:
             ledger.close(charge, Delivery.NOT_DELIVERED)
-    none = {"session": 0, "targets": {}}
+    none = {"session": 0, "targets": {}, "treatment": {"session": 0, "day": 0, "course": 0}}
     assert dose_before(ledger, "2026-01-02") == {"day": 1, "course": 4, "day_utc": "2026-01-02", **none}
+    treated = Charge(
+        run_id="t", session_id="t", permit_id=1, pulse_id=1, target="M1", purpose="treatment", power_pct_mso=45,
+        power_pct_rmt=None, day="2026-01-02", n_pulses=10,
+    )  # fmt: skip
+    ledger.charge(treated)
+    assert dose_before(ledger, "2026-01-02", "t")["treatment"] == {"session": 10, "day": 10, "course": 10}
+    assert dose_before(ledger, "2026-01-03", "u")["treatment"] == {"session": 0, "day": 0, "course": 10}
 
 
 def test_a_plan_may_blind_its_arm() -> None:

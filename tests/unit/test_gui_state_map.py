@@ -371,6 +371,20 @@ def test_the_dose_counts_uncertain_pulses_and_what_was_given_before() -> None:
     assert facts["this session"].startswith(f"{n} of ")
     assert facts["course"] == f"{n + 100} pulses"
     assert facts["today"].startswith(f"{n + 7} of ")
+    before = {"day": 7, "course": 100, "day_utc": day, "treatment": {"session": 1, "day": 2, "course": 3}}
+    caps = {
+        f"max_treatment_pulses_{of}": k for of, k in (("session", 3000), ("day", 3000), ("course", 36000))
+    }
+    treated = {
+        **view.started,
+        "kind": "treat",
+        "dose_before": before,
+        "limits": {**view.started["limits"], **caps},
+    }
+    facts = {f.name: f.value for f in shown(replace(view, started=treated), look).progress.dose}
+    assert facts == {  # a treatment's caps are its own, and only treatment counts against them
+        "this session": f"{n + 1} of 3000", "today": f"{n + 2} of 3000", "course": f"{n + 3} of 36000",
+    }  # fmt: skip
     more = told(
         view, "pulse_intended", look.now_s, pulse_id=77, target="M1", permit_id=77, day=day, power_pct_mso=45
     )

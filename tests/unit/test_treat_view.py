@@ -172,7 +172,7 @@ def test_the_end_adds_up_and_the_dose_counts_pulses_not_trains(journal: Journal)
     )
     assert s.treatment.headline.text == "3 of 3 trains given"
     assert (facts(s)["delivered"], facts(s)["not given"], facts(s)["uncertain"]) == ("30", "0", "0")
-    assert {f.name: f.value for f in s.progress.dose}["course"] == "30 pulses"
+    assert {f.name: f.value for f in s.progress.dose}["course"] == "30 of 36000"
     assert s.progress.share == 1.0
 
 
